@@ -1,0 +1,37 @@
+# The two commands of the README: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test quick lint bench gallery clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/clustersim sweep utilization_vs_scale
+	$(BIN)/clustersim validate --output results/validate
+	$(BIN)/clustersim check deepseek_r2 --output results/check_deepseek_r2 || test $$? -eq 1
+	@echo "The plots, tables and the verdict are in results/"
+
+test: $(VENV)/.ready lint
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term --cov-fail-under=90
+
+quick: $(VENV)/.ready
+	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not slow"
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-autosave --benchmark-compare
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -1,0 +1,113 @@
+"""Models: the architecture of a transformer, dense or mixture of experts, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from clustersim.inputs.base import Description
+from clustersim.inputs.units import Count
+
+AttentionKind = Literal["full", "sliding", "linear"]
+
+
+class BlockKind(NamedTuple):
+    """What a transformer layer is made of, as far as its cost depends on it."""
+
+    attention: AttentionKind
+    experts: bool
+
+
+class LatentAttention(Description):
+    """Multi-head latent attention (MLA). Source: DeepSeek-V2, arXiv 2405.04434, section 2.1."""
+
+    kv_lora_rank: PositiveInt
+    q_lora_rank: Annotated[PositiveInt | None, Field(description="None: queries are not compressed")] = None
+    qk_nope_head_dim: PositiveInt
+    qk_rope_head_dim: PositiveInt
+    v_head_dim: PositiveInt
+
+
+class Experts(Description):
+    """The mixture-of-experts layers."""
+
+    experts: Annotated[PositiveInt, Field(description="routed experts")]
+    top_k: Annotated[PositiveInt, Field(description="routed experts a token meets")]
+    ffn_hidden: Annotated[PositiveInt, Field(description="hidden size of one expert")]
+    shared: Annotated[NonNegativeInt, Field(description="experts that every token meets")] = 0
+    shared_ffn_hidden: Annotated[
+        PositiveInt | None, Field(description="hidden size of one shared expert, where it differs")
+    ] = None
+    leading_dense: Annotated[NonNegativeInt, Field(description="first layers that are dense")] = 0
+    every: Annotated[PositiveInt, Field(description="an MoE layer every so many layers")] = 1
+    dense_layers: Annotated[tuple[int, ...], Field(strict=False, description="other dense layers, counted from 0")] = ()
+    groups: Annotated[PositiveInt, Field(description="expert groups for limited routing")] = 1
+    groups_a_token: Annotated[PositiveInt | None, Field(description="groups that one token may use")] = None
+
+
+class Published(Description):
+    """What the source says of the model as a whole."""
+
+    total_params: Count | None = None
+    active_params: Count | None = None
+    tokens: Annotated[Count | None, Field(description="training tokens")] = None
+
+
+class Model(Description):
+    """A transformer. Field names follow Megatron-LM's and Hugging Face's, whole words."""
+
+    name: str
+    layers: PositiveInt
+    hidden: PositiveInt
+    heads: PositiveInt
+    kv_heads: PositiveInt
+    head_dim: Annotated[PositiveInt | None, Field(description="hidden / heads unless given")] = None
+    ffn_hidden: PositiveInt
+    gated: Annotated[bool, Field(description="three FFN matrices (SwiGLU and kin) instead of two")]
+    vocab: PositiveInt
+    tied_embeddings: bool = False
+    position: Annotated[Literal["rotary", "learned", "alibi", "none"], Field(description="alibi: unfused attention")] = "rotary"
+    max_positions: Annotated[PositiveInt | None, Field(description="rows of a learned position table")] = None
+    norm: Literal["rms", "layer"] = "rms"
+    bias: Annotated[bool, Field(description="biases on the linear layers")] = False
+    qkv_bias: bool = False
+    qk_norm: Annotated[bool, Field(description="norms on queries and keys")] = False
+    dropout: Annotated[bool, Field(description="dropout after attention and FFN is trained with")] = False
+    latent: Annotated[LatentAttention | None, Field(description="MLA, where the model uses it")] = None
+    moe: Annotated[Experts | None, Field(description="absent for a dense model")] = None
+    window: Annotated[PositiveInt | None, Field(description="tokens that a sliding-window layer sees")] = None
+    attention_pattern: Annotated[
+        tuple[AttentionKind, ...], Field(strict=False, min_length=1, description="repeated over the layers")
+    ] = ("full",)
+    mtp_layers: Annotated[NonNegativeInt, Field(description="multi-token-prediction modules beyond `layers`")] = 0
+    published: Published = Published()
+
+    @property
+    def head_size(self) -> int:
+        """Size of a query or key head (of MHA and GQA)."""
+        return self.head_dim or self.hidden // self.heads
+
+    @property
+    def qk_head_size(self) -> int:
+        """Elements of one head's query that meet the key: d_qk."""
+        if self.latent is None:
+            return self.head_size
+        return self.latent.qk_nope_head_dim + self.latent.qk_rope_head_dim
+
+    @property
+    def v_head_size(self) -> int:
+        """Elements of one head's value: d_v."""
+        return self.latent.v_head_dim if self.latent is not None else self.head_size
+
+    def block_kind(self, layer: int) -> BlockKind:
+        """What layer number `layer` (from 0) is made of; modules for multi-token prediction follow the last layer."""
+        attention = self.attention_pattern[layer % len(self.attention_pattern)]
+        moe = self.moe
+        experts = (
+            moe is not None
+            and layer >= moe.leading_dense
+            and (layer - moe.leading_dense) % moe.every == 0
+            and layer not in moe.dense_layers
+        )
+        return BlockKind(attention, experts)

@@ -1,0 +1,35 @@
+"""What is trained: sequence length, batch, tokens, precision, optimizer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from clustersim.inputs.base import Description
+from clustersim.inputs.hardware import Precision
+from clustersim.inputs.units import Count
+
+
+class Training(Description):
+    """One optimizer step and how many tokens are to be seen in all."""
+
+    sequence_length: PositiveInt
+    global_batch: Annotated[PositiveInt, Field(description="sequences an optimizer step")]
+    tokens: Annotated[Count | None, Field(description="tokens of the whole run")] = None
+    precision: Annotated[Precision, Field(description="of the matrix multiplications")] = "bf16"
+    grad_reduce_precision: Annotated[
+        Literal["fp32", "bf16", "fp16"] | None, Field(description="of the gradient reduction; the stack's default if absent")
+    ] = None
+    optimizer: Literal["adam"] = "adam"
+    document_length: Annotated[PositiveInt | None, Field(description="packed documents: attention spans only these")] = None
+
+    @property
+    def attention_span(self) -> int:
+        """Tokens that a sequence's attention can reach: the sequence, or a packed document where that is shorter."""
+        return min(self.sequence_length, self.document_length or self.sequence_length)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens an optimizer step."""
+        return self.sequence_length * self.global_batch
