@@ -1,0 +1,38 @@
+"""clustersim: what a cluster of accelerators reaches in training, and whether a published figure is believable.
+
+The public names are resolved when first used, so that importing the package (and `clustersim --help`) costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_scenario": "clustersim.inputs.load",
+    "simulate_step": "clustersim.simulation.step",
+    "simulate_run": "clustersim.simulation.run",
+    "run_sweep": "clustersim.studies.sweep",
+    "search_layouts": "clustersim.studies.search",
+    "check_claims": "clustersim.studies.claims",
+    "validate": "clustersim.studies.validation",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from clustersim.inputs.load import load_scenario as load_scenario
+    from clustersim.simulation.run import simulate_run as simulate_run
+    from clustersim.simulation.step import simulate_step as simulate_step
+    from clustersim.studies.claims import check_claims as check_claims
+    from clustersim.studies.search import search_layouts as search_layouts
+    from clustersim.studies.sweep import run_sweep as run_sweep
+    from clustersim.studies.validation import validate as validate
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'clustersim' has no attribute {name!r}")

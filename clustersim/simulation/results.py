@@ -1,0 +1,163 @@
+"""What a simulation returns: plain immutable records, and the documents that `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clustersim.inputs.scenario import Scenario
+
+Interval = tuple[float, float]
+Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
+
+BREAKDOWN_PARTS = (
+    "gemm",
+    "attention",
+    "memory_bound",
+    "recompute",
+    "tensor_comm",
+    "expert_comm",
+    "context_comm",
+    "data_comm",
+    "pipeline_comm",
+    "bubble",
+    "imbalance",
+    "optimizer",
+    "host",
+    "other",
+)
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """Bytes a device on the fullest pipeline stage, and what they hold."""
+
+    stage: int
+    parts: Mapping[str, float]  # parameters, gradients, optimizer, activations, logits, buffers, ...
+    usable_bytes: float
+
+    @property
+    def peak_bytes(self) -> float:
+        """Bytes at the peak."""
+        return sum(self.parts.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak is within what a program can allocate."""
+        return self.peak_bytes <= self.usable_bytes
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One optimizer step of a scenario."""
+
+    scenario: Scenario
+    step_time_s: float
+    mfu: float  # full attention, over the device's dense bf16/fp16 peak
+    mfu_causal: float
+    hfu: float
+    busy_any: float
+    busy_compute: float
+    gemm_efficiency: float
+    model_flops: float  # of the whole step, full attention
+    breakdown: Mapping[str, float]  # seconds, the keys of BREAKDOWN_PARTS; they sum to the step
+    memory: MemoryReport
+    intervals: Intervals
+    engine: str
+    notes: tuple[str, ...] = ()  # what was assumed or searched, said to the reader
+
+    @property
+    def devices(self) -> int:
+        """Accelerators that the step runs on."""
+        return self.scenario.cluster.devices
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens a second of the whole cluster."""
+        return self.scenario.training.tokens_per_step / self.step_time_s
+
+    @property
+    def tokens_per_s_per_device(self) -> float:
+        """Tokens a second and device."""
+        return self.tokens_per_s / self.devices
+
+    @property
+    def achieved_flops(self) -> float:
+        """Model FLOP/s of the whole cluster (full attention)."""
+        return self.model_flops / self.step_time_s
+
+    @property
+    def fits(self) -> bool:
+        """Whether the layout fits in memory."""
+        return self.memory.fits
+
+    @property
+    def memory_bytes(self) -> float:
+        """Peak bytes a device."""
+        return self.memory.peak_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that `clustersim run --json` prints, as far as one step goes."""
+        from clustersim import __version__
+
+        scenario = self.scenario.model_dump(mode="json")
+        return {
+            "step_time_s": self.step_time_s,
+            "mfu": self.mfu,
+            "mfu_causal": self.mfu_causal,
+            "hfu": self.hfu,
+            "busy_any": self.busy_any,
+            "busy_compute": self.busy_compute,
+            "gemm_efficiency": self.gemm_efficiency,
+            "achieved_flops": self.achieved_flops,
+            "tokens_per_s_per_device": self.tokens_per_s_per_device,
+            "tokens_per_s": self.tokens_per_s,
+            "devices": self.devices,
+            "layout": scenario["layout"],
+            "memory_bytes": self.memory_bytes,
+            "memory": {
+                "stage": self.memory.stage,
+                "parts": dict(self.memory.parts),
+                "usable": self.memory.usable_bytes,
+            },
+            "fits": self.fits,
+            "breakdown": dict(self.breakdown),
+            "intervals": {
+                figure: {level: list(bounds) for level, bounds in by_level.items()}
+                for figure, by_level in self.intervals.items()
+            },
+            "engine": self.engine,
+            "notes": list(self.notes),
+            "scenario": scenario,
+            "version": __version__,
+            "seed": self.scenario.seed,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A whole training run: the step, repeated until the last token, with what it costs."""
+
+    step: StepResult
+    training_days: float | None
+    device_hours: float | None
+    cost_usd: float | None
+    energy_kwh: float | None
+    missing: Mapping[str, str] = field(default_factory=dict)  # figure -> why it is None
+    intervals: Intervals = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that `clustersim run --json` prints."""
+        document = self.step.to_dict()
+        document["intervals"] |= {
+            figure: {level: list(bounds) for level, bounds in by_level.items()}
+            for figure, by_level in self.intervals.items()
+        }
+        return document | {
+            "training_days": self.training_days,
+            "device_hours": self.device_hours,
+            "cost_usd": self.cost_usd,
+            "energy_kwh": self.energy_kwh,
+            "missing": dict(self.missing),
+        }
