@@ -24,7 +24,9 @@ class Memory(Description):
     """Device memory (HBM)."""
 
     capacity: Annotated[Bytes, Field(description="bytes on the package, as sold")]
-    usable: Annotated[Bytes | None, Field(description="bytes that a program can allocate; 94 % of capacity if unknown")] = None
+    usable: Annotated[
+        Bytes | None, Field(description="bytes that a program can allocate; 94 % of capacity if unknown")
+    ] = None
     bandwidth: Annotated[BytesPerSecond, Field(description="nominal bytes a second")]
 
     @property
@@ -38,7 +40,15 @@ class Kernels(Description):
 
     gemm_ceiling: Annotated[Fraction, Field(description="best matrix-multiply rate over the peak")]
     gemm_short_k: Annotated[float, Field(ge=0, description="k at which the rate is half of the ceiling")] = 0.0
-    gemm_small: Annotated[float, Field(ge=0, description="m n k (FLOP/2) at which launch and ramp halve the rate")] = 0.0
+    gemm_small: Annotated[float, Field(ge=0, description="m n k (FLOP/2) at which launch and ramp halve the rate")] = (
+        0.0
+    )
+    sustained: Annotated[
+        Fraction, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
+    ] = 1.0
+    unaligned: Annotated[
+        Fraction, Field(description="matrix rate where an inner size is no multiple of 8, over the aligned one")
+    ] = 0.2
     attention_forward: Annotated[Fraction, Field(description="fused attention forward rate over the peak")]
     attention_backward: Annotated[Fraction, Field(description="fused attention backward rate over the peak")]
     memory: Annotated[Fraction, Field(description="bandwidth of streaming kernels over the nominal one")]
@@ -53,7 +63,8 @@ class Accelerator(Description):
     year: Annotated[int | None, Field(description="of launch")] = None
     peak: Annotated[dict[Precision, FlopsPerSecond], Field(description="dense matrix peak by precision, FLOP/s")]
     other_peaks: Annotated[
-        dict[str, FlopsPerSecond], Field(description="other peaks in print (marketed, data-sheet), as bases of MFU claims")
+        dict[str, FlopsPerSecond],
+        Field(description="other peaks in print (marketed, data-sheet), as bases of MFU claims"),
     ] = {}
     vector: Annotated[dict[str, FlopsPerSecond], Field(description="vector units' peak by precision, FLOP/s")] = {}
     memory: Memory

@@ -10,7 +10,7 @@ from clustersim.inputs.base import Description
 
 Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
 Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"]
-Overlap = Literal["grad_reduce", "param_gather", "tensor", "tensor_fused", "fsdp", "expert", "context"]
+Overlap = Literal["grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp", "expert", "context"]
 
 
 class PartialRecompute(Description):
@@ -32,23 +32,34 @@ class Layout(Description):
     tensor: Annotated[PositiveInt, _named("tp", "tensor", "tensor-parallel ranks")] = 1
     pipeline: Annotated[PositiveInt, _named("pp", "pipeline", "pipeline stages")] = 1
     virtual_stages: Annotated[PositiveInt, _named("vpp", "virtual_stages", "model chunks a device")] = 1
-    data: Annotated[PositiveInt | Literal["auto"], _named("dp", "data", "data-parallel replicas; auto takes what is left")] = "auto"
+    data: Annotated[
+        PositiveInt | Literal["auto"], _named("dp", "data", "data-parallel replicas; auto takes what is left")
+    ] = "auto"
     context: Annotated[PositiveInt, _named("cp", "context", "context-parallel ranks")] = 1
     expert: Annotated[PositiveInt, _named("ep", "expert", "expert-parallel ranks")] = 1
     expert_tensor: Annotated[
-        PositiveInt | None, _named("etp", "expert_tensor", "tensor size of the experts' own grouping; 1 where experts are spread, else tensor")
+        PositiveInt | None,
+        _named(
+            "etp", "expert_tensor", "tensor size of the experts' own grouping; 1 where experts are spread, else tensor"
+        ),
     ] = None
     sequence_parallel: bool | None = None
     sharding: Sharding | None = None
     micro_batch: Annotated[PositiveInt, Field(description="sequences a micro-batch and replica")] = 1
     recompute: Recompute | None = None
     schedule: Schedule | None = None
-    rank_order: Annotated[str, Field(pattern=r"^(tensor|context|expert|data|pipeline)(-(tensor|context|expert|data|pipeline)){4}$", description="fastest-varying group first")] = (
-        "tensor-context-expert-data-pipeline"
-    )
+    rank_order: Annotated[
+        str,
+        Field(
+            pattern=r"^(tensor|context|expert|data|pipeline)(-(tensor|context|expert|data|pipeline)){4}$",
+            description="fastest-varying group first",
+        ),
+    ] = "tensor-context-expert-data-pipeline"
     context_kind: Literal["ring", "all-gather", "ulysses"] = "ring"
     offload: Literal["none", "optimizer", "activations"] = "none"
-    overlap: Annotated[frozenset[Overlap] | None, Field(strict=False, description="communication hidden behind compute")] = None
+    overlap: Annotated[
+        frozenset[Overlap] | None, Field(strict=False, description="communication hidden behind compute")
+    ] = None
     stage_layers: Annotated[
         tuple[PositiveInt, ...] | None, Field(strict=False, description="layers a stage, where they are not equal")
     ] = None

@@ -1,0 +1,53 @@
+"""Model FLOPs: what an MFU counts, by convention. What devices execute is told by the passes instead."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.training import Training
+from clustersim.workload.parameters import attention_matrices, ffn_matrices
+
+Convention = Literal["full", "causal", "6N"]
+
+FORWARD_AND_BACKWARD = 3.0  # one forward, two for the backward pass's two gradients
+
+
+def model_flops_per_token(model: Model, training: Training, convention: Convention = "full") -> float:
+    """FLOP a token of forward and backward: 6 x matmul parameters met + 6 x sum over layers of heads (d_qk + d_v) span.
+
+    Span: the sequence (`full`), half of it (`causal`), or the window or document where that is shorter; `6N` leaves
+    attention out. Matmul parameters: active and shared experts, output head, multi-token-prediction modules; look-ups
+    and norms not. Source: Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B).
+    """
+    flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model)
+    if convention == "6N":
+        return flops
+    share = 0.5 if convention == "causal" else 1.0
+    layers = model.layers + model.mtp_layers
+    spans = sum(_span(model, model.block_kind(layer), training) for layer in range(layers))
+    return flops + 2.0 * FORWARD_AND_BACKWARD * share * spans * model.heads * (model.qk_head_size + model.v_head_size)
+
+
+def matmul_parameters(model: Model) -> float:
+    """Matrix parameters that one token is multiplied by, output heads of multi-token prediction included."""
+    head = model.hidden * model.vocab
+    layers = sum(_met(model, model.block_kind(layer)) for layer in range(model.layers + model.mtp_layers))
+    return layers + (1 + model.mtp_layers) * head + model.mtp_layers * 2.0 * model.hidden**2
+
+
+def _met(model: Model, kind: BlockKind) -> float:
+    attention = sum(attention_matrices(model))
+    moe = model.moe
+    if not kind.experts or moe is None:
+        return attention + ffn_matrices(model, model.ffn_hidden)
+    routed = moe.top_k * ffn_matrices(model, moe.ffn_hidden)
+    shared = moe.shared * ffn_matrices(model, moe.shared_ffn_hidden or moe.ffn_hidden)
+    return attention + routed + shared + model.hidden * moe.experts
+
+
+def _span(model: Model, kind: BlockKind, training: Training) -> float:
+    if kind.attention == "linear":
+        return 0.0
+    span = float(training.attention_span)
+    return min(span, model.window) if kind.attention == "sliding" and model.window else span

@@ -1,0 +1,157 @@
+"""What a device can be asked to do: matrix products, attention, memory-bound work, collectives; and passes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from clustersim.workload.arrays import Array
+
+CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
+Group = Literal["tensor", "context", "expert", "expert_tensor", "data", "expert_data", "pipeline"]
+
+GROUP_PART = {
+    "tensor": "tensor_comm",
+    "context": "context_comm",
+    "expert": "expert_comm",
+    "expert_tensor": "expert_comm",
+    "data": "data_comm",
+    "expert_data": "data_comm",
+    "pipeline": "pipeline_comm",
+}
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """`count` independent products [m, k] x [k, n]."""
+
+    name: str
+    m: Array
+    n: Array
+    k: Array
+    count: Array = 1.0
+    precision: str = "bf16"
+    part: str = "gemm"
+
+    @property
+    def flops(self) -> Array:
+        """FLOP: 2 m n k for each product."""
+        return 2.0 * self.m * self.n * self.k * self.count
+
+    @property
+    def bytes(self) -> Array:
+        """Bytes that cross HBM when each operand is read or written once, at two bytes an element."""
+        return 2.0 * self.count * (self.m * self.k + self.k * self.n + self.m * self.n)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A fused (flash) attention kernel; `flops` are those executed, masked blocks skipped."""
+
+    name: str
+    flops: Array
+    head_size: float
+    backward: bool
+    precision: str = "bf16"
+    part: str = "attention"
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Memory-bound work: `bytes` cross HBM when everything that can be fused is, in `kernels` launches."""
+
+    name: str
+    bytes: Array
+    kernels: float = 1.0
+    part: str = "memory_bound"
+
+
+@dataclass(frozen=True)
+class Collective:
+    """A message among the ranks of a group.
+
+    `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a reduce-scatter;
+    what each rank sends away in an all-to-all or a send.
+    """
+
+    name: str
+    kind: CollectiveKind
+    group: Group
+    bytes: Array
+
+    @property
+    def part(self) -> str:
+        """The line of the breakdown that its exposed time belongs to."""
+        return GROUP_PART[self.group]
+
+
+Operation: TypeAlias = Gemm | Attention | Pointwise | Collective
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Operations on in-order streams: one compute stream, one communication stream a group."""
+
+    operations: tuple[Operation, ...]
+    streams: tuple[str, ...]  # of each operation: "compute" or a group
+    after: tuple[tuple[int, ...], ...]  # operations that each one waits for, beside its stream's previous one
+
+
+@dataclass
+class PassBuilder:
+    """Strings operations into a pass, in the order in which software issues them."""
+
+    operations: list[Operation] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
+    after: list[tuple[int, ...]] = field(default_factory=list)
+    _last_compute: int | None = None
+    _awaited: tuple[int, ...] = ()
+
+    def run(self, operation: Operation) -> None:
+        """Compute, once everything awaited has arrived."""
+        self._last_compute = self._append(operation, "compute", self._awaited)
+        self._awaited = ()
+
+    def launch(self, collective: Collective) -> int:
+        """Start a collective on its group's stream, behind the compute issued so far; `wait` for what it returns."""
+        last = () if self._last_compute is None else (self._last_compute,)
+        return self._append(collective, collective.group, last + self._awaited)
+
+    def wait(self, launched: int) -> None:
+        """Hold the next compute operation until a launched collective is done."""
+        self._awaited += (launched,)
+
+    def communicate(self, collective: Collective) -> None:
+        """A collective that nothing hides."""
+        self.wait(self.launch(collective))
+
+    def build(self) -> Pass:
+        """The finished pass."""
+        return Pass(tuple(self.operations), tuple(self.streams), tuple(self.after))
+
+    def _append(self, operation: Operation, stream: str, after: tuple[int, ...]) -> int:
+        self.operations.append(operation)
+        self.streams.append(stream)
+        self.after.append(after)
+        return len(self.operations) - 1
+
+
+@dataclass
+class RecomputeBuilder(PassBuilder):
+    """Writes onto another builder, naming compute as recomputed work."""
+
+    target: PassBuilder = field(default_factory=PassBuilder)
+
+    def run(self, operation: Operation) -> None:
+        """Compute again what the forward pass had computed."""
+        if not isinstance(operation, Collective):
+            operation = replace(operation, part="recompute")
+        self.target.run(operation)
+
+    def launch(self, collective: Collective) -> int:
+        """As the target does."""
+        return self.target.launch(collective)
+
+    def wait(self, launched: int) -> None:
+        """As the target does."""
+        self.target.wait(launched)
