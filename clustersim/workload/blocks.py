@@ -9,7 +9,9 @@ from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 MASK_BYTES = 1.0
 FP32_BYTES = 4.0
-CROSS_ENTROPY_FORWARD_BYTES = 30.0  # a logit: cast to fp32, maximum, difference, exponential, sum, quotient, each kernel its own
+CROSS_ENTROPY_FORWARD_BYTES = (
+    30.0  # a logit: cast to fp32, maximum, difference, exponential, sum, quotient, each kernel its own
+)
 CROSS_ENTROPY_BACKWARD_BYTES = 14.0  # a logit: scale the kept softmax, subtract the target, cast back
 
 
@@ -112,7 +114,7 @@ def _attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Ele
 
 
 def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
-    """Down-projections on every tensor rank alike, norms, up-projections split by heads (DeepSeek-V2, section 2.1.2)."""
+    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2)."""
     rows, heads = shape.tokens, model.heads / shape.tensor
     resident, hidden = shape.resident_tokens, float(model.hidden)
     compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
@@ -124,7 +126,10 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
     q_inputs = float(latent.q_lora_rank or model.hidden)
     q_outputs = heads * model.qk_head_size
     kv_outputs = heads * (latent.qk_nope_head_dim + latent.v_head_dim)
-    for name, inputs, outputs in (("query up", q_inputs, q_outputs), ("key-value up", float(latent.kv_lora_rank), kv_outputs)):
+    for name, inputs, outputs in (
+        ("query up", q_inputs, q_outputs),
+        ("key-value up", float(latent.kv_lora_rank), kv_outputs),
+    ):
         elements.append(
             Linear(
                 name,

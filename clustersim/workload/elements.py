@@ -267,7 +267,7 @@ class Exchange:
         builder.communicate(self._collective(self.forward_kind))
 
     def input_gradient(self, builder: PassBuilder) -> None:
-        """The adjoint: an all-gather's is a reduce-scatter, an all-to-all's an all-to-all; a whole vector needs none."""
+        """The adjoint: of an all-gather a reduce-scatter, of an all-to-all the same; a whole vector needs none."""
         if self.backward_kind != "none":
             builder.communicate(self._collective(self.backward_kind))
 

@@ -51,3 +51,20 @@ def _span(model: Model, kind: BlockKind, training: Training) -> float:
         return 0.0
     span = float(training.attention_span)
     return min(span, model.window) if kind.attention == "sliding" and model.window else span
+
+
+def recomputed_flops_per_token(model: Model, training: Training, full_layers: int, selective_layers: int) -> float:
+    """FLOP a token that recomputation adds: the forward pass of full layers, the attention core of selective ones.
+
+    In the `full` convention, as an HFU counts them. Source: Korthikanti et al. 2022, arXiv 2205.05198, appendix A.
+    """
+    flops = 0.0
+    for layer in range(full_layers):
+        flops += 2.0 * _met(model, model.block_kind(layer)) + _core(model, training, layer)
+    return flops + sum(_core(model, training, layer) for layer in range(selective_layers))
+
+
+def _core(model: Model, training: Training, layer: int) -> float:
+    return (
+        2.0 * _span(model, model.block_kind(layer), training) * model.heads * (model.qk_head_size + model.v_head_size)
+    )

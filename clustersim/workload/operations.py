@@ -70,8 +70,8 @@ class Pointwise:
 class Collective:
     """A message among the ranks of a group.
 
-    `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a reduce-scatter;
-    what each rank sends away in an all-to-all or a send.
+    `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a
+    reduce-scatter; what each rank sends away in an all-to-all or a send.
     """
 
     name: str

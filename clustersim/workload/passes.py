@@ -31,7 +31,7 @@ def element_pass(elements: Sequence[Element], phase: Phase, recompute: Recomputa
 
 
 def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_input: Array) -> Array:
-    """Bytes that one micro-batch leaves behind for its backward pass; `block_input` is all that full recompute keeps."""
+    """Bytes that a micro-batch leaves behind for its backward pass; full recompute keeps `block_input` alone."""
     if recompute == "full":
         return block_input
     total: Array = 0.0

@@ -35,7 +35,7 @@ def shard_sizes(sharding: str, ranks: Array) -> ShardSizes:
 def state_bytes(parameters: Array, sizes: ShardSizes, gradient_precision: str) -> dict[str, Array]:
     """Bytes that `parameters` of one rank take, by kind.
 
-    Mixed precision with Adam keeps 2 bytes of weight, 2 or 4 of gradient, 12 of optimizer (Megatron-LM: fp32 gradients).
+    Mixed precision with Adam keeps 2 bytes of weight, 2 or 4 of gradient (Megatron-LM: fp32), 12 of optimizer.
     """
     return {
         "parameters": PARAMETER_BYTES * parameters / sizes.parameters,

@@ -1,0 +1,85 @@
+"""Collectives: latency plus bytes over bandwidth, by algorithm, over the tiers that the group really spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clustersim.costs.placement import Placement
+from clustersim.inputs.hardware import Tier
+from clustersim.workload.arrays import Array
+
+
+@dataclass(frozen=True)
+class Link:
+    """What one device gets from a tier in training: bytes a second in one direction, and seconds of latency."""
+
+    bandwidth: float
+    latency: float
+    pair_bandwidth: float | None = None  # of a full mesh: the one link between two devices
+
+    def bandwidth_among(self, ranks: Array) -> Array:
+        """Bytes a second that a device exchanges with `ranks - 1` others: on a full mesh it has one link to each."""
+        if self.pair_bandwidth is None:
+            return self.bandwidth
+        return np.minimum(self.bandwidth, np.maximum(1.0, ranks - 1.0) * self.pair_bandwidth)
+
+
+def link_of(tier: Tier, efficiency: float) -> Link:
+    """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""
+    share = tier.efficiency * efficiency
+    pair = None if tier.link_bandwidth is None else tier.link_bandwidth * share
+    return Link(tier.bandwidth * share, tier.latency, pair if tier.kind == "full-mesh" else None)
+
+
+def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+    """Seconds until each of n ranks holds `message` bytes, of which it brought 1/n; a reduce-scatter takes as long.
+
+    Ring: (n - 1)/n message / bandwidth + latency of n - 1 hops. The ring enters and leaves each scale-up domain over
+    the links of all its members there, so across domains its bandwidth is min(scale-up, members * scale-out).
+    Source: Thakur, Rabenseifner and Gropp 2005, section 4.1; NCCL's rings use every NIC of the members.
+    """
+    share = (group.ranks - 1.0) / group.ranks
+    return share * message / _ring_bandwidth(group, up, out) + _ring_latency(group, up, out)
+
+
+def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+    """Seconds to all-reduce `message` bytes: the better of ring and tree across domains.
+
+    Ring: reduce-scatter and all-gather. Tree: 2 message / bandwidth + 2 log2(domains) hops of latency, inside a domain
+    along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL).
+    """
+    ring = 2.0 * all_gather_time(message, group, up, out)
+    chain = 2.0 * (group.inside - 1.0) * up.latency
+    tree = 2.0 * message / _ring_bandwidth(group, up, out) + chain + 2.0 * np.log2(group.across) * out.latency
+    return np.where(group.across > 1.0, np.minimum(ring, tree), ring)
+
+
+def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+    """Seconds for each rank to send `message` bytes, 1/n to every rank: both tiers work at once.
+
+    max(share inside / scale-up, share outside / scale-out) + latency.
+    Source: Thakur et al. 2005, section 4.4 (pairwise exchange).
+    """
+    near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
+    far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
+    latency = np.where(group.inside > 1.0, up.latency, 0.0) + np.where(group.across > 1.0, out.latency, 0.0)
+    return np.maximum(near, far) + latency
+
+
+def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:
+    """Seconds to send `message` bytes to one other device, in another scale-up domain if it `crosses`."""
+    link = out if crosses else up
+    return message / link.bandwidth_among(2.0) + link.latency
+
+
+def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
+    inside = np.where(group.inside > 1.0, up.bandwidth_among(group.inside), np.inf)
+    across = np.where(group.across > 1.0, group.inside * out.bandwidth, np.inf)
+    return np.minimum(inside, across)
+
+
+def _ring_latency(group: Placement, up: Link, out: Link) -> Array:
+    near_hops = np.where(up.pair_bandwidth is None, group.inside - 1.0, np.minimum(1.0, group.inside - 1.0))
+    return group.across * near_hops * up.latency + (group.across - 1.0) * out.latency

@@ -1,0 +1,132 @@
+"""The machine: one device with its software and its place in the network; prices any operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clustersim.costs.attention import fused_attention_time
+from clustersim.costs.collectives import (
+    Link,
+    all_gather_time,
+    all_reduce_time,
+    all_to_all_time,
+    link_of,
+    send_time,
+)
+from clustersim.costs.gemm import alignment_factor, gemm_efficiency, gemm_time
+from clustersim.costs.memory_bound import streaming_time
+from clustersim.costs.placement import Placement
+from clustersim.inputs.hardware import Accelerator, Cluster
+from clustersim.inputs.stack import Stack
+from clustersim.workload.arrays import Array
+from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
+
+PEAK_OF = {"mxfp8": "fp8"}  # block-scaled fp8 runs at the fp8 rate
+ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Prices operations on one accelerator with one stack, its groups placed on the network."""
+
+    accelerator: Accelerator
+    stack: Stack
+    up: Link
+    out: Link
+    groups: Mapping[str, Placement]
+
+    def time(self, operation: Operation) -> Array:
+        """Seconds of one operation."""
+        if isinstance(operation, Gemm):
+            return self.gemm_time(operation)
+        if isinstance(operation, Attention):
+            return self.attention_time(operation)
+        if isinstance(operation, Pointwise):
+            return self.pointwise_time(operation)
+        return self.collective_time(operation)
+
+    def gemm_time(self, gemm: Gemm) -> Array:
+        """Seconds of matrix products, one launch at least.
+
+        Attention's products suffer from unaligned head sizes; the others are padded by software.
+        """
+        kernels = self.accelerator.kernels
+        ceiling = kernels.gemm_ceiling * kernels.sustained * self.stack.sustained
+        efficiency = gemm_efficiency(
+            gemm.m, gemm.n, gemm.k, gemm.count, ceiling, kernels.gemm_short_k, kernels.gemm_small
+        )
+        if gemm.part == "attention":
+            efficiency = efficiency * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
+        seconds = gemm_time(
+            gemm.m,
+            gemm.n,
+            gemm.k,
+            gemm.count,
+            peak=self.peak(gemm.precision),
+            efficiency=efficiency,
+            bandwidth=self.memory_bandwidth,
+            element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
+        )
+        return np.maximum(seconds, kernels.launch)
+
+    def attention_time(self, attention: Attention) -> Array:
+        """Seconds of a fused attention kernel; it computes in 16 bits whatever the products use."""
+        kernels = self.accelerator.kernels
+        rate = kernels.attention_backward if attention.backward else kernels.attention_forward
+        peak = self.accelerator.base_peak
+        seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate * self.stack.sustained)
+        return np.maximum(seconds, kernels.launch)
+
+    def pointwise_time(self, work: Pointwise) -> Array:
+        """Seconds of memory-bound work."""
+        return streaming_time(
+            work.bytes,
+            factor=self.stack.memory_factor,
+            bandwidth=self.memory_bandwidth,
+            kernels=work.kernels,
+            launch=self.accelerator.kernels.launch,
+        )
+
+    def collective_time(self, collective: Collective) -> Array:
+        """Seconds of a collective over its group; none where the group is one rank."""
+        group = self.groups[collective.group]
+        if collective.kind in ("all-gather", "reduce-scatter"):
+            seconds = all_gather_time(collective.bytes, group, self.up, self.out)
+        elif collective.kind == "all-reduce":
+            seconds = all_reduce_time(collective.bytes, group, self.up, self.out)
+        elif collective.kind == "all-to-all":
+            seconds = all_to_all_time(collective.bytes, group, self.up, self.out)
+        else:
+            raise ValueError(f"{collective.kind} has two ends: use transfer_time")
+        return np.where(group.ranks > 1.0, seconds, 0.0)
+
+    def transfer_time(self, message: Array, stage: int) -> Array:
+        """Seconds to send `message` bytes from pipeline stage `stage` to the next (or back)."""
+        group = self.groups["pipeline"]
+        crosses = np.where(group.across > 1.0, (stage + 1) % group.inside == 0, False)
+        near = send_time(message, False, self.up, self.out)
+        return np.where(crosses, send_time(message, True, self.up, self.out), near)
+
+    def peak(self, precision: str) -> float:
+        """Dense FLOP/s of the matrix units at a precision."""
+        return self.accelerator.peak[PEAK_OF.get(precision, precision)]  # type: ignore[index]
+
+    @property
+    def memory_bandwidth(self) -> float:
+        """Bytes a second that streaming kernels reach."""
+        return self.accelerator.memory.bandwidth * self.accelerator.kernels.memory
+
+
+def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:
+    """The machine of a cluster running a stack, with the groups of a layout placed on it."""
+    node = cluster.node
+    return Machine(
+        cluster.accelerator,
+        stack,
+        up=link_of(node.scale_up, stack.scale_up_efficiency),
+        out=link_of(node.scale_out, stack.scale_out_efficiency),
+        groups=groups,
+    )

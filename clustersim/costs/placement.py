@@ -1,0 +1,66 @@
+"""Where the ranks of each parallel group sit: inside one scale-up domain, or across several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clustersim.inputs.layout import Layout
+from clustersim.workload.arrays import Array
+
+DENSE_SIZES = ("tensor", "context", "data", "pipeline")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A group of `ranks`, `inside` of them in each scale-up domain, over `across` domains."""
+
+    ranks: Array
+    inside: Array
+    across: Array
+
+
+def place(ranks: Array, stride: Array, domain: float) -> Placement:
+    """Place a group whose neighbours are `stride` devices apart, in scale-up domains of `domain` devices.
+
+    Devices are numbered domain by domain, so a domain holds domain / stride neighbours, one at least.
+    """
+    inside = np.minimum(ranks, np.maximum(1.0, np.floor(domain / stride)))
+    return Placement(ranks, inside, np.ceil(ranks / inside))
+
+
+def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> dict[str, Placement]:
+    """Place every group of a layout.
+
+    `rank_order` names the fastest-varying group first, Megatron-LM's default being tensor-context-expert-data-pipeline.
+    Experts have a grouping of their own over the ranks of tensor, context and data together: expert-tensor, expert,
+    expert-data (Liu et al. 2025, MoE Parallel Folding, arXiv 2504.14960, section 3).
+    """
+    order = rank_order.split("-")
+    placements: dict[str, Placement] = {}
+    stride: Array = 1.0
+    for group in order:
+        if group in DENSE_SIZES:
+            placements[group] = place(sizes[group], stride, domain)
+            stride = stride * sizes[group]
+    expert_data = sizes["tensor"] * sizes["context"] * sizes["data"] / (sizes["expert_tensor"] * sizes["expert"])
+    placements["expert_tensor"] = place(sizes["expert_tensor"], 1.0, domain)
+    placements["expert"] = place(sizes["expert"], sizes["expert_tensor"], domain)
+    placements["expert_data"] = place(expert_data, sizes["expert_tensor"] * sizes["expert"], domain)
+    return placements
+
+
+def group_sizes(layout: Layout) -> dict[str, Array]:
+    """Sizes of the groups of one resolved layout."""
+    if layout.data == "auto":
+        raise ValueError("the layout is not resolved: data is auto")
+    return {
+        "tensor": float(layout.tensor),
+        "context": float(layout.context),
+        "data": float(layout.data),
+        "pipeline": float(layout.pipeline),
+        "expert": float(layout.expert),
+        "expert_tensor": float(layout.expert_tensor or 1),
+    }

@@ -1,0 +1,80 @@
+"""Where a step's time went, on the device that ends last; and how busy the devices were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from clustersim.engines.graph import Timeline
+from clustersim.schedules.program import Operation, Program
+from clustersim.simulation.results import BREAKDOWN_PARTS
+
+WAIT_PART = {
+    Operation.SEND_ACTIVATION: "pipeline_comm",
+    Operation.SEND_GRADIENT: "pipeline_comm",
+    Operation.GATHER_PARAMETERS: "data_comm",
+    Operation.REDUCE_GRADIENTS: "data_comm",
+    Operation.SYNC_EMBEDDINGS: "data_comm",
+    Operation.GRADIENT_NORM: "data_comm",
+}
+COMMUNICATION = frozenset(part for part in BREAKDOWN_PARTS if part.endswith("_comm"))
+
+
+def breakdown(program: Program, timeline: Timeline, parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Seconds by part of the device that ends last; they sum to its end. `parts`: of each kind's duration.
+
+    A gap before a task counts as the communication that ended last before it, for as long as that took, and as bubble
+    beyond: a longer wait is for work on another device.
+    """
+    total = dict.fromkeys(BREAKDOWN_PARTS, 0.0)
+    ends = timeline.end[:, 0]
+    stage = int(program.stage[int(np.argmax(ends))])
+    graph = program.graph
+    clock = 0.0
+    tasks = np.flatnonzero(graph.stream == program.compute_streams[stage])
+    for task in tasks:
+        start, end = float(timeline.start[task, 0]), float(ends[task])
+        _add_wait(total, program, timeline, graph.dependencies_of(int(task)), start - clock)
+        for part, seconds in parts[graph.kind[task]].items():
+            total[part] += seconds
+        clock = end
+    own = np.flatnonzero((program.stage == stage) & (graph.stream != program.compute_streams[stage]))
+    _add_wait(total, program, timeline, own, float(ends[program.stage == stage].max()) - clock)
+    return total
+
+
+def _add_wait(total: dict[str, float], program: Program, timeline: Timeline, waited: np.ndarray, gap: float) -> None:
+    if gap <= 0.0:
+        return
+    hidden = 0.0
+    if len(waited):
+        last = int(waited[np.argmax(timeline.end[waited, 0])])
+        part = WAIT_PART.get(program.kinds[program.graph.kind[last]].operation)
+        if part is not None:
+            hidden = min(gap, float(timeline.end[last, 0] - timeline.start[last, 0]))
+            total[part] += hidden
+    total["bubble"] += gap - hidden
+
+
+def busy_shares(program: Program, timeline: Timeline, parts: Sequence[Mapping[str, float]]) -> tuple[float, float]:
+    """(busy_any, busy_compute): shares of the step in which any stream, or the compute stream, runs; mean of devices."""
+    makespan = float(timeline.makespan[0])
+    kinds = program.graph.kind
+    exposed = np.array([sum(seconds for part, seconds in row.items() if part in COMMUNICATION) for row in parts])
+    durations = timeline.end[:, 0] - timeline.start[:, 0]
+    any_stream, compute = 0.0, 0.0
+    for stage, stream in enumerate(program.compute_streams):
+        on_compute = program.graph.stream == stream
+        compute += float(durations[on_compute].sum() - exposed[kinds[on_compute]].sum())
+        own = program.stage == stage
+        any_stream += _union(timeline.start[own, 0], timeline.end[own, 0])
+    return any_stream / makespan / program.stages, compute / makespan / program.stages
+
+
+def _union(start: np.ndarray, end: np.ndarray) -> float:
+    """Length of the union of intervals."""
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    reached = np.concatenate([[0.0], np.maximum.accumulate(end)[:-1]])
+    return float(np.maximum(0.0, end - np.maximum(start, reached)).sum())

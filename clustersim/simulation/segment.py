@@ -1,0 +1,103 @@
+"""The segment clock: one pass over a layer (or an end of the model) on the compute and communication streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from clustersim.costs.machine import Machine
+from clustersim.engines import play
+from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
+from clustersim.workload.operations import Gemm, Pass
+
+COMPUTE = "compute"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Seconds of a pass, and the same seconds by part: compute as it ran, communication as far as compute waited."""
+
+    seconds: Floats  # [points]
+    parts: Mapping[str, Floats]  # they sum to `seconds`
+    gemm_flops: Floats  # FLOP inside matrix products
+
+    def __add__(self, other: Segment) -> Segment:
+        """One after the other."""
+        names = self.parts.keys() | other.parts.keys()
+        zero = np.zeros_like(self.seconds)
+        parts = {name: self.parts.get(name, zero) + other.parts.get(name, zero) for name in sorted(names)}
+        return Segment(self.seconds + other.seconds, parts, self.gemm_flops + other.gemm_flops)
+
+    def __mul__(self, times: float) -> Segment:
+        """Several in a row."""
+        return Segment(
+            self.seconds * times,
+            {name: seconds * times for name, seconds in self.parts.items()},
+            self.gemm_flops * times,
+        )
+
+
+def empty_segment(points: int) -> Segment:
+    """No work."""
+    return Segment(np.zeros(points), {}, np.zeros(points))
+
+
+def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
+    """Play one pass: seconds, and where they went. `points`: length of the machine's and the pass's arrays."""
+    if not work.operations:
+        return empty_segment(points)
+    durations = np.empty((len(work.operations), points))  # [operations, points] seconds
+    for row, operation in enumerate(work.operations):
+        durations[row] = machine.time(operation)
+    timeline = play(_graph(work.streams, work.after), durations)
+    flops = np.zeros(points)
+    for operation in work.operations:
+        if isinstance(operation, Gemm):
+            flops = flops + operation.flops
+    return Segment(timeline.makespan, _parts(work, timeline), flops)
+
+
+@lru_cache(maxsize=512)
+def _graph(streams: tuple[str, ...], after: tuple[tuple[int, ...], ...]) -> TaskGraph:
+    """The task graph of a pass; passes of one structure share it."""
+    names = sorted(set(streams))
+    tasks = len(streams)
+    return TaskGraph(
+        kind=np.arange(tasks),
+        stream=np.array([names.index(stream) for stream in streams], dtype=np.int64),
+        dependency_offsets=np.cumsum([0, *(len(waits) for waits in after)], dtype=np.int64),
+        dependencies=np.array([task for waits in after for task in waits], dtype=np.int64),
+        barrier=np.full(tasks, NO_BARRIER, dtype=np.int64),
+        kinds=tasks,
+        streams=len(names),
+        barriers=0,
+    )
+
+
+def _parts(work: Pass, timeline: Timeline) -> dict[str, Floats]:
+    """Walk the compute stream: its work counts as it ran, a gap counts for the collective that ended last before it."""
+    points = timeline.end.shape[1]
+    parts: dict[str, Floats] = {}
+    clock = np.zeros(points)
+    for task, stream in enumerate(work.streams):
+        if stream != COMPUTE:
+            continue
+        _add_gap(parts, work, timeline, work.after[task], timeline.start[task] - clock)
+        part = work.operations[task].part
+        parts[part] = parts.get(part, 0.0) + (timeline.end[task] - timeline.start[task])
+        clock = timeline.end[task]
+    others = [task for task, stream in enumerate(work.streams) if stream != COMPUTE]
+    _add_gap(parts, work, timeline, others, timeline.makespan - clock)
+    return parts
+
+
+def _add_gap(parts: dict[str, Floats], work: Pass, timeline: Timeline, waited: Sequence[int], gap: Floats) -> None:
+    if not len(waited) or not gap.any():
+        return
+    last = np.argmax(timeline.end[list(waited)], axis=0)  # [points] which of `waited` ended last
+    for index, task in enumerate(waited):
+        part = work.operations[task].part
+        parts[part] = parts.get(part, 0.0) + np.where(last == index, gap, 0.0)

@@ -1,0 +1,217 @@
+"""The step clock: micro-batches through pipeline stages in a schedule's order, then gradients and optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from clustersim.costs.machine import Machine, machine_of
+from clustersim.costs.placement import group_sizes, place_groups
+from clustersim.engines import play
+from clustersim.errors import InfeasibleError
+from clustersim.inputs.layout import Layout, PartialRecompute
+from clustersim.inputs.scenario import Scenario
+from clustersim.schedules import build_program
+from clustersim.schedules.program import Kind, Operation, Program
+from clustersim.simulation.breakdown import breakdown, busy_shares
+from clustersim.simulation.intervals import interval
+from clustersim.simulation.memory import memory_report
+from clustersim.simulation.results import StepResult
+from clustersim.simulation.segment import Segment
+from clustersim.simulation.stages import Stage, price_stages
+from clustersim.simulation.tail import (
+    embedding_sync_time,
+    gather_time,
+    norm_time,
+    optimizer_time,
+    reduce_time,
+)
+from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
+from clustersim.workload.operations import Collective
+from clustersim.workload.shape import ACTIVATION_BYTES, shape_of
+from clustersim.workload.states import GRADIENT_BYTES
+
+PLAYED_SHARDING = ("none", "zero1")
+
+Parts = Mapping[str, float]
+
+
+def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
+    """Play one optimizer step of a scenario with a resolved layout.
+
+    Raises InfeasibleError where this version cannot play what the layout asks for. A layout that does not fit in
+    memory is played all the same: the result's `fits` tells.
+    """
+    layout = scenario.layout
+    if layout == "search":
+        raise InfeasibleError("the layout is to be searched: call search_layouts, or give one")
+    refuse_unplayed(layout)
+    machine = machine_of(
+        scenario.cluster,
+        scenario.stack,
+        place_groups(group_sizes(layout), layout.rank_order, scenario.cluster.node.domain),
+    )
+    shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
+    stages = price_stages(scenario.model, layout, shape, machine)
+    micro_batches = micro_batches_of(scenario)
+    program = step_program(scenario, micro_batches)
+    parts = [_parts_of(kind, scenario, machine, stages) for kind in program.kinds]
+    durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
+    timeline = play(program.graph, durations, engine=engine)
+    return _result(scenario, program, timeline, parts, stages, machine, micro_batches, engine, intervals)
+
+
+def refuse_unplayed(layout: Layout) -> None:
+    """Raise InfeasibleError for what this version has no physics for."""
+    if layout.sharding not in PLAYED_SHARDING:
+        raise InfeasibleError(f"layout.sharding: {layout.sharding} is not simulated yet; accepted: none, zero1")
+    if layout.offload != "none":
+        raise InfeasibleError(f"layout.offload: {layout.offload} is not simulated yet; accepted: none")
+
+
+def micro_batches_of(scenario: Scenario) -> int:
+    """Micro-batches that one replica runs in a step."""
+    layout = scenario.layout
+    if layout == "search" or layout.data == "auto":
+        raise ValueError("the layout is not resolved")
+    return scenario.training.global_batch // (layout.data * layout.micro_batch)
+
+
+def step_program(scenario: Scenario, micro_batches: int) -> Program:
+    """The task graph of a step of a resolved scenario."""
+    layout, stack = scenario.layout, scenario.stack
+    if layout == "search" or layout.data == "auto":
+        raise ValueError("the layout is not resolved")
+    replicated = layout.data * layout.context > 1
+    overlap = layout.overlap if layout.overlap is not None else stack.defaults.overlap
+    gather = "none"
+    if replicated and layout.sharding != "none":
+        gather = "before" if "param_gather" in overlap else "after"
+    return build_program(
+        layout.schedule or stack.defaults.schedule,
+        layout.pipeline,
+        micro_batches,
+        layout.virtual_stages,
+        blocking_transfers=stack.blocking_transfers,
+        gather=gather,
+        reduce=replicated,
+        tied_embeddings=scenario.model.tied_embeddings,
+        synchronous_optimizer=stack.synchronous_optimizer,
+    )
+
+
+def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence[Stage]) -> Parts:
+    """Seconds of one kind of task, by part of the breakdown."""
+    layout = scenario.layout
+    assert layout != "search"
+    virtual = kind.chunk * layout.pipeline + kind.stage
+    match kind.operation:
+        case Operation.FORWARD:
+            return _segment_parts(stages[virtual].forward)
+        case Operation.BACKWARD:
+            return _segment_parts(stages[virtual].backward)
+        case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+            return {"pipeline_comm": _transfer_time(scenario, machine, kind)}
+        case Operation.REDUCE_GRADIENTS:
+            return {"data_comm": reduce_time(scenario, machine, stages[virtual])}
+        case Operation.GATHER_PARAMETERS:
+            return {"data_comm": gather_time(machine, stages[virtual])}
+        case Operation.SYNC_EMBEDDINGS:
+            precision = scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision
+            return {"data_comm": embedding_sync_time(scenario.model, machine, GRADIENT_BYTES[precision], layout.tensor)}
+        case Operation.GRADIENT_NORM:
+            return {"data_comm": norm_time(machine)}
+        case Operation.OPTIMIZER:
+            chunks = list(stages[kind.stage :: layout.pipeline])
+            return {
+                "optimizer": optimizer_time(scenario, machine, chunks),
+                "other": scenario.stack.fixed_overhead,
+            }
+        case _:
+            raise ValueError(f"no duration for {kind}")
+
+
+def _segment_parts(segment: Segment) -> Parts:
+    return {name: float(seconds[0]) for name, seconds in segment.parts.items()}
+
+
+def _transfer_time(scenario: Scenario, machine: Machine, kind: Kind) -> float:
+    """Seconds between two stages: each tensor rank sends its 1/t slice; without sequence parallelism they regather it.
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
+    """
+    layout, training = scenario.layout, scenario.training
+    assert layout != "search"
+    tokens = layout.micro_batch * training.sequence_length / layout.context
+    message = ACTIVATION_BYTES * tokens * scenario.model.hidden
+    forwards = kind.operation is Operation.SEND_ACTIVATION
+    boundary = kind.stage if forwards else (kind.stage - 1) % layout.pipeline
+    seconds = float(machine.transfer_time(message / layout.tensor, boundary))
+    if not layout.sequence_parallel:
+        seconds += float(machine.collective_time(Collective("regather", "all-gather", "tensor", message)))
+    return seconds
+
+
+def _result(
+    scenario: Scenario,
+    program: Program,
+    timeline: object,
+    parts: Sequence[Parts],
+    stages: Sequence[Stage],
+    machine: Machine,
+    micro_batches: int,
+    engine: str,
+    intervals: bool,
+) -> StepResult:
+    from clustersim.engines.graph import Timeline
+
+    assert isinstance(timeline, Timeline)
+    model, training, layout = scenario.model, scenario.training, scenario.layout
+    assert layout != "search"
+    seconds = float(timeline.makespan[0])
+    base = scenario.cluster.accelerator.base_peak * scenario.cluster.devices
+    token_rate = training.tokens_per_step / seconds
+    full = model_flops_per_token(model, training, "full")
+    causal = model_flops_per_token(model, training, "causal")
+    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario))
+    busy_any, busy_compute = busy_shares(program, timeline, parts)
+    mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
+    residual = scenario.stack.residual
+    figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
+    return StepResult(
+        scenario=scenario,
+        step_time_s=seconds,
+        mfu=mfu,
+        mfu_causal=mfu_causal,
+        hfu=(full + recomputed) * token_rate / base,
+        busy_any=busy_any,
+        busy_compute=busy_compute,
+        gemm_efficiency=_gemm_efficiency(stages, scenario),
+        model_flops=full * training.tokens_per_step,
+        breakdown=breakdown(program, timeline, parts),
+        memory=memory_report(scenario, stages, micro_batches),
+        intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
+        if intervals
+        else {},
+        engine=engine,
+    )
+
+
+def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
+    """How many layers are computed again in full, and how many in their attention core alone."""
+    layout = scenario.layout
+    assert layout != "search"
+    layers = scenario.model.layers
+    if isinstance(layout.recompute, PartialRecompute):
+        return min(layers, layout.recompute.layers * layout.pipeline * layout.virtual_stages), 0
+    fused = scenario.stack.fused_attention and scenario.model.position != "alibi"
+    return layers if layout.recompute == "full" else 0, layers if layout.recompute == "selective" and not fused else 0
+
+
+def _gemm_efficiency(stages: Sequence[Stage], scenario: Scenario) -> float:
+    """FLOP/s inside weight products over the base."""
+    segments = [segment for stage in stages for segment in (stage.forward, stage.backward)]
+    seconds = sum(float(segment.parts["gemm"][0]) for segment in segments if "gemm" in segment.parts)
+    flops = sum(float(segment.gemm_flops[0]) for segment in segments)
+    return flops / seconds / scenario.cluster.accelerator.base_peak

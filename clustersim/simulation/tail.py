@@ -1,0 +1,72 @@
+"""What follows the last backward pass: gradient reduction, norm, optimizer, parameter gathering."""
+
+from __future__ import annotations
+
+from clustersim.costs.machine import Machine
+from clustersim.inputs.model import Model
+from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.stages import Stage
+from clustersim.workload.operations import Collective, Pointwise
+from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES
+
+ADAM_BYTES = (
+    30.0  # a parameter: read fp32 gradient, master and two moments (16), write the last three and 2 of weight (14)
+)
+NORM_BYTES = 4.0  # a parameter: the gradient norm reads every fp32 gradient once
+SCALE_BYTES = 8.0  # a parameter: clipping (and unscaling in fp16) reads and writes every gradient
+ZERO_BYTES = 4.0  # a parameter: gradients are cleared for the next step
+NORM_MESSAGE = 4.0  # bytes: one float
+
+
+def reduce_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
+    """Seconds to reduce a chunk's gradients: all-reduce, or reduce-scatter where optimizer states are sharded."""
+    precision = scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision
+    kind = "all-reduce" if _sharding(scenario) == "none" else "reduce-scatter"
+    return _both(machine, stage, kind, GRADIENT_BYTES[precision])
+
+
+def gather_time(machine: Machine, stage: Stage) -> float:
+    """Seconds to gather a chunk's updated parameters from the replicas that updated them."""
+    return _both(machine, stage, "all-gather", PARAMETER_BYTES)
+
+
+def embedding_sync_time(model: Model, machine: Machine, gradient_bytes: float, tensor: int) -> float:
+    """Seconds for first and last stage to sum the gradients of a tied embedding: an all-reduce of two ranks."""
+    message = gradient_bytes * model.hidden * model.vocab / tensor
+    return float(machine.transfer_time(message, stage=int(machine.groups["pipeline"].inside) - 1))
+
+
+def norm_time(machine: Machine) -> float:
+    """Seconds of the global gradient norm's all-reduces: a few bytes over the model-parallel ranks, all latency."""
+    tensor = machine.collective_time(Collective("norm", "all-reduce", "tensor", NORM_MESSAGE))
+    stages = machine.groups["pipeline"]
+    hops = 2.0 * float(stages.ranks - 1) * (machine.out.latency if stages.across > 1 else machine.up.latency)
+    return float(tensor) + hops
+
+
+def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) -> float:
+    """Seconds of Adam over a device's share of the states, with the passes over its gradients before and after."""
+    dense = sum(float(chunk.dense_parameters[0]) for chunk in chunks)
+    experts = sum(float(chunk.expert_parameters[0]) for chunk in chunks)
+    cut = (
+        1.0 if _sharding(scenario) == "none" else float(machine.groups["data"].ranks * machine.groups["context"].ranks)
+    )
+    expert_cut = 1.0 if _sharding(scenario) == "none" else max(1.0, float(machine.groups["expert_data"].ranks))
+    updated = dense / cut + experts / expert_cut
+    traffic = (ADAM_BYTES + NORM_BYTES + SCALE_BYTES) * updated + ZERO_BYTES * (dense + experts)
+    return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))
+
+
+def _sharding(scenario: Scenario) -> str:
+    layout = scenario.layout
+    return "none" if layout == "search" else layout.sharding or scenario.stack.defaults.sharding
+
+
+def _both(machine: Machine, stage: Stage, kind: str, element_bytes: float) -> float:
+    """Dense parameters over the data group, experts over theirs, one after the other."""
+    seconds = 0.0
+    for group, parameters in (("data", stage.dense_parameters[0]), ("expert_data", stage.expert_parameters[0])):
+        if parameters:
+            message = element_bytes * float(parameters)
+            seconds += float(machine.collective_time(Collective(group, kind, group, message)))  # type: ignore[arg-type]
+    return seconds

@@ -1,0 +1,123 @@
+"""Small models, clusters and stacks for tests: round numbers, nothing from the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clustersim.inputs.hardware import Accelerator, Cluster, Node
+from clustersim.inputs.model import Model
+from clustersim.inputs.stack import Stack
+from clustersim.workload.shape import Shape
+
+GIB = 2.0**30
+
+
+def gpt(**changes: Any) -> Model:
+    """GPT-3 175B's shape unless changed."""
+    values: dict[str, Any] = {
+        "name": "gpt",
+        "layers": 96,
+        "hidden": 12288,
+        "heads": 96,
+        "kv_heads": 96,
+        "ffn_hidden": 49152,
+        "gated": False,
+        "vocab": 51200,
+        "tied_embeddings": True,
+        "position": "learned",
+        "max_positions": 2048,
+        "norm": "layer",
+        "bias": True,
+        "dropout": True,
+    }
+    return Model.model_validate(values | changes)
+
+
+def moe(**changes: Any) -> Model:
+    """A small mixture of experts with latent attention."""
+    values: dict[str, Any] = {
+        "name": "moe",
+        "layers": 4,
+        "hidden": 1024,
+        "heads": 16,
+        "kv_heads": 16,
+        "ffn_hidden": 4096,
+        "gated": True,
+        "vocab": 32000,
+        "moe": {"experts": 16, "top_k": 2, "ffn_hidden": 512, "shared": 1, "leading_dense": 1},
+        "latent": {
+            "kv_lora_rank": 256,
+            "q_lora_rank": 512,
+            "qk_nope_head_dim": 64,
+            "qk_rope_head_dim": 32,
+            "v_head_dim": 64,
+        },
+    }
+    return Model.model_validate(values | changes)
+
+
+def shape(**changes: Any) -> Shape:
+    """One device, one sequence of 2,048 tokens, unfused attention."""
+    values: dict[str, Any] = {
+        "micro_batch": 1.0,
+        "sequence": 2048.0,
+        "span": 2048.0,
+        "tensor": 1.0,
+        "context": 1.0,
+        "expert": 1.0,
+        "expert_tensor": 1.0,
+        "sequence_parallel": False,
+        "fused_attention": False,
+        "context_kind": "ring",
+        "overlap": frozenset(),
+        "precision": "bf16",
+    }
+    return Shape(**(values | changes))
+
+
+def accelerator(**changes: Any) -> Accelerator:
+    """100 TFLOP/s, 1 TB/s, 64 GiB, ideal kernels."""
+    values: dict[str, Any] = {
+        "name": "test chip",
+        "vendor": "acme",
+        "peak": {"bf16": 100e12, "fp16": 100e12, "fp8": 200e12},
+        "memory": {"capacity": 64 * GIB, "bandwidth": 1e12},
+        "kernels": {
+            "gemm_ceiling": 1.0,
+            "attention_forward": 1.0,
+            "attention_backward": 1.0,
+            "memory": 1.0,
+            "launch": 0.0,
+        },
+        "power": 500.0,
+        "price": 2.0,
+    }
+    return Accelerator.model_validate(values | changes)
+
+
+def cluster(nodes: int = 1, devices: int = 8, **changes: Any) -> Cluster:
+    """Switched nodes of 8 at 100 GB/s a device inside and 10 GB/s outside, without latency."""
+    tier = {"kind": "switched", "latency": 0.0}
+    node = Node.model_validate(
+        {
+            "name": "test node",
+            "accelerator": accelerator(),
+            "devices": devices,
+            "scale_up": tier | {"bandwidth": 100e9},
+            "scale_out": tier | {"bandwidth": 10e9},
+        }
+    )
+    return Cluster.model_validate({"node": node, "nodes": nodes} | changes)
+
+
+def stack(**changes: Any) -> Stack:
+    """Software that loses nothing."""
+    values: dict[str, Any] = {
+        "name": "ideal",
+        "year": 2025,
+        "vendors": ("acme",),
+        "sustained": 1.0,
+        "memory_factor": 1.0,
+        "residual": {"spread": 0.1, "evidence": "assumed"},
+    }
+    return Stack.model_validate(values | changes)

@@ -1,0 +1,175 @@
+"""Blocks against the literature: activation bytes, FLOPs, conservation over layouts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import gpt, moe, shape
+
+from clustersim.inputs.model import BlockKind
+from clustersim.workload.blocks import block_elements, embedding_elements, head_elements
+from clustersim.workload.flops import matmul_parameters
+from clustersim.workload.operations import Attention, Collective, Gemm, Pass
+from clustersim.workload.passes import element_pass, saved_bytes
+
+DENSE = BlockKind("full", False)
+EXPERTS = BlockKind("full", True)
+
+
+def flops(work: Pass, parts: tuple[str, ...] = ("gemm", "attention", "recompute")) -> float:
+    return sum(
+        float(operation.flops)
+        for operation in work.operations
+        if isinstance(operation, Gemm | Attention) and operation.part in parts
+    )
+
+
+def messages(work: Pass, kind: str) -> list[float]:
+    return [float(op.bytes) for op in work.operations if isinstance(op, Collective) and op.kind == kind]
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4])
+@pytest.mark.parametrize("tensor", [1, 2, 8])
+def test_activation_bytes_are_korthikantis_equations(micro_batch: int, tensor: int) -> None:
+    """Korthikanti et al. 2022, table 2: bytes of a layer."""
+    model = gpt()
+    s, b, h, a, t = 2048.0, float(micro_batch), 12288.0, 96.0, float(tensor)
+    block_input = 2.0 * s * b * h
+
+    def kept(sequence_parallel: bool, recompute: str) -> float:
+        here = shape(micro_batch=b, tensor=t, sequence_parallel=sequence_parallel)
+        return float(saved_bytes(block_elements(model, DENSE, here), recompute, block_input))  # type: ignore[arg-type]
+
+    assert kept(False, "none") == pytest.approx(s * b * h * (10 + 24 / t + 5 * a * s / (h * t)))
+    assert kept(True, "none") == pytest.approx(s * b * h / t * (34 + 5 * a * s / h))
+    assert kept(True, "selective") == pytest.approx(34 * s * b * h / t)
+    assert kept(False, "selective") == pytest.approx(s * b * h * (10 + 24 / t))
+    assert kept(True, "full") == block_input
+
+
+@pytest.mark.parametrize("sequence_parallel", [False, True])
+def test_tensor_parallel_messages_of_a_layer(sequence_parallel: bool) -> None:
+    """Two all-reduces a pass (Shoeybi et al. 2019), or as many pairs of gather and scatter (Korthikanti et al. 2022)."""
+    here = shape(tensor=8.0, sequence_parallel=sequence_parallel)
+    elements = block_elements(gpt(), DENSE, here)
+    vector = 2.0 * 2048 * 12288
+    forward, backward = (
+        [message for message in element_messages(element_pass(elements, phase)) if message[1] == "tensor"]
+        for phase in ("forward", "backward")
+    )
+    if sequence_parallel:
+        assert [kind for kind, _, _ in forward] == ["all-gather", "reduce-scatter"] * 2
+        assert sorted(kind for kind, _, _ in backward) == ["all-gather"] * 4 + ["reduce-scatter"] * 2
+    else:
+        assert [kind for kind, _, _ in forward] == ["all-reduce"] * 2
+        assert [kind for kind, _, _ in backward] == ["all-reduce"] * 2
+    assert {size for _, _, size in forward + backward} == {vector}
+
+
+def element_messages(work: Pass) -> list[tuple[str, str, float]]:
+    return [(op.kind, op.group, float(op.bytes)) for op in work.operations if isinstance(op, Collective)]
+
+
+def test_flops_do_not_depend_on_how_the_layer_is_cut() -> None:
+    """Tensor ranks together execute what one device would, forward and backward."""
+    for phase, factor in (("forward", 1.0), ("backward", 2.0)):
+        whole = flops(element_pass(block_elements(gpt(), DENSE, shape()), phase))  # type: ignore[arg-type]
+        for tensor in (2.0, 8.0):
+            cut = element_pass(block_elements(gpt(), DENSE, shape(tensor=tensor)), phase)  # type: ignore[arg-type]
+            assert tensor * flops(cut) == pytest.approx(whole)
+        h, s = 12288.0, 2048.0
+        assert whole == pytest.approx(factor * (24 * s * h * h + 4 * s * s * h))
+
+
+def test_backward_apart_is_backward_together() -> None:
+    elements = block_elements(moe(), EXPERTS, shape(fused_attention=True))
+    both = flops(element_pass(elements, "backward"))
+    apart = flops(element_pass(elements, "input_gradient")) + flops(element_pass(elements, "weight_gradient"))
+    assert apart == pytest.approx(both)
+
+
+@pytest.mark.parametrize(("recompute", "share"), [("none", 0.0), ("full", 1.0)])
+def test_recomputation_repeats_the_forward_pass(recompute: str, share: float) -> None:
+    elements = block_elements(gpt(), DENSE, shape())
+    forward = flops(element_pass(elements, "forward"))
+    backward = element_pass(elements, "backward", recompute)  # type: ignore[arg-type]
+    assert flops(backward, ("recompute",)) == pytest.approx(share * forward)
+
+
+def test_selective_recomputation_repeats_the_attention_core() -> None:
+    elements = block_elements(gpt(), DENSE, shape())
+    repeated = flops(element_pass(elements, "backward", "selective"), ("recompute",))
+    assert repeated == pytest.approx(4 * 2048**2 * 12288)
+
+
+def test_fused_attention_skips_masked_blocks() -> None:
+    fused = element_pass(block_elements(gpt(), DENSE, shape(fused_attention=True)), "forward")
+    unfused = element_pass(block_elements(gpt(), DENSE, shape()), "forward")
+    assert flops(fused, ("attention",)) == pytest.approx(flops(unfused, ("attention",)) / 2)
+
+
+def test_a_window_bounds_the_attention() -> None:
+    model = gpt(window=256, attention_pattern=("sliding", "full"))
+    kinds = [model.block_kind(layer) for layer in range(3)]
+    assert [kind.attention for kind in kinds] == ["sliding", "full", "sliding"]
+    near, far = (
+        flops(element_pass(block_elements(model, kind, shape()), "forward"), ("attention",)) for kind in kinds[:2]
+    )
+    assert near * 8 == pytest.approx(far)
+
+
+@pytest.mark.parametrize(("expert", "expert_tensor"), [(1.0, 1.0), (4.0, 1.0), (4.0, 2.0), (16.0, 1.0)])
+def test_expert_flops_are_conserved_over_groupings(expert: float, expert_tensor: float) -> None:
+    """Every rank brings tokens, so each of the grouping's ranks executes one rank's worth of expert FLOPs."""
+    here = shape(expert=expert, expert_tensor=expert_tensor, fused_attention=True)
+    work = element_pass(block_elements(moe(), EXPERTS, here), "forward")
+    experts = [op for op in work.operations if isinstance(op, Gemm) and op.name.startswith("expert")]
+    assert sum(float(op.flops) for op in experts) == pytest.approx(2 * 2048 * 2 * 3 * 1024 * 512)
+    assert messages(work, "all-to-all")[-2:] == [2.0 * 2048 * 2 * 1024] * 2
+
+
+def test_experts_of_a_dense_model_are_refused() -> None:
+    with pytest.raises(ValueError, match="no experts"):
+        block_elements(gpt(), EXPERTS, shape())
+
+
+def test_model_flops_are_what_devices_execute() -> None:
+    """6 x matmul parameters a token is what the passes of all layers and the head execute, attention left out."""
+    model = moe(mtp_layers=0)
+    here = shape(fused_attention=True)
+    layers = [block_elements(model, model.block_kind(layer), here) for layer in range(model.layers)]
+    total = 0.0
+    for elements in [*layers, head_elements(model, here)]:
+        for phase in ("forward", "backward"):
+            total += flops(element_pass(elements, phase), ("gemm",))  # type: ignore[arg-type]
+    router = 3 * model.hidden * 16  # the router is priced as memory-bound work
+    assert total / 2048 == pytest.approx(6 * (matmul_parameters(model) - router))
+
+
+def test_ulysses_trades_sequence_for_heads_and_ring_brings_keys() -> None:
+    model = gpt()
+    ulysses = shape(context=2.0, context_kind="ulysses")
+    ring = shape(context=2.0)
+    assert len(messages(element_pass(block_elements(model, DENSE, ulysses), "forward"), "all-to-all")) == 2
+    gathered = messages(element_pass(block_elements(model, DENSE, ring), "forward"), "all-gather")
+    assert gathered == [2.0 * 2048 * 2 * 12288]
+
+
+def test_embedding_reduces_over_the_tensor_group() -> None:
+    plain = element_messages(element_pass(embedding_elements(gpt(), shape(tensor=2.0)), "forward"))
+    assert [(kind, group) for kind, group, _ in plain] == [("all-reduce", "tensor")]
+    scattered = embedding_elements(gpt(), shape(tensor=2.0, sequence_parallel=True))
+    assert [kind for kind, _, _ in element_messages(element_pass(scattered, "forward"))] == ["reduce-scatter"]
+    assert [kind for kind, _, _ in element_messages(element_pass(scattered, "backward"))] == ["all-gather"]
+    assert element_messages(element_pass(embedding_elements(gpt(), shape(tensor=2.0)), "backward")) == []
+
+
+def test_formulas_take_arrays_and_floats_alike() -> None:
+    """One call for many layouts gives what one call for each gives."""
+    tensors = np.array([1.0, 2.0, 4.0, 8.0])
+    together = element_pass(block_elements(gpt(), DENSE, shape(tensor=tensors)), "backward", "full")
+    for index, tensor in enumerate(tensors):
+        alone = element_pass(block_elements(gpt(), DENSE, shape(tensor=float(tensor))), "backward", "full")
+        for many, one in zip(together.operations, alone.operations, strict=True):
+            if isinstance(many, Gemm) and isinstance(one, Gemm):
+                assert np.broadcast_to(many.flops, 4)[index] == one.flops

@@ -1,0 +1,84 @@
+"""Parameters, model FLOPs and states against published totals and formulas."""
+
+from __future__ import annotations
+
+import pytest
+from builders import gpt, moe
+
+from clustersim.inputs.training import Training
+from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
+from clustersim.workload.parameters import active_parameters, block_parameters, total_parameters
+from clustersim.workload.states import shard_sizes, state_bytes
+
+
+def training(**changes: object) -> Training:
+    return Training.model_validate({"sequence_length": 2048, "global_batch": 8} | changes)
+
+
+def test_gpt3_has_175_billion_parameters() -> None:
+    assert total_parameters(gpt()) == pytest.approx(175e9, rel=0.003)
+
+
+def test_layer_parameters_are_twelve_h_squared() -> None:
+    counts = block_parameters(gpt(), gpt().block_kind(0))
+    assert counts.tensor == 12 * 12288**2
+    assert counts.expert == 0
+    assert counts.total == counts.tensor + counts.replicated
+
+
+def test_active_parameters_leave_idle_experts_out() -> None:
+    model = moe()
+    idle = 3 * 14 * 3 * 1024 * 512  # three MoE layers, 14 of 16 experts idle, three matrices each
+    assert total_parameters(model) - active_parameters(model) == pytest.approx(idle)
+    assert active_parameters(gpt()) == total_parameters(gpt())
+
+
+def test_model_flops_by_convention() -> None:
+    """6N + 12 L h s for full attention, half the attention for causal (PaLM, appendix B)."""
+    bare = model_flops_per_token(gpt(), training(), "6N")
+    full = model_flops_per_token(gpt(), training(), "full")
+    causal = model_flops_per_token(gpt(), training(), "causal")
+    assert full - bare == pytest.approx(12 * 96 * 12288 * 2048)
+    assert causal - bare == pytest.approx((full - bare) / 2)
+    assert bare == 6 * (96 * 12 * 12288**2 + 12288 * 51200)
+
+
+def test_spans_are_bounded_by_window_and_document() -> None:
+    window = gpt(window=512, attention_pattern=("sliding",))
+    attention = model_flops_per_token(window, training()) - model_flops_per_token(window, training(), "6N")
+    assert attention == pytest.approx(12 * 96 * 12288 * 512)
+    document = training(document_length=1024)
+    assert model_flops_per_token(gpt(), document) < model_flops_per_token(gpt(), training())
+    linear = gpt(attention_pattern=("linear",))
+    assert model_flops_per_token(linear, training()) == model_flops_per_token(linear, training(), "6N")
+
+
+def test_multi_token_prediction_adds_layer_projection_and_head() -> None:
+    plain, more = (model_flops_per_token(moe(mtp_layers=n), training(), "6N") for n in (0, 1))
+    layer = 6 * (block_parameters(moe(), moe().block_kind(3)).total - 14 * 3 * 1024 * 512)
+    assert more - plain == pytest.approx(layer + 6 * (1024 * 32000 + 2 * 1024**2), rel=0.01)
+
+
+def test_full_recomputation_adds_a_forward_pass() -> None:
+    """A third of forward and backward, the head left out (Korthikanti et al. 2022, appendix A)."""
+    model = gpt()
+    added = recomputed_flops_per_token(model, training(), model.layers, 0)
+    head = 6 * 12288 * 51200
+    assert added == pytest.approx((model_flops_per_token(model, training()) - head) / 3)
+    assert recomputed_flops_per_token(model, training(), 0, 1) == pytest.approx(4 * 12288 * 2048)
+
+
+@pytest.mark.parametrize(
+    ("sharding", "bytes_each"),
+    [
+        ("none", (2.0, 4.0, 12.0)),
+        ("zero1", (2.0, 4.0, 1.5)),
+        ("zero2", (2.0, 0.5, 1.5)),
+        ("zero3", (0.25, 0.5, 1.5)),
+        ("fsdp", (0.25, 0.5, 1.5)),
+    ],
+)
+def test_zero_stages_cut_states(sharding: str, bytes_each: tuple[float, float, float]) -> None:
+    """Rajbhandari et al. 2020, figure 1, for 8 replicas."""
+    held = state_bytes(1.0, shard_sizes(sharding, 8.0), "fp32")
+    assert tuple(held.values()) == bytes_each
