@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.inputs.layout import Layout
+from clustersim.inputs.layout import ResolvedLayout
 from clustersim.workload.arrays import Array
 
 DENSE_SIZES = ("tensor", "context", "data", "pipeline")
@@ -52,15 +52,13 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
     return placements
 
 
-def group_sizes(layout: Layout) -> dict[str, Array]:
+def group_sizes(layout: ResolvedLayout) -> dict[str, Array]:
     """Sizes of the groups of one resolved layout."""
-    if layout.data == "auto":
-        raise ValueError("the layout is not resolved: data is auto")
     return {
         "tensor": float(layout.tensor),
         "context": float(layout.context),
         "data": float(layout.data),
         "pipeline": float(layout.pipeline),
         "expert": float(layout.expert),
-        "expert_tensor": float(layout.expert_tensor or 1),
+        "expert_tensor": float(layout.expert_tensor),
     }

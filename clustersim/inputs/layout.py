@@ -10,7 +10,9 @@ from clustersim.inputs.base import Description
 
 Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
 Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"]
-Overlap = Literal["grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp", "expert", "context"]
+Overlap = Literal[
+    "grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp", "expert", "context"
+]
 
 
 class PartialRecompute(Description):
@@ -64,3 +66,18 @@ class Layout(Description):
         tuple[PositiveInt, ...] | None, Field(strict=False, description="layers a stage, where they are not equal")
     ] = None
     where: Annotated[str | None, Field(description="for a search: an expression that a layout must satisfy")] = None
+
+
+class ResolvedLayout(Layout):
+    """A layout with nothing left open: what simulation works with."""
+
+    data: PositiveInt
+    expert_tensor: PositiveInt
+    sequence_parallel: bool
+    sharding: Sharding
+    recompute: Recompute
+    schedule: Schedule
+    overlap: Annotated[frozenset[Overlap], Field(strict=False)]
+    stage_layers: Annotated[
+        tuple[int, ...], Field(strict=False, description="layers of each virtual stage, in pipeline order")
+    ]

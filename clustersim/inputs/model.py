@@ -67,7 +67,9 @@ class Model(Description):
     gated: Annotated[bool, Field(description="three FFN matrices (SwiGLU and kin) instead of two")]
     vocab: PositiveInt
     tied_embeddings: bool = False
-    position: Annotated[Literal["rotary", "learned", "alibi", "none"], Field(description="alibi: unfused attention")] = "rotary"
+    position: Annotated[
+        Literal["rotary", "learned", "alibi", "none"], Field(description="alibi: unfused attention")
+    ] = "rotary"
     max_positions: Annotated[PositiveInt | None, Field(description="rows of a learned position table")] = None
     norm: Literal["rms", "layer"] = "rms"
     bias: Annotated[bool, Field(description="biases on the linear layers")] = False

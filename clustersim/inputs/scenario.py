@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from clustersim.errors import InfeasibleError
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.layout import Layout
+from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
@@ -21,6 +22,13 @@ class Scenario(Description):
     model: Model
     cluster: Cluster
     training: Training
-    layout: Layout | Literal["search"] = "search"
+    layout: ResolvedLayout | Layout | Literal["search"] = "search"
     stack: Stack
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def plan(self) -> ResolvedLayout:
+        """The layout with nothing left open. Raises InfeasibleError where it is still to be searched."""
+        if not isinstance(self.layout, ResolvedLayout):
+            raise InfeasibleError("the layout is still open: give one, or search for it")
+        return self.layout

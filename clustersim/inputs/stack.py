@@ -17,7 +17,9 @@ class Defaults(Description):
     sequence_parallel: Annotated[bool, Field(description="where tensor > 1")] = True
     sharding: Sharding = "zero1"
     recompute: Recompute = "none"
-    schedule: Annotated[Schedule, Field(description="without virtual stages; with them it is interleaved-1f1b")] = "1f1b"
+    schedule: Annotated[Schedule, Field(description="without virtual stages; with them it is interleaved-1f1b")] = (
+        "1f1b"
+    )
     grad_reduce_precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     overlap: Annotated[frozenset[Overlap], Field(strict=False)] = frozenset()
 
@@ -25,7 +27,9 @@ class Defaults(Description):
 class Residual(Description):
     """How far predictions with this stack lie from measurement, and what that rests on."""
 
-    spread: Annotated[PositiveFloat, Field(description="standard deviation of log(measured / predicted) of a step time")]
+    spread: Annotated[
+        PositiveFloat, Field(description="standard deviation of log(measured / predicted) of a step time")
+    ]
     evidence: Annotated[str, Field(description="what it rests on; `assumed` until calibrated")]
 
 
@@ -36,13 +40,21 @@ class Stack(Description):
     year: int
     vendors: Annotated[tuple[str, ...], Field(strict=False, description="whose chips it runs on")]
     sustained: Annotated[Fraction, Field(description="matrix rate in a real run over that of an isolated kernel")]
-    memory_factor: Annotated[PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")]
+    memory_factor: Annotated[
+        PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")
+    ]
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
-    scale_up_efficiency: Annotated[Fraction, Field(description="training collectives' bandwidth over the tier's measured one")] = 1.0
-    scale_out_efficiency: Annotated[Fraction, Field(description="the same for the network between scale-up domains")] = 1.0
+    scale_up_efficiency: Annotated[
+        Fraction, Field(description="training collectives' bandwidth over the tier's measured one")
+    ] = 1.0
+    scale_out_efficiency: Annotated[
+        Fraction, Field(description="the same for the network between scale-up domains")
+    ] = 1.0
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
-    fixed_overhead: Annotated[Seconds, Field(description="seconds a step that no operation explains (data, logging)")] = 0.0
+    fixed_overhead: Annotated[
+        Seconds, Field(description="seconds a step that no operation explains (data, logging)")
+    ] = 0.0
     buffers: Annotated[Bytes, Field(description="bytes a device for the runtime and communication buffers")] = 0.0
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
     defaults: Defaults = Defaults()

@@ -19,10 +19,13 @@ class Training(Description):
     tokens: Annotated[Count | None, Field(description="tokens of the whole run")] = None
     precision: Annotated[Precision, Field(description="of the matrix multiplications")] = "bf16"
     grad_reduce_precision: Annotated[
-        Literal["fp32", "bf16", "fp16"] | None, Field(description="of the gradient reduction; the stack's default if absent")
+        Literal["fp32", "bf16", "fp16"] | None,
+        Field(description="of the gradient reduction; the stack's default if absent"),
     ] = None
     optimizer: Literal["adam"] = "adam"
-    document_length: Annotated[PositiveInt | None, Field(description="packed documents: attention spans only these")] = None
+    document_length: Annotated[
+        PositiveInt | None, Field(description="packed documents: attention spans only these")
+    ] = None
 
     @property
     def attention_span(self) -> int:

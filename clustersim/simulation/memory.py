@@ -1,52 +1,63 @@
-"""What the fullest device holds at the peak of a step."""
+"""What a device holds at the peak of a step, stage by stage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Stack
 from clustersim.schedules import in_flight
 from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.stages import Stage
+from clustersim.workload.arrays import Array
 from clustersim.workload.states import shard_sizes, state_bytes
 
 
-def memory_report(scenario: Scenario, stages: Sequence[Stage], micro_batches: int) -> MemoryReport:
-    """The fullest pipeline stage of a resolved scenario.
+@dataclass(frozen=True)
+class Sharding:
+    """How the states of one rank are cut and kept. Replicas may be arrays, one entry a layout."""
 
-    States by sharding; activations: what one micro-batch keeps of each chunk, times the micro-batches in flight.
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.
-    """
-    layout = scenario.layout
-    if layout == "search":
-        raise ValueError("the layout is to be searched first")
-    pipeline, chunks = layout.pipeline, layout.virtual_stages
-    flying = in_flight(layout.schedule or "1f1b", pipeline, micro_batches, chunks)  # [stages] chunk activations
+    kind: str  # none, zero1, zero2, ...
+    replicas: Array  # of the dense parameters
+    expert_replicas: Array
+    gradient_precision: str
+
+
+def memory_report(scenario: Scenario, stages: Sequence[Stage], micro_batches: int) -> MemoryReport:
+    """The fullest pipeline stage of a scenario with a resolved layout."""
+    layout = scenario.plan
+    flying = in_flight(layout.schedule, layout.pipeline, micro_batches, layout.virtual_stages)  # [stages] chunks
+    replicas = float(layout.data * layout.context)
+    expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
+    sharding = Sharding(layout.sharding, replicas, expert_replicas, scenario.training.grad_reduce_precision or "fp32")
     usable = scenario.cluster.accelerator.memory.usable_bytes
-    reports = [
-        MemoryReport(stage, _parts(scenario, stages[stage::pipeline], float(flying[stage])), usable)
-        for stage in range(pipeline)
-    ]
+    reports = []
+    for stage in range(layout.pipeline):
+        parts = memory_parts(stages[stage :: layout.pipeline], float(flying[stage]), sharding, scenario.stack)
+        reports.append(MemoryReport(stage, {name: float(held) for name, held in parts.items()}, usable))
     return max(reports, key=lambda report: report.peak_bytes)
 
 
-def _parts(scenario: Scenario, chunks: Sequence[Stage], flying: float) -> dict[str, float]:
-    layout, stack = scenario.layout, scenario.stack
-    if layout == "search" or layout.data == "auto":
-        raise ValueError("the layout is not resolved")
-    precision = scenario.training.grad_reduce_precision or stack.defaults.grad_reduce_precision
-    sharding = layout.sharding or stack.defaults.sharding
-    replicas = float(layout.data * layout.context)
-    expert_replicas = replicas * layout.tensor / (layout.expert * (layout.expert_tensor or 1))
-    dense = sum(float(chunk.dense_parameters[0]) for chunk in chunks)
-    experts = sum(float(chunk.expert_parameters[0]) for chunk in chunks)
-    states = state_bytes(dense, shard_sizes(sharding, replicas), precision)
-    expert_states = state_bytes(experts, shard_sizes(sharding, max(1.0, expert_replicas)), precision)
-    kept = sum(float(chunk.activation_bytes[0]) for chunk in chunks) / len(chunks) * flying
-    return {name: float(states[name] + expert_states[name]) for name in states} | {
+def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes on a device that holds `chunks`, by part.
+
+    States by sharding; activations: what one micro-batch keeps of a chunk, times the chunk passes in flight.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4; Rajbhandari et al. 2020, arXiv 1910.02054.
+    """
+    states: dict[str, Array] = {}
+    for parameters, replicas in (
+        (sum(chunk.dense_parameters for chunk in chunks), sharding.replicas),
+        (sum(chunk.expert_parameters for chunk in chunks), sharding.expert_replicas),
+    ):
+        held = state_bytes(parameters, shard_sizes(sharding.kind, replicas), sharding.gradient_precision)
+        states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
+    kept = sum(chunk.activation_bytes for chunk in chunks) / len(chunks) * flying
+    working = max((chunk.working_bytes for chunk in chunks), key=lambda held: float(held.max()))
+    return states | {
         "activations": kept,
-        "recomputation": max(float(chunk.working_bytes[0]) for chunk in chunks),
-        "logits": sum(float(chunk.logit_bytes[0]) for chunk in chunks),
+        "recomputation": working,
+        "logits": sum(chunk.logit_bytes for chunk in chunks),
         "fragmentation": stack.fragmentation * kept,
         "buffers": stack.buffers,
     }

@@ -10,7 +10,7 @@ import numpy as np
 
 from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
-from clustersim.inputs.layout import Layout, PartialRecompute
+from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.simulation.segment import Segment, empty_segment, play_segment
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
@@ -70,13 +70,11 @@ def split_layers(stage_layers: Sequence[int]) -> list[range]:
     return [range(end - count, end) for end, count in zip(ends.tolist(), stage_layers, strict=True)]
 
 
-def price_stages(model: Model, layout: Layout, shape: Shape, machine: Machine, points: int = 1) -> list[Stage]:
+def price_stages(model: Model, layout: ResolvedLayout, shape: Shape, machine: Machine, points: int = 1) -> list[Stage]:
     """Every virtual stage of a resolved layout, in pipeline order."""
-    if layout.stage_layers is None:
-        raise ValueError("the layout is not resolved: stage_layers is missing")
     pieces = _Pieces(model, shape, machine, points)
     partial = layout.recompute.layers if isinstance(layout.recompute, PartialRecompute) else None
-    base: Recomputation = "none" if isinstance(layout.recompute, PartialRecompute) else layout.recompute or "none"
+    base: Recomputation = "none" if isinstance(layout.recompute, PartialRecompute) else layout.recompute
     kinds = {model.block_kind(layer) for layer in range(model.layers + model.mtp_layers)}
     modes: list[Recomputation] = [base] if partial is None else ["none", "full"]
     layers = {

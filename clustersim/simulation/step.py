@@ -9,8 +9,9 @@ import numpy as np
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import group_sizes, place_groups
 from clustersim.engines import play
+from clustersim.engines.graph import Timeline
 from clustersim.errors import InfeasibleError
-from clustersim.inputs.layout import Layout, PartialRecompute
+from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Kind, Operation, Program
@@ -30,7 +31,6 @@ from clustersim.simulation.tail import (
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import ACTIVATION_BYTES, shape_of
-from clustersim.workload.states import GRADIENT_BYTES
 
 PLAYED_SHARDING = ("none", "zero1")
 
@@ -43,9 +43,7 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
     Raises InfeasibleError where this version cannot play what the layout asks for. A layout that does not fit in
     memory is played all the same: the result's `fits` tells.
     """
-    layout = scenario.layout
-    if layout == "search":
-        raise InfeasibleError("the layout is to be searched: call search_layouts, or give one")
+    layout = scenario.plan
     refuse_unplayed(layout)
     machine = machine_of(
         scenario.cluster,
@@ -62,7 +60,7 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
     return _result(scenario, program, timeline, parts, stages, machine, micro_batches, engine, intervals)
 
 
-def refuse_unplayed(layout: Layout) -> None:
+def refuse_unplayed(layout: ResolvedLayout) -> None:
     """Raise InfeasibleError for what this version has no physics for."""
     if layout.sharding not in PLAYED_SHARDING:
         raise InfeasibleError(f"layout.sharding: {layout.sharding} is not simulated yet; accepted: none, zero1")
@@ -72,24 +70,19 @@ def refuse_unplayed(layout: Layout) -> None:
 
 def micro_batches_of(scenario: Scenario) -> int:
     """Micro-batches that one replica runs in a step."""
-    layout = scenario.layout
-    if layout == "search" or layout.data == "auto":
-        raise ValueError("the layout is not resolved")
+    layout = scenario.plan
     return scenario.training.global_batch // (layout.data * layout.micro_batch)
 
 
 def step_program(scenario: Scenario, micro_batches: int) -> Program:
     """The task graph of a step of a resolved scenario."""
-    layout, stack = scenario.layout, scenario.stack
-    if layout == "search" or layout.data == "auto":
-        raise ValueError("the layout is not resolved")
+    layout, stack = scenario.plan, scenario.stack
     replicated = layout.data * layout.context > 1
-    overlap = layout.overlap if layout.overlap is not None else stack.defaults.overlap
     gather = "none"
     if replicated and layout.sharding != "none":
-        gather = "before" if "param_gather" in overlap else "after"
+        gather = "before" if "param_gather" in layout.overlap else "after"
     return build_program(
-        layout.schedule or stack.defaults.schedule,
+        layout.schedule,
         layout.pipeline,
         micro_batches,
         layout.virtual_stages,
@@ -103,8 +96,7 @@ def step_program(scenario: Scenario, micro_batches: int) -> Program:
 
 def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence[Stage]) -> Parts:
     """Seconds of one kind of task, by part of the breakdown."""
-    layout = scenario.layout
-    assert layout != "search"
+    layout = scenario.plan
     virtual = kind.chunk * layout.pipeline + kind.stage
     match kind.operation:
         case Operation.FORWARD:
@@ -141,8 +133,7 @@ def _transfer_time(scenario: Scenario, machine: Machine, kind: Kind) -> float:
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
     """
-    layout, training = scenario.layout, scenario.training
-    assert layout != "search"
+    layout, training = scenario.plan, scenario.training
     tokens = layout.micro_batch * training.sequence_length / layout.context
     message = ACTIVATION_BYTES * tokens * scenario.model.hidden
     forwards = kind.operation is Operation.SEND_ACTIVATION
@@ -156,7 +147,7 @@ def _transfer_time(scenario: Scenario, machine: Machine, kind: Kind) -> float:
 def _result(
     scenario: Scenario,
     program: Program,
-    timeline: object,
+    timeline: Timeline,
     parts: Sequence[Parts],
     stages: Sequence[Stage],
     machine: Machine,
@@ -164,11 +155,7 @@ def _result(
     engine: str,
     intervals: bool,
 ) -> StepResult:
-    from clustersim.engines.graph import Timeline
-
-    assert isinstance(timeline, Timeline)
-    model, training, layout = scenario.model, scenario.training, scenario.layout
-    assert layout != "search"
+    model, training = scenario.model, scenario.training
     seconds = float(timeline.makespan[0])
     base = scenario.cluster.accelerator.base_peak * scenario.cluster.devices
     token_rate = training.tokens_per_step / seconds
@@ -200,8 +187,7 @@ def _result(
 
 def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
     """How many layers are computed again in full, and how many in their attention core alone."""
-    layout = scenario.layout
-    assert layout != "search"
+    layout = scenario.plan
     layers = scenario.model.layers
     if isinstance(layout.recompute, PartialRecompute):
         return min(layers, layout.recompute.layers * layout.pipeline * layout.virtual_stages), 0

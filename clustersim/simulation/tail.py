@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from clustersim.costs.machine import Machine
-from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.stages import Stage
 from clustersim.workload.operations import Collective, Pointwise
-from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES
+from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES, shard_sizes
 
 ADAM_BYTES = (
     30.0  # a parameter: read fp32 gradient, master and two moments (16), write the last three and 2 of weight (14)
@@ -18,11 +17,15 @@ ZERO_BYTES = 4.0  # a parameter: gradients are cleared for the next step
 NORM_MESSAGE = 4.0  # bytes: one float
 
 
+def gradient_bytes(scenario: Scenario) -> float:
+    """Bytes of one gradient when it is reduced."""
+    return GRADIENT_BYTES[scenario.training.grad_reduce_precision or "fp32"]
+
+
 def reduce_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
     """Seconds to reduce a chunk's gradients: all-reduce, or reduce-scatter where optimizer states are sharded."""
-    precision = scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision
-    kind = "all-reduce" if _sharding(scenario) == "none" else "reduce-scatter"
-    return _both(machine, stage, kind, GRADIENT_BYTES[precision])
+    kind = "all-reduce" if scenario.plan.sharding == "none" else "reduce-scatter"
+    return _both(machine, stage, kind, gradient_bytes(scenario))
 
 
 def gather_time(machine: Machine, stage: Stage) -> float:
@@ -30,9 +33,10 @@ def gather_time(machine: Machine, stage: Stage) -> float:
     return _both(machine, stage, "all-gather", PARAMETER_BYTES)
 
 
-def embedding_sync_time(model: Model, machine: Machine, gradient_bytes: float, tensor: int) -> float:
+def embedding_sync_time(scenario: Scenario, machine: Machine) -> float:
     """Seconds for first and last stage to sum the gradients of a tied embedding: an all-reduce of two ranks."""
-    message = gradient_bytes * model.hidden * model.vocab / tensor
+    model = scenario.model
+    message = gradient_bytes(scenario) * model.hidden * model.vocab / scenario.plan.tensor
     return float(machine.transfer_time(message, stage=int(machine.groups["pipeline"].inside) - 1))
 
 
@@ -55,11 +59,6 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     updated = dense / cut + experts / expert_cut
     traffic = (ADAM_BYTES + NORM_BYTES + SCALE_BYTES) * updated + ZERO_BYTES * (dense + experts)
     return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))
-
-
-def _sharding(scenario: Scenario) -> str:
-    layout = scenario.layout
-    return "none" if layout == "search" else layout.sharding or scenario.stack.defaults.sharding
 
 
 def _both(machine: Machine, stage: Stage, kind: str, element_bytes: float) -> float:

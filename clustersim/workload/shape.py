@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clustersim.inputs.layout import Layout
+from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
@@ -41,7 +41,7 @@ class Shape:
         return self.tokens / self.tensor if self.sequence_parallel else self.tokens
 
 
-def shape_of(model: Model, training: Training, layout: Layout, stack: Stack) -> Shape:
+def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
     """The shape of one resolved layout."""
     return Shape(
         micro_batch=float(layout.micro_batch),
@@ -50,10 +50,10 @@ def shape_of(model: Model, training: Training, layout: Layout, stack: Stack) -> 
         tensor=float(layout.tensor),
         context=float(layout.context),
         expert=float(layout.expert),
-        expert_tensor=float(layout.expert_tensor or 1),
-        sequence_parallel=bool(layout.sequence_parallel),
+        expert_tensor=float(layout.expert_tensor),
+        sequence_parallel=layout.sequence_parallel,
         fused_attention=stack.fused_attention and model.position != "alibi",
         context_kind=layout.context_kind,
-        overlap=frozenset(layout.overlap or ()),
+        overlap=layout.overlap,
         precision=training.precision,
     )
