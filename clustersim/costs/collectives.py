@@ -64,8 +64,9 @@ def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     """
     near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
     far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
-    latency = np.where(group.inside > 1.0, up.latency, 0.0) + np.where(group.across > 1.0, out.latency, 0.0)
-    return np.maximum(near, far) + latency
+    latency: Array = np.where(group.inside > 1.0, up.latency, 0.0) + np.where(group.across > 1.0, out.latency, 0.0)
+    slowest: Array = np.maximum(near, far)
+    return slowest + latency
 
 
 def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:

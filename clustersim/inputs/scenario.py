@@ -22,7 +22,7 @@ class Scenario(Description):
     model: Model
     cluster: Cluster
     training: Training
-    layout: ResolvedLayout | Layout | Literal["search"] = "search"
+    layout: Layout | Literal["search"] = "search"
     stack: Stack
     seed: Annotated[int, Field(ge=0)] = 0
 

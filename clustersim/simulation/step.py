@@ -110,8 +110,7 @@ def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence
         case Operation.GATHER_PARAMETERS:
             return {"data_comm": gather_time(machine, stages[virtual])}
         case Operation.SYNC_EMBEDDINGS:
-            precision = scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision
-            return {"data_comm": embedding_sync_time(scenario.model, machine, GRADIENT_BYTES[precision], layout.tensor)}
+            return {"data_comm": embedding_sync_time(scenario, machine)}
         case Operation.GRADIENT_NORM:
             return {"data_comm": norm_time(machine)}
         case Operation.OPTIMIZER:

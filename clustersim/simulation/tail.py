@@ -52,10 +52,9 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     """Seconds of Adam over a device's share of the states, with the passes over its gradients before and after."""
     dense = sum(float(chunk.dense_parameters[0]) for chunk in chunks)
     experts = sum(float(chunk.expert_parameters[0]) for chunk in chunks)
-    cut = (
-        1.0 if _sharding(scenario) == "none" else float(machine.groups["data"].ranks * machine.groups["context"].ranks)
-    )
-    expert_cut = 1.0 if _sharding(scenario) == "none" else max(1.0, float(machine.groups["expert_data"].ranks))
+    sharding, groups = scenario.plan.sharding, machine.groups
+    cut = float(shard_sizes(sharding, groups["data"].ranks * groups["context"].ranks).optimizer)
+    expert_cut = float(shard_sizes(sharding, groups["expert_data"].ranks).optimizer)
     updated = dense / cut + experts / expert_cut
     traffic = (ADAM_BYTES + NORM_BYTES + SCALE_BYTES) * updated + ZERO_BYTES * (dense + experts)
     return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))
