@@ -57,4 +57,4 @@ class Timeline:
     @property
     def makespan(self) -> Floats:
         """Seconds until the last task ends, `[columns]`."""
-        return self.end.max(axis=0)
+        return np.asarray(self.end.max(axis=0))

@@ -58,7 +58,7 @@ def _add_wait(total: dict[str, float], program: Program, timeline: Timeline, wai
 
 
 def busy_shares(program: Program, timeline: Timeline, parts: Sequence[Mapping[str, float]]) -> tuple[float, float]:
-    """(busy_any, busy_compute): shares of the step in which any stream, or the compute stream, runs; mean of devices."""
+    """(busy_any, busy_compute): shares of the step in which any stream, or the compute stream, runs; device mean."""
     makespan = float(timeline.makespan[0])
     kinds = program.graph.kind
     exposed = np.array([sum(seconds for part, seconds in row.items() if part in COMMUNICATION) for row in parts])

@@ -67,7 +67,7 @@ def read_rows(path: str | Path) -> list[Row]:
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            rows = [dict(row) for row in reader]
+            rows: list[Row] = [dict(row) for row in reader]
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(str(path), [Problem(f"cannot be read: {error}")]) from error

@@ -1,0 +1,119 @@
+"""Collectives against their closed forms, limits and monotonicity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clustersim.costs.collectives import (
+    Link,
+    all_gather_time,
+    all_reduce_time,
+    all_to_all_time,
+    link_of,
+    send_time,
+)
+from clustersim.costs.placement import Placement, place, place_groups
+from clustersim.inputs.hardware import Tier
+
+UP = Link(bandwidth=100e9, latency=1e-6)
+OUT = Link(bandwidth=10e9, latency=5e-6)
+MESH = Link(bandwidth=196e9, latency=0.0, pair_bandwidth=28e9)
+FREE = Link(bandwidth=10e9, latency=0.0)
+
+
+def test_ring_inside_a_domain() -> None:
+    """2 (n-1)/n message / bandwidth + 2 (n-1) latency (Thakur et al. 2005)."""
+    group = Placement(8.0, 8.0, 1.0)
+    assert all_reduce_time(1e9, group, UP, OUT) == pytest.approx(2 * 7 / 8 * 1e9 / 100e9 + 14e-6)
+    assert all_gather_time(1e9, group, UP, OUT) == pytest.approx(7 / 8 * 1e9 / 100e9 + 7e-6)
+
+
+def test_members_of_a_domain_pool_their_ways_out() -> None:
+    """A ring over nodes is as wide as the members' scale-out links together, up to the scale-up bandwidth."""
+    alone, four, all_eight = (all_gather_time(1e9, Placement(m * 16.0, m, 16.0), UP, FREE) for m in (1.0, 4.0, 8.0))
+    assert alone == pytest.approx(15 / 16 * 1e9 / 10e9)
+    assert four == pytest.approx(63 / 64 * 1e9 / 40e9, rel=1e-2)
+    assert all_eight == pytest.approx(127 / 128 * 1e9 / 80e9, rel=1e-2)
+
+
+def test_small_messages_over_many_nodes_take_the_tree() -> None:
+    group = Placement(1024.0, 8.0, 128.0)
+    tree = all_reduce_time(8.0, group, UP, OUT)
+    assert tree == pytest.approx(2 * 7 * 1e-6 + 2 * 7 * 5e-6, rel=1e-3)
+    assert tree < 2 * all_gather_time(8.0, group, UP, OUT)
+
+
+def test_full_mesh_gives_a_pair_one_link() -> None:
+    """Eight NPUs of an Atlas 800T A2 have seven links of 28 GB/s; two have one (shared facts, HCCS)."""
+    pair = all_reduce_time(1e9, Placement(2.0, 2.0, 1.0), MESH, OUT)
+    eight = all_reduce_time(1e9, Placement(8.0, 8.0, 1.0), MESH, OUT)
+    assert pair == pytest.approx(1e9 / 28e9)
+    assert eight == pytest.approx(2 * 7 / 8 * 1e9 / 196e9)
+    assert send_time(1e9, False, MESH, OUT) == pytest.approx(1e9 / 28e9)
+
+
+def test_send_takes_the_tier_that_it_crosses() -> None:
+    assert send_time(1e9, True, UP, OUT) == pytest.approx(0.1 + 5e-6)
+    assert send_time(1e9, False, UP, OUT) == pytest.approx(0.01 + 1e-6)
+
+
+def test_all_to_all_works_both_tiers_at_once() -> None:
+    group = Placement(64.0, 8.0, 8.0)
+    assert all_to_all_time(1e9, group, UP, FREE) == pytest.approx(56 / 64 * 0.1 + 1e-6)
+    near = all_to_all_time(1e9, Placement(8.0, 8.0, 1.0), UP, FREE)
+    assert near == pytest.approx(7 / 8 * 0.01 + 1e-6)
+
+
+def test_tier_efficiency_scales_bandwidth() -> None:
+    tier = Tier(kind="full-mesh", bandwidth=196e9, link_bandwidth=28e9, latency=1e-6, efficiency=0.5)
+    link = link_of(tier, 0.8)
+    assert link.bandwidth == pytest.approx(196e9 * 0.4)
+    assert link.pair_bandwidth == pytest.approx(28e9 * 0.4)
+    assert link_of(tier.model_copy(update={"kind": "switched"}), 1.0).pair_bandwidth is None
+
+
+@pytest.mark.parametrize(
+    ("ranks", "stride", "inside", "across"),
+    [(8, 1, 8, 1), (8, 8, 1, 8), (16, 1, 8, 2), (4, 2, 4, 1), (8, 4, 2, 4), (1, 64, 1, 1), (12, 1, 8, 2)],
+)
+def test_placement_in_domains_of_eight(ranks: float, stride: float, inside: float, across: float) -> None:
+    placed = place(ranks, stride, 8.0)
+    assert (float(placed.inside), float(placed.across)) == (inside, across)
+
+
+def test_megatrons_order_puts_tensor_inside_and_pipeline_far_apart() -> None:
+    sizes = {"tensor": 8.0, "context": 1.0, "data": 4.0, "pipeline": 8.0, "expert": 4.0, "expert_tensor": 2.0}
+    groups = place_groups(sizes, "tensor-context-expert-data-pipeline", 8.0)
+    assert float(groups["tensor"].across) == 1
+    assert float(groups["data"].inside) == 1
+    assert float(groups["pipeline"].inside) == 1
+    assert float(groups["expert"].inside) == 4
+    assert float(groups["expert_data"].ranks) == 4
+    swapped = place_groups(sizes, "pipeline-tensor-context-expert-data", 8.0)
+    assert float(swapped["pipeline"].across) == 1
+
+
+@given(
+    message=st.floats(1.0, 1e12),
+    inside=st.sampled_from([1.0, 2.0, 8.0]),
+    across=st.sampled_from([1.0, 2.0, 64.0]),
+    faster=st.floats(1.0, 100.0),
+)
+def test_a_faster_link_never_slows_a_collective(message: float, inside: float, across: float, faster: float) -> None:
+    group = Placement(inside * across, inside, across)
+    for price in (all_gather_time, all_reduce_time, all_to_all_time):
+        before = price(message, group, UP, OUT)
+        assert price(message, group, Link(UP.bandwidth * faster, UP.latency), OUT) <= before
+        assert price(message, group, UP, Link(OUT.bandwidth * faster, OUT.latency)) <= before
+        assert price(message * 2, group, UP, OUT) >= before
+
+
+def test_arrays_price_many_groups_at_once() -> None:
+    ranks = np.array([2.0, 8.0, 64.0])
+    groups = place(ranks, 1.0, 8.0)
+    together = all_reduce_time(1e8, groups, UP, OUT)
+    alone = [float(all_reduce_time(1e8, place(n, 1.0, 8.0), UP, OUT)) for n in ranks]
+    assert np.array_equal(np.asarray(together), alone)

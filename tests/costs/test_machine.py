@@ -1,0 +1,78 @@
+"""The machine's prices: rooflines, alignment, launches, groups of one."""
+
+from __future__ import annotations
+
+import pytest
+from builders import accelerator, cluster, stack
+
+from clustersim.costs.gemm import gemm_efficiency
+from clustersim.costs.machine import Machine, machine_of
+from clustersim.costs.placement import place_groups
+from clustersim.workload.operations import Attention, Collective, Gemm, Pointwise
+
+SIZES = {"tensor": 8.0, "context": 1.0, "data": 2.0, "pipeline": 4.0, "expert": 2.0, "expert_tensor": 1.0}
+
+
+def machine(**kernels: float) -> Machine:
+    here = cluster(nodes=8)
+    if kernels:
+        ideal = accelerator().kernels.model_copy(update=kernels)
+        chip = accelerator().model_copy(update={"kernels": ideal})
+        here = here.model_copy(update={"node": here.node.model_copy(update={"accelerator": chip})})
+    return machine_of(here, stack(), place_groups(SIZES, "tensor-context-expert-data-pipeline", 8.0))
+
+
+def test_a_large_product_runs_at_the_peak_and_a_thin_one_at_the_bandwidth() -> None:
+    assert machine().time(Gemm("square", 8192.0, 8192.0, 8192.0)) == pytest.approx(2 * 8192**3 / 100e12)
+    thin = Gemm("thin", 1.0, 8192.0, 8192.0)
+    assert machine().time(thin) == pytest.approx(thin.bytes / 1e12)
+
+
+def test_half_the_ceiling_at_the_constants() -> None:
+    assert gemm_efficiency(4096.0, 4096.0, 128.0, 1.0, 0.8, 128.0, 0.0) == pytest.approx(0.4)
+    assert gemm_efficiency(10.0, 10.0, 10.0, 1.0, 0.8, 0.0, 1000.0) == pytest.approx(0.4)
+
+
+def test_unaligned_heads_slow_attention_products_alone() -> None:
+    for part, slower in (("attention", 5.0), ("gemm", 1.0)):
+        odd, even = (Gemm("scores", 2048.0, 2048.0, size, 96.0, part=part) for size in (108.0, 112.0))
+        ratio = (machine(memory=1.0).time(odd) / odd.flops) / (machine().time(even) / even.flops)
+        assert ratio == pytest.approx(slower, rel=0.05)
+
+
+def test_fp8_doubles_the_rate_and_fused_attention_stays_in_16_bits() -> None:
+    plain, eight = (machine().time(Gemm("g", 8192.0, 8192.0, 8192.0, precision=p)) for p in ("bf16", "mxfp8"))
+    assert plain == pytest.approx(2 * eight)
+    assert machine().time(Attention("a", 1e12, 128, False, "fp8")) == pytest.approx(0.01)
+    slow = machine(attention_backward=0.5)
+    assert slow.time(Attention("a", 1e12, 128, True)) == pytest.approx(0.02)
+
+
+def test_small_kernels_take_a_launch() -> None:
+    slow = machine(launch=1e-5)
+    assert slow.time(Pointwise("p", 1.0, kernels=3.0)) == pytest.approx(3e-5)
+    assert slow.time(Gemm("g", 1.0, 1.0, 1.0)) == pytest.approx(1e-5)
+    assert slow.time(Attention("a", 1.0, 64, False)) == pytest.approx(1e-5)
+
+
+def test_memory_factor_multiplies_bytes() -> None:
+    eager = machine_of(cluster(), stack(memory_factor=5.0), {})
+    assert eager.time(Pointwise("p", 1e9)) == pytest.approx(5e-3)
+
+
+@pytest.mark.parametrize("kind", ["all-reduce", "all-gather", "reduce-scatter", "all-to-all"])
+def test_a_group_of_one_says_nothing(kind: str) -> None:
+    message = Collective("m", kind, "context", 1e9)  # type: ignore[arg-type]
+    assert machine().time(message) == 0.0
+    assert machine().time(Collective("m", kind, "tensor", 1e9)) > 0.0  # type: ignore[arg-type]
+
+
+def test_a_send_has_two_ends() -> None:
+    with pytest.raises(ValueError, match="transfer_time"):
+        machine().time(Collective("m", "send", "pipeline", 1.0))
+
+
+def test_transfers_cross_domains_at_their_borders() -> None:
+    groups = place_groups(SIZES | {"tensor": 2.0, "data": 1.0}, "tensor-context-expert-data-pipeline", 4.0)
+    here = machine_of(cluster(), stack(), groups)  # two stages a domain
+    assert [float(here.transfer_time(1e9, stage)) for stage in range(3)] == pytest.approx([0.01, 0.1, 0.01])
