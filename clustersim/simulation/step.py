@@ -20,7 +20,7 @@ from clustersim.simulation.intervals import interval
 from clustersim.simulation.memory import memory_report
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.segment import Segment
-from clustersim.simulation.stages import Stage, price_stages
+from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
 from clustersim.simulation.tail import (
     embedding_sync_time,
     gather_time,
@@ -51,7 +51,8 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
         place_groups(group_sizes(layout), layout.rank_order, scenario.cluster.node.domain),
     )
     shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
-    stages = price_stages(scenario.model, layout, shape, machine)
+    pieces = price_pieces(scenario.model, shape, machine, recomputations(layout.recompute))
+    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
     micro_batches = micro_batches_of(scenario)
     program = step_program(scenario, micro_batches)
     parts = [_parts_of(kind, scenario, machine, stages) for kind in program.kinds]
