@@ -35,21 +35,30 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
     """Place every group of a layout.
 
     `rank_order` names the fastest-varying group first, Megatron-LM's default being tensor-context-expert-data-pipeline.
-    Experts have a grouping of their own over the ranks of tensor, context and data together: expert-tensor, expert,
-    expert-data (Liu et al. 2025, MoE Parallel Folding, arXiv 2504.14960, section 3).
+    The group `data` holds all ranks with the same parameters, so context-parallel ranks belong to it; `data_shard` is
+    its part inside a domain and `data_replica` the ranks that hold the same shard. Experts have a grouping of their own
+    over the ranks of tensor, context and data together: expert-tensor, expert, expert-data (Liu et al. 2025, MoE
+    Parallel Folding, arXiv 2504.14960, section 3).
     """
-    order = rank_order.split("-")
-    placements: dict[str, Placement] = {}
+    strides: dict[str, Array] = {}
     stride: Array = 1.0
-    for group in order:
+    for group in rank_order.split("-"):
         if group in DENSE_SIZES:
-            placements[group] = place(sizes[group], stride, domain)
+            strides[group] = stride
             stride = stride * sizes[group]
-    expert_data = sizes["tensor"] * sizes["context"] * sizes["data"] / (sizes["expert_tensor"] * sizes["expert"])
-    placements["expert_tensor"] = place(sizes["expert_tensor"], 1.0, domain)
-    placements["expert"] = place(sizes["expert"], sizes["expert_tensor"], domain)
-    placements["expert_data"] = place(expert_data, sizes["expert_tensor"] * sizes["expert"], domain)
-    return placements
+    placements = {group: place(sizes[group], strides[group], domain) for group in DENSE_SIZES}
+    replicas = sizes["context"] * sizes["data"]
+    data = place(replicas, np.minimum(strides["context"], strides["data"]), domain)
+    expert_tensor, expert = sizes["expert_tensor"], sizes["expert"]
+    expert_data = sizes["tensor"] * replicas / (expert_tensor * expert)
+    return placements | {
+        "data": data,
+        "data_shard": Placement(data.inside, data.inside, 1.0),
+        "data_replica": Placement(data.across, 1.0, data.across),
+        "expert_tensor": place(expert_tensor, 1.0, domain),
+        "expert": place(expert, expert_tensor, domain),
+        "expert_data": place(expert_data, expert_tensor * expert, domain),
+    }
 
 
 def group_sizes(layout: ResolvedLayout) -> dict[str, Array]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.schedules import in_flight
@@ -30,12 +32,14 @@ def memory_report(scenario: Scenario, stages: Sequence[Stage], micro_batches: in
     flying = in_flight(layout.schedule, layout.pipeline, micro_batches, layout.virtual_stages)  # [stages] chunks
     replicas = float(layout.data * layout.context)
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
+    if layout.sharding == "hybrid":
+        replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
     sharding = Sharding(layout.sharding, replicas, expert_replicas, scenario.training.grad_reduce_precision or "fp32")
     usable = scenario.cluster.accelerator.memory.usable_bytes
     reports = []
     for stage in range(layout.pipeline):
         parts = memory_parts(stages[stage :: layout.pipeline], float(flying[stage]), sharding, scenario.stack)
-        reports.append(MemoryReport(stage, {name: float(held) for name, held in parts.items()}, usable))
+        reports.append(MemoryReport(stage, {name: float(np.max(held)) for name, held in parts.items()}, usable))
     return max(reports, key=lambda report: report.peak_bytes)
 
 

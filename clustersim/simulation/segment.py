@@ -22,7 +22,7 @@ class Segment:
 
     seconds: Floats  # [points]
     parts: Mapping[str, Floats]  # they sum to `seconds`
-    gemm_flops: Floats  # FLOP inside matrix products
+    gemm_flops: Floats  # FLOP inside weight products, those of the part "gemm"
 
     def __add__(self, other: Segment) -> Segment:
         """One after the other."""
@@ -55,7 +55,7 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     timeline = play(_graph(work.streams, work.after), durations)
     flops = np.zeros(points)
     for operation in work.operations:
-        if isinstance(operation, Gemm):
+        if isinstance(operation, Gemm) and operation.part == "gemm":
             flops = flops + operation.flops
     return Segment(timeline.makespan, _parts(work, timeline), flops)
 

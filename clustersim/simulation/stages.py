@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -50,16 +50,51 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One virtual stage: a run of layers, with the model's ends where it holds them."""
+class Unit:
+    """Layers of one kind in a row (or an end of the model), with the parameters of each on one rank."""
 
+    piece: Piece
+    times: int
+    dense_parameters: Floats  # [points]
+    expert_parameters: Floats  # [points]
+    is_layer: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One virtual stage: units in the order in which a forward pass meets them."""
+
+    units: tuple[Unit, ...]
     forward: Segment
     backward: Segment
-    activation_bytes: Floats  # [points] kept by one micro-batch from forward to backward
-    working_bytes: Floats  # [points] one layer's activations while they are computed again
-    logit_bytes: Floats  # [points] kept by the output head, for one micro-batch at a time
-    dense_parameters: Floats  # [points] of one rank
-    expert_parameters: Floats  # [points] of one rank
+
+    @property
+    def activation_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps from forward to backward."""
+        return self._total(lambda unit: unit.piece.kept_bytes * unit.is_layer)
+
+    @property
+    def logit_bytes(self) -> Floats:
+        """Bytes [points] that the model's ends keep, for one micro-batch at a time."""
+        return self._total(lambda unit: unit.piece.kept_bytes * (not unit.is_layer))
+
+    @property
+    def working_bytes(self) -> Floats:
+        """Bytes [points] of one layer's activations while they are computed again."""
+        return np.asarray(np.max([unit.piece.whole_bytes - unit.piece.kept_bytes for unit in self.units], axis=0))
+
+    @property
+    def dense_parameters(self) -> Floats:
+        """Parameters [points] of one rank that the data group shares."""
+        return self._total(lambda unit: unit.dense_parameters)
+
+    @property
+    def expert_parameters(self) -> Floats:
+        """Parameters [points] of one rank's routed experts."""
+        return self._total(lambda unit: unit.expert_parameters)
+
+    def _total(self, figure: Callable[[Unit], Floats]) -> Floats:
+        return np.asarray(np.sum([figure(unit) * unit.times for unit in self.units], axis=0))
 
 
 def price_pieces(
@@ -122,45 +157,39 @@ def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[t
 def _build(
     pieces: Pieces, counts: Counter[tuple[BlockKind, Recomputation]], *, first: bool, last: bool, alone: bool
 ) -> Stage:
-    layers = [(pieces.layers[key], times) for key, times in sorted(counts.items())]
-    ends = [(pieces.embedding, 1)] if first else []
+    units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in counts.items()]
+    if first:
+        units.insert(0, _end_unit(pieces, pieces.embedding, embedding_parameters(pieces.model)))
     if last:
-        ends.append((pieces.head, 1 + pieces.model.mtp_layers))
-        if pieces.prediction is not None:
-            ends.append((pieces.prediction, pieces.model.mtp_layers))
-    zero = np.zeros(pieces.points)
+        units += _last_units(pieces, alone=alone)
     forward, backward = empty_segment(pieces.points), empty_segment(pieces.points)
-    for piece, times in layers + ends:
-        forward, backward = forward + piece.forward * times, backward + piece.backward * times
-    dense, experts = _parameters(pieces, counts, first=first, last=last, alone=alone)
-    return Stage(
-        forward,
-        backward,
-        activation_bytes=sum((piece.kept_bytes * times for piece, times in layers), zero),
-        working_bytes=np.max([piece.whole_bytes - piece.kept_bytes for piece, _ in layers] + [zero], axis=0),
-        logit_bytes=sum((piece.kept_bytes * times for piece, times in ends), zero),
-        dense_parameters=dense,
-        expert_parameters=experts,
-    )
+    for unit in units:
+        forward, backward = forward + unit.piece.forward * unit.times, backward + unit.piece.backward * unit.times
+    return Stage(tuple(units), forward, backward)
 
 
-def _parameters(
-    pieces: Pieces, counts: Counter[tuple[BlockKind, Recomputation]], *, first: bool, last: bool, alone: bool
-) -> tuple[Floats, Floats]:
-    """Parameters of one rank: matrices cut by the tensor group, experts by their own groups, norms whole.
+def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> Unit:
+    """Matrices are cut by the tensor group, experts by their own groups; norms and the like are whole on every rank."""
+    block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
+    dense = block.tensor / shape.tensor + block.replicated + zero
+    experts = block.expert / (shape.expert * shape.expert_tensor) + zero
+    return Unit(pieces.layers[kind, mode], times, dense, experts, is_layer=True)
+
+
+def _end_unit(pieces: Pieces, piece: Piece, parameters: float, times: int = 1) -> Unit:
+    zero = np.zeros(pieces.points)
+    return Unit(piece, times, parameters / pieces.shape.tensor + zero, zero, is_layer=False)
+
+
+def _last_units(pieces: Pieces, *, alone: bool) -> list[Unit]:
+    """Multi-token prediction and the output head, which runs once more for every such module.
 
     The last stage keeps a copy of a tied embedding as its output head, unless it holds the embedding itself.
     """
-    model, shape = pieces.model, pieces.shape
-    dense, experts = np.zeros(pieces.points), np.zeros(pieces.points)
-    for (kind, _), times in counts.items():
-        block = block_parameters(model, kind)
-        dense = dense + times * (block.tensor / shape.tensor + block.replicated)
-        experts = experts + times * block.expert / (shape.expert * shape.expert_tensor)
-    if first:
-        dense = dense + embedding_parameters(model) / shape.tensor
-    if last:
-        copy = model.hidden * model.vocab if model.tied_embeddings and not alone else 0
-        dense = dense + (head_parameters(model) + copy) / shape.tensor
-        dense = dense + model.mtp_layers * prediction_parameters(model)
-    return dense, experts
+    model = pieces.model
+    copy = model.hidden * model.vocab if model.tied_embeddings and not alone else 0.0
+    units = [_end_unit(pieces, pieces.head, head_parameters(model) + copy)]
+    if pieces.prediction is not None:
+        shared_head = _end_unit(pieces, pieces.head, 0.0, model.mtp_layers)
+        units += [_end_unit(pieces, pieces.prediction, prediction_parameters(model), model.mtp_layers), shared_head]
+    return units

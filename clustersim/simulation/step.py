@@ -14,8 +14,9 @@ from clustersim.errors import InfeasibleError
 from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
-from clustersim.schedules.program import Kind, Operation, Program
+from clustersim.schedules.program import Kind, Operation, Position, Program
 from clustersim.simulation.breakdown import breakdown, busy_shares
+from clustersim.simulation.data_parallel import SILENT, gathers_after, pass_traffic, shared_pass
 from clustersim.simulation.intervals import interval
 from clustersim.simulation.memory import memory_report
 from clustersim.simulation.results import StepResult
@@ -23,16 +24,15 @@ from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
 from clustersim.simulation.tail import (
     embedding_sync_time,
-    gather_time,
+    gather_stage_time,
+    gradient_bytes,
     norm_time,
     optimizer_time,
-    reduce_time,
+    reduce_stage_time,
 )
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import ACTIVATION_BYTES, shape_of
-
-PLAYED_SHARDING = ("none", "zero1")
 
 Parts = Mapping[str, float]
 
@@ -58,13 +58,11 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
     parts = [_parts_of(kind, scenario, machine, stages) for kind in program.kinds]
     durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
     timeline = play(program.graph, durations, engine=engine)
-    return _result(scenario, program, timeline, parts, stages, machine, micro_batches, engine, intervals)
+    return _result(scenario, program, timeline, parts, stages, micro_batches, intervals)
 
 
 def refuse_unplayed(layout: ResolvedLayout) -> None:
     """Raise InfeasibleError for what this version has no physics for."""
-    if layout.sharding not in PLAYED_SHARDING:
-        raise InfeasibleError(f"layout.sharding: {layout.sharding} is not simulated yet; accepted: none, zero1")
     if layout.offload != "none":
         raise InfeasibleError(f"layout.offload: {layout.offload} is not simulated yet; accepted: none")
 
@@ -78,18 +76,14 @@ def micro_batches_of(scenario: Scenario) -> int:
 def step_program(scenario: Scenario, micro_batches: int) -> Program:
     """The task graph of a step of a resolved scenario."""
     layout, stack = scenario.plan, scenario.stack
-    replicated = layout.data * layout.context > 1
-    gather = "none"
-    if replicated and layout.sharding != "none":
-        gather = "before" if "param_gather" in layout.overlap else "after"
     return build_program(
         layout.schedule,
         layout.pipeline,
         micro_batches,
         layout.virtual_stages,
         blocking_transfers=stack.blocking_transfers,
-        gather=gather,
-        reduce=replicated,
+        gather="after" if gathers_after(layout) else "none",
+        reduce=layout.data * layout.context > 1,
         tied_embeddings=scenario.model.tied_embeddings,
         synchronous_optimizer=stack.synchronous_optimizer,
     )
@@ -100,16 +94,14 @@ def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence
     layout = scenario.plan
     virtual = kind.chunk * layout.pipeline + kind.stage
     match kind.operation:
-        case Operation.FORWARD:
-            return _segment_parts(stages[virtual].forward)
-        case Operation.BACKWARD:
-            return _segment_parts(stages[virtual].backward)
+        case Operation.FORWARD | Operation.BACKWARD:
+            return _pass_parts(kind, scenario, machine, stages[virtual])
         case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
             return {"pipeline_comm": _transfer_time(scenario, machine, kind)}
         case Operation.REDUCE_GRADIENTS:
-            return {"data_comm": reduce_time(scenario, machine, stages[virtual])}
+            return {"data_comm": _reduce_time(scenario, machine, stages[virtual])}
         case Operation.GATHER_PARAMETERS:
-            return {"data_comm": gather_time(machine, stages[virtual])}
+            return {"data_comm": gather_stage_time(scenario, machine, stages[virtual])}
         case Operation.SYNC_EMBEDDINGS:
             return {"data_comm": embedding_sync_time(scenario, machine)}
         case Operation.GRADIENT_NORM:
@@ -122,6 +114,29 @@ def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence
             }
         case _:
             raise ValueError(f"no duration for {kind}")
+
+
+def _pass_parts(kind: Kind, scenario: Scenario, machine: Machine, stage: Stage) -> Parts:
+    """A pass with its data traffic; what the last backward leaves to send is the reduction's to wait for."""
+    forward = kind.operation is Operation.FORWARD
+    played = shared_pass(
+        stage,
+        machine,
+        scenario.plan,
+        gradient_bytes(scenario),
+        forward=forward,
+        at_end=kind.position is not Position.STEADY,
+    )
+    return _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
+
+
+def _reduce_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
+    """Seconds that gradient reduction takes after the last backward pass."""
+    layout = scenario.plan
+    if pass_traffic(layout, forward=False, at_end=True) == SILENT:
+        return reduce_stage_time(scenario, machine, stage)
+    last = shared_pass(stage, machine, layout, gradient_bytes(scenario), forward=False, at_end=True)
+    return last.carry_s
 
 
 def _segment_parts(segment: Segment) -> Parts:
@@ -150,9 +165,7 @@ def _result(
     timeline: Timeline,
     parts: Sequence[Parts],
     stages: Sequence[Stage],
-    machine: Machine,
     micro_batches: int,
-    engine: str,
     intervals: bool,
 ) -> StepResult:
     model, training = scenario.model, scenario.training
@@ -181,7 +194,7 @@ def _result(
         intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
         if intervals
         else {},
-        engine=engine,
+        engine=timeline.engine,
     )
 
 

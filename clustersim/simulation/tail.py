@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from clustersim.costs.machine import Machine
 from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.data_parallel import gather_time, reduce_time
 from clustersim.simulation.stages import Stage
 from clustersim.workload.operations import Collective, Pointwise
-from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES, shard_sizes
+from clustersim.workload.states import GRADIENT_BYTES, shard_sizes
 
 ADAM_BYTES = (
     30.0  # a parameter: read fp32 gradient, master and two moments (16), write the last three and 2 of weight (14)
@@ -22,15 +23,15 @@ def gradient_bytes(scenario: Scenario) -> float:
     return GRADIENT_BYTES[scenario.training.grad_reduce_precision or "fp32"]
 
 
-def reduce_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
-    """Seconds to reduce a chunk's gradients: all-reduce, or reduce-scatter where optimizer states are sharded."""
-    kind = "all-reduce" if scenario.plan.sharding == "none" else "reduce-scatter"
-    return _both(machine, stage, kind, gradient_bytes(scenario))
+def reduce_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
+    """Seconds to reduce a chunk's gradients, all in one, with nothing to hide behind."""
+    sharding, size = scenario.plan.sharding, gradient_bytes(scenario)
+    return sum(unit.times * reduce_time(unit, machine, sharding, size) for unit in stage.units)
 
 
-def gather_time(machine: Machine, stage: Stage) -> float:
+def gather_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
     """Seconds to gather a chunk's updated parameters from the replicas that updated them."""
-    return _both(machine, stage, "all-gather", PARAMETER_BYTES)
+    return sum(unit.times * gather_time(unit, machine, scenario.plan.sharding) for unit in stage.units)
 
 
 def embedding_sync_time(scenario: Scenario, machine: Machine) -> float:
@@ -53,18 +54,9 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     dense = sum(float(chunk.dense_parameters[0]) for chunk in chunks)
     experts = sum(float(chunk.expert_parameters[0]) for chunk in chunks)
     sharding, groups = scenario.plan.sharding, machine.groups
-    cut = float(shard_sizes(sharding, groups["data"].ranks * groups["context"].ranks).optimizer)
+    replicas = groups["data_shard" if sharding == "hybrid" else "data"].ranks
+    cut = float(shard_sizes(sharding, replicas).optimizer)
     expert_cut = float(shard_sizes(sharding, groups["expert_data"].ranks).optimizer)
     updated = dense / cut + experts / expert_cut
     traffic = (ADAM_BYTES + NORM_BYTES + SCALE_BYTES) * updated + ZERO_BYTES * (dense + experts)
     return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))
-
-
-def _both(machine: Machine, stage: Stage, kind: str, element_bytes: float) -> float:
-    """Dense parameters over the data group, experts over theirs, one after the other."""
-    seconds = 0.0
-    for group, parameters in (("data", stage.dense_parameters[0]), ("expert_data", stage.expert_parameters[0])):
-        if parameters:
-            message = element_bytes * float(parameters)
-            seconds += float(machine.collective_time(Collective(group, kind, group, message)))  # type: ignore[arg-type]
-    return seconds

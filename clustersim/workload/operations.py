@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 from clustersim.workload.arrays import Array
 
 CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
-Group = Literal["tensor", "context", "expert", "expert_tensor", "data", "expert_data", "pipeline"]
+Group = Literal[
+    "tensor", "context", "expert", "expert_tensor", "data", "data_shard", "data_replica", "expert_data", "pipeline"
+]
 
 GROUP_PART = {
     "tensor": "tensor_comm",
@@ -16,6 +18,8 @@ GROUP_PART = {
     "expert": "expert_comm",
     "expert_tensor": "expert_comm",
     "data": "data_comm",
+    "data_shard": "data_comm",
+    "data_replica": "data_comm",
     "expert_data": "data_comm",
     "pipeline": "pipeline_comm",
 }

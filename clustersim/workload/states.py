@@ -22,12 +22,13 @@ class ShardSizes:
 
 def shard_sizes(sharding: str, ranks: Array) -> ShardSizes:
     """ZeRO's stages: 1 cuts optimizer states, 2 gradients too, 3 (and FSDP) parameters too, over `ranks` replicas.
+    Hybrid cuts like FSDP, over the replicas inside a scale-up domain, which is what `ranks` is then.
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5.
     """
     return ShardSizes(
-        parameters=ranks if sharding in ("zero3", "fsdp") else 1.0,
-        gradients=ranks if sharding in ("zero2", "zero3", "fsdp") else 1.0,
+        parameters=ranks if sharding in ("zero3", "fsdp", "hybrid") else 1.0,
+        gradients=ranks if sharding in ("zero2", "zero3", "fsdp", "hybrid") else 1.0,
         optimizer=ranks if sharding != "none" else 1.0,
     )
 

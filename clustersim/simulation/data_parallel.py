@@ -1,0 +1,165 @@
+"""Data-parallel collectives beside a stage's passes: what layers gather and reduce, and how much of it compute hides.
+
+A stage's layers are played once more, a task each, with their parameter gathers and gradient reductions on the data
+stream: gathers run one layer ahead of compute, reductions follow their layer. Source: Zhao et al. 2023, PyTorch FSDP,
+arXiv 2304.11277, section 3.3; Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 7; Megatron-LM's distributed
+optimizer (overlap of gradient reduction and parameter gathering).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from clustersim.costs.machine import Machine
+from clustersim.engines import play
+from clustersim.engines.graph import NO_BARRIER, TaskGraph
+from clustersim.inputs.layout import ResolvedLayout
+from clustersim.simulation.segment import Segment
+from clustersim.simulation.stages import Stage, Unit
+from clustersim.workload.operations import Collective, CollectiveKind, Group
+from clustersim.workload.states import PARAMETER_BYTES
+
+COMPUTE, DATA = 0, 1
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What every layer of a pass sends over its data groups, and whether compute may run meanwhile."""
+
+    gathers: bool = False  # parameters, before the layer computes
+    reduces: bool = False  # gradients, after it has
+    hidden: bool = False
+
+
+SILENT = Traffic()
+
+
+def pass_traffic(layout: ResolvedLayout, forward: bool, at_end: bool) -> Traffic:
+    """What a pass sends. `at_end`: the first forward or the last backward of a step, where replicas meet.
+
+    ZeRO-3 and FSDP gather parameters for every pass and reduce after every backward; ZeRO-2 reduces after every
+    backward (and FSDP's form of it gathers for the forward); else gradients are reduced and parameters gathered once a
+    step, beside the passes where the stack overlaps them.
+    """
+    if layout.data * layout.context == 1:
+        return SILENT
+    sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
+    hidden = "fsdp" in layout.overlap
+    if sharded:
+        return Traffic(gathers=True, reduces=not forward, hidden=hidden)
+    if layout.sharding == "zero2":
+        return Traffic(
+            gathers=forward and hidden, reduces=not forward, hidden=hidden or "grad_reduce" in layout.overlap
+        )
+    if not at_end:
+        return SILENT
+    if forward:
+        gathers = layout.sharding == "zero1" and "param_gather" in layout.overlap
+        return Traffic(gathers=True, hidden=True) if gathers else SILENT
+    return Traffic(reduces=True, hidden=True) if "grad_reduce" in layout.overlap else SILENT
+
+
+def gathers_after(layout: ResolvedLayout) -> bool:
+    """Whether updated parameters are gathered after the optimizer, with nothing to hide behind."""
+    if layout.data * layout.context == 1:
+        return False
+    if layout.sharding == "zero1":
+        return "param_gather" not in layout.overlap
+    return layout.sharding == "zero2" and "fsdp" not in layout.overlap
+
+
+@dataclass(frozen=True)
+class SharedPass:
+    """A stage's pass with its data traffic: as long as compute took, and what was left to send when it ended."""
+
+    segment: Segment  # its data_comm is what compute waited for
+    carry_s: float  # seconds that the data stream runs on
+
+    @property
+    def whole(self) -> Segment:
+        """The pass until its last message has arrived."""
+        return _waiting(self.segment, self.carry_s)
+
+
+def shared_pass(
+    stage: Stage, machine: Machine, layout: ResolvedLayout, gradient_bytes: float, *, forward: bool, at_end: bool
+) -> SharedPass:
+    """Play a stage's layers with their data traffic. One scenario at a time: point 0 of the stage's arrays."""
+    plain = stage.forward if forward else stage.backward
+    traffic = pass_traffic(layout, forward, at_end)
+    if traffic == SILENT:
+        return SharedPass(plain, 0.0)
+    units = [unit for unit in stage.units for _ in range(unit.times)]
+    if not forward:
+        units.reverse()
+    gathers = [gather_time(unit, machine, layout.sharding) if traffic.gathers else 0.0 for unit in units]
+    reduces = [
+        reduce_time(unit, machine, layout.sharding, gradient_bytes) if traffic.reduces else 0.0 for unit in units
+    ]
+    if not traffic.hidden:
+        return SharedPass(_waiting(plain, sum(gathers) + sum(reduces)), 0.0)
+    compute = [float((unit.piece.forward if forward else unit.piece.backward).seconds[0]) for unit in units]
+    later = [*gathers[1:], 0.0]
+    durations = np.concatenate([gathers[:1], np.array([later, compute, reduces]).T.ravel()])
+    timeline = play(_graph(len(units)), durations[:, np.newaxis])
+    computed = float(timeline.end[2::3].max())
+    waited = max(0.0, computed - float(plain.seconds[0]))
+    return SharedPass(_waiting(plain, waited), max(0.0, float(timeline.makespan[0]) - computed))
+
+
+def gather_time(unit: Unit, machine: Machine, sharding: str) -> float:
+    """Seconds to gather one layer's parameters from the ranks that they are spread over."""
+    group: Group = "data_shard" if sharding == "hybrid" else "data"
+    return _both(unit, machine, "all-gather", group, PARAMETER_BYTES)
+
+
+def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> float:
+    """Seconds to reduce one layer's gradients: to all, or to the ranks that keep them; hybrid does both in turn."""
+    if sharding == "none":
+        return _both(unit, machine, "all-reduce", "data", gradient_bytes)
+    if sharding != "hybrid":
+        return _both(unit, machine, "reduce-scatter", "data", gradient_bytes)
+    inside = _both(unit, machine, "reduce-scatter", "data_shard", gradient_bytes)
+    shards = float(np.max(machine.groups["data_shard"].ranks))
+    return inside + _both(unit, machine, "all-reduce", "data_replica", gradient_bytes / shards)
+
+
+def _both(unit: Unit, machine: Machine, kind: CollectiveKind, group: Group, element_bytes: float) -> float:
+    """Dense parameters over the data group, experts over theirs, one after the other."""
+    dense = Collective(f"parameters {kind}", kind, group, element_bytes * float(unit.dense_parameters[0]))
+    experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * float(unit.expert_parameters[0]))
+    return sum(float(machine.collective_time(message)) for message in (dense, experts) if message.bytes)
+
+
+def _waiting(segment: Segment, seconds: float) -> Segment:
+    parts = dict(segment.parts)
+    parts["data_comm"] = parts.get("data_comm", 0.0) + np.full_like(segment.seconds, seconds)
+    return replace(segment, seconds=segment.seconds + seconds, parts=parts)
+
+
+@lru_cache(maxsize=256)
+def _graph(layers: int) -> TaskGraph:
+    """The first gather, then for every layer: the next layer's gather, its own compute, its own reduction.
+
+    One data stream, as both kinds of message share the network; the next gather starts with the layer's compute, so
+    parameters are at most one layer ahead.
+    """
+    waits: list[list[int]] = [[]]
+    for layer in range(layers):
+        first = 3 * layer + 1  # the next layer's gather
+        before, own_gather = first - 2, first - 3 if layer else 0
+        waits += [[before] if layer else [], [own_gather], [first + 1]]
+    tasks = len(waits)
+    return TaskGraph(
+        kind=np.arange(tasks),
+        stream=np.array([DATA] + [DATA, COMPUTE, DATA] * layers),
+        dependency_offsets=np.cumsum([0, *(len(wait) for wait in waits)]),
+        dependencies=np.array([task for wait in waits for task in wait], dtype=np.int64),
+        barrier=np.full(tasks, NO_BARRIER),
+        kinds=tasks,
+        streams=2,
+        barriers=0,
+    )
