@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
+from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
+from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
+from clustersim.inputs.training import Training
 from clustersim.workload.shape import Shape
 
 GIB = 2.0**30
@@ -121,3 +124,32 @@ def stack(**changes: Any) -> Stack:
         "residual": {"spread": 0.1, "evidence": "assumed"},
     }
     return Stack.model_validate(values | changes)
+
+
+def scenario(nodes: int = 8, model: Model | None = None, stack_: Stack | None = None, **changes: Any) -> Scenario:
+    """A resolved scenario: one model on `nodes` nodes of 8; changes go to the layout, or to training by name."""
+    model = model or gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096)
+    training = {"sequence_length": 1024, "global_batch": 64, "grad_reduce_precision": "fp32", "tokens": 1e9}
+    training |= {key: changes.pop(key) for key in list(changes) if key in Training.model_fields}
+    chunks = changes.get("pipeline", 1) * changes.get("virtual_stages", 1)
+    layout: dict[str, Any] = {
+        "tensor": 1,
+        "pipeline": 1,
+        "expert_tensor": 1,
+        "sequence_parallel": False,
+        "sharding": "zero1",
+        "recompute": "none",
+        "schedule": "interleaved-1f1b" if changes.get("virtual_stages", 1) > 1 else "1f1b",
+        "overlap": frozenset(),
+        "stage_layers": (model.layers // chunks,) * chunks,
+    }
+    layout |= changes
+    ranks = layout["tensor"] * layout["pipeline"] * layout.get("context", 1)
+    layout.setdefault("data", nodes * 8 // ranks)
+    return Scenario(
+        model=model,
+        cluster=cluster(nodes=nodes),
+        training=Training.model_validate(training),
+        layout=ResolvedLayout.model_validate(layout),
+        stack=stack_ or stack(),
+    )

@@ -1,0 +1,173 @@
+"""The step: closed forms, conservation, bounds, monotonicity, the breakdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import cluster, gpt, moe, scenario, stack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clustersim.errors import InfeasibleError
+from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.results import BREAKDOWN_PARTS
+from clustersim.simulation.step import simulate_step
+
+LAYOUTS: list[dict[str, Any]] = [
+    {},
+    {"tensor": 8, "sequence_parallel": True},
+    {"tensor": 2, "pipeline": 4},
+    {"pipeline": 4, "virtual_stages": 2, "overlap": frozenset({"grad_reduce", "param_gather"})},
+    {"pipeline": 4, "schedule": "gpipe", "recompute": "full"},
+    {"sharding": "fsdp", "overlap": frozenset({"fsdp"})},
+    {"sharding": "zero3"},
+    {"sharding": "zero2"},
+    {"sharding": "hybrid", "overlap": frozenset({"fsdp"})},
+    {"sharding": "none", "context": 2},
+    {"tensor": 4, "sequence_parallel": True, "overlap": frozenset({"tensor_backward"}), "recompute": "selective"},
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=range(len(LAYOUTS)))
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_breakdown_sums_to_the_step(layout: dict[str, Any], fused: bool) -> None:
+    step = simulate_step(scenario(stack_=stack(fused_attention=fused, fixed_overhead=0.01), **layout))
+    assert set(step.breakdown) == set(BREAKDOWN_PARTS)
+    assert sum(step.breakdown.values()) == pytest.approx(step.step_time_s, abs=1e-9)
+    assert min(step.breakdown.values()) >= 0.0
+    assert 0.0 < step.busy_compute <= step.busy_any <= 1.0 + 1e-12
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=range(len(LAYOUTS)))
+def test_both_engines_give_the_same_step(layout: dict[str, Any]) -> None:
+    here = scenario(**layout)
+    array, reference = (simulate_step(here, engine=name) for name in ("array", "reference"))
+    assert array.step_time_s == reference.step_time_s
+    assert array.breakdown == reference.breakdown
+    assert (array.engine, reference.engine) == ("array", "reference")
+
+
+def test_one_device_takes_the_sum_of_its_work() -> None:
+    """No groups, no pipeline: the step is compute, and on ideal kernels MFU is 1 but for memory-bound work."""
+    alone = scenario(nodes=1, tensor=8, sharding="none").model_copy(update={"cluster": cluster(nodes=1, devices=1)})
+    plan = alone.plan.model_copy(update={"tensor": 1, "data": 1})
+    step = simulate_step(alone.model_copy(update={"layout": plan}))
+    assert step.breakdown["bubble"] == step.breakdown["data_comm"] == step.breakdown["tensor_comm"] == 0.0
+    products = step.breakdown["gemm"] + step.breakdown["attention"]
+    causal_flops = step.mfu_causal / step.mfu * step.model_flops
+    assert products == pytest.approx(causal_flops / 100e12, rel=0.1)
+    assert step.mfu_causal <= 1.0
+
+
+def test_a_pipeline_of_equal_stages_has_the_closed_bubble() -> None:
+    """(p - 1) (f + b) beside m (f + b): the ends of the model are left empty so that stages are equal."""
+    free = stack(blocking_transfers=False, synchronous_optimizer=False)
+    model = gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096, vocab=1, position="none")
+    step = simulate_step(scenario(model=model, stack_=free, pipeline=8, tensor=8, global_batch=32))
+    inside = step.breakdown["gemm"] + step.breakdown["attention"] + step.breakdown["memory_bound"]
+    inside += step.breakdown["tensor_comm"]
+    assert step.breakdown["bubble"] == pytest.approx(inside * 7 / 32, rel=0.1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    layout=st.sampled_from(LAYOUTS),
+    what=st.sampled_from(["scale_up", "scale_out", "bandwidth", "peak"]),
+    factor=st.floats(1.0, 50.0),
+)
+def test_faster_hardware_never_slows_a_step(layout: dict[str, Any], what: str, factor: float) -> None:
+    here = scenario(**layout)
+    node = here.cluster.node
+    if what in ("scale_up", "scale_out"):
+        tier = getattr(node, what)
+        node = node.model_copy(update={what: tier.model_copy(update={"bandwidth": tier.bandwidth * factor})})
+    else:
+        chip = node.accelerator
+        if what == "peak":
+            chip = chip.model_copy(update={"peak": {name: rate * factor for name, rate in chip.peak.items()}})
+        else:
+            memory = chip.memory.model_copy(update={"bandwidth": chip.memory.bandwidth * factor})
+            chip = chip.model_copy(update={"memory": memory})
+        node = node.model_copy(update={"accelerator": chip})
+    faster = here.model_copy(update={"cluster": here.cluster.model_copy(update={"node": node})})
+    assert simulate_step(faster).step_time_s <= simulate_step(here).step_time_s * (1 + 1e-12)
+
+
+def test_recomputation_costs_time_and_saves_memory() -> None:
+    steps = {
+        mode: simulate_step(scenario(recompute=mode, stack_=stack(fused_attention=False)))
+        for mode in ("none", "selective", "full")
+    }
+    times = [steps[mode].step_time_s for mode in ("none", "selective", "full")]
+    held = [steps[mode].memory.parts["activations"] for mode in ("none", "selective", "full")]
+    assert times == sorted(times)
+    assert held == sorted(held, reverse=True)
+    assert steps["none"].hfu == steps["none"].mfu
+    assert steps["full"].hfu > steps["selective"].hfu / steps["selective"].mfu * steps["full"].mfu
+
+
+def test_partial_recomputation_lies_between() -> None:
+    none, some, full = (simulate_step(scenario(recompute=mode)) for mode in ("none", {"layers": 8}, "full"))
+    assert none.step_time_s < some.step_time_s < full.step_time_s
+    assert none.memory_bytes > some.memory_bytes > full.memory_bytes
+    assert none.hfu / none.mfu < some.hfu / some.mfu < full.hfu / full.mfu
+
+
+def test_overlap_hides_data_traffic() -> None:
+    exposed = simulate_step(scenario())
+    hidden = simulate_step(scenario(overlap=frozenset({"grad_reduce", "param_gather"})))
+    assert hidden.breakdown["data_comm"] < exposed.breakdown["data_comm"]
+    sharded, waiting = (
+        simulate_step(scenario(sharding="fsdp", overlap=frozenset(overlap))) for overlap in ({"fsdp"}, set())
+    )
+    assert sharded.step_time_s < waiting.step_time_s
+
+
+def test_hybrid_sharding_keeps_gathers_inside_the_node() -> None:
+    """On a slow network, two gathers and a scatter over all ranks cost more than an all-reduce of a node's share."""
+    steps = []
+    for kind in ("fsdp", "hybrid"):
+        here = scenario(sharding=kind)
+        node = here.cluster.node
+        slow = node.scale_out.model_copy(update={"bandwidth": 0.5e9})
+        node = node.model_copy(update={"scale_out": slow})
+        steps.append(simulate_step(here.model_copy(update={"cluster": here.cluster.model_copy(update={"node": node})})))
+    wide, near = steps
+    assert near.breakdown["data_comm"] < wide.breakdown["data_comm"]
+    assert near.memory.parts["parameters"] == pytest.approx(8 * wide.memory.parts["parameters"])
+
+
+def test_experts_send_all_to_all_and_shrink_with_their_group() -> None:
+    alone, spread = (simulate_step(scenario(model=moe(), expert=size)) for size in (1, 8))
+    assert alone.breakdown["expert_comm"] == 0.0
+    assert spread.breakdown["expert_comm"] > 0.0
+    assert spread.memory.parts["parameters"] < alone.memory.parts["parameters"]
+
+
+def test_multi_token_prediction_adds_work_to_the_last_stage() -> None:
+    plain, more = (simulate_step(scenario(model=moe(mtp_layers=n), pipeline=2)) for n in (0, 1))
+    assert more.step_time_s > plain.step_time_s
+    assert more.model_flops > plain.model_flops
+
+
+def test_what_is_not_resolved_or_not_played_is_refused() -> None:
+    here = scenario()
+    with pytest.raises(InfeasibleError, match="still open"):
+        simulate_step(Scenario(**{**dict(here), "layout": "search"}))
+    offloaded = here.plan.model_copy(update={"offload": "optimizer"})
+    with pytest.raises(InfeasibleError, match="offload"):
+        simulate_step(here.model_copy(update={"layout": offloaded}))
+
+
+def test_intervals_widen_with_the_residual_and_hold_the_figure() -> None:
+    narrow, wide = (
+        simulate_step(scenario(stack_=stack(residual={"spread": spread, "evidence": "assumed"})))
+        for spread in (0.05, 0.2)
+    )
+    for step in (narrow, wide):
+        low, high = step.intervals["mfu"]["80"]
+        assert low < step.mfu < high
+        assert step.intervals["mfu"]["95"][0] < low
+    assert wide.intervals["step_time_s"]["80"][1] > narrow.intervals["step_time_s"]["80"][1]
+    assert simulate_step(scenario(), intervals=False).intervals == {}
