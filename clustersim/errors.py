@@ -25,9 +25,10 @@ class Problem:
     message: str
     key: str = ""
     line: int | None = None
+    file: str = ""  # where it isn't the file that the error is about
 
     def __str__(self) -> str:
-        place = f"line {self.line}" if self.line is not None else ""
+        place = " ".join([self.file] * bool(self.file) + [f"line {self.line}"] * (self.line is not None))
         what = f"{self.key}: {self.message}" if self.key else self.message
         return f"{place:<8} {what}" if place else what
 

@@ -1,4 +1,14 @@
-"""Collectives: latency plus bytes over bandwidth, by algorithm, over the tiers that the group really spans."""
+"""Collectives: latency and bandwidth, by algorithm, over the tiers that the group really spans.
+
+Every algorithm here moves its vector in segments, one behind the other. With `hops` steps of latency `a` before the last
+rank has the first segment, and `t` seconds for the whole vector at full bandwidth, the best segment size gives
+
+    (sqrt(start + hops a) + sqrt(t))^2 = (start + hops a) + t + 2 sqrt((start + hops a) t),
+
+between the latency and the bandwidth bound. Source: Chan, Heimlich, Purkayastha and van de Geijn 2007, "Collective
+communication: theory, practice, and experience", section 6 (pipelining); it is the ramp that NCCL shows from 1 MiB to
+16 GiB. `start` is what launching the collective takes.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +23,12 @@ from clustersim.workload.arrays import Array
 
 @dataclass(frozen=True)
 class Link:
-    """What one device gets from a tier in training: bytes a second in one direction, and seconds of latency."""
+    """What one device gets from a tier in training: bytes a second in one direction, and seconds of latency a hop."""
 
     bandwidth: float
     latency: float
     pair_bandwidth: float | None = None  # of a full mesh: the one link between two devices
+    start: float = 0.0  # seconds to launch a collective
 
     def bandwidth_among(self, ranks: Array) -> Array:
         """Bytes a second that a device exchanges with `ranks - 1` others: on a full mesh it has one link to each."""
@@ -26,53 +37,60 @@ class Link:
         return np.minimum(self.bandwidth, np.maximum(1.0, ranks - 1.0) * self.pair_bandwidth)
 
 
-def link_of(tier: Tier, efficiency: float) -> Link:
+def link_of(tier: Tier, efficiency: float, start: float = 0.0) -> Link:
     """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""
     share = tier.efficiency * efficiency
     pair = None if tier.link_bandwidth is None else tier.link_bandwidth * share
-    return Link(tier.bandwidth * share, tier.latency, pair if tier.kind == "full-mesh" else None)
+    return Link(tier.bandwidth * share, tier.latency, pair if tier.kind == "full-mesh" else None, start)
 
 
 def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds until each of n ranks holds `message` bytes, of which it brought 1/n; a reduce-scatter takes as long.
 
-    Ring: (n - 1)/n message / bandwidth + latency of n - 1 hops. The ring enters and leaves each scale-up domain over
-    the links of all its members there, so across domains its bandwidth is min(scale-up, members * scale-out).
+    Ring: (n - 1)/n message / bandwidth, and n - 1 hops. The ring enters and leaves each scale-up domain over the links
+    of all its members there, so across domains its bandwidth is min(scale-up, members * scale-out).
     Source: Thakur, Rabenseifner and Gropp 2005, section 4.1; NCCL's rings use every NIC of the members.
     """
     share = (group.ranks - 1.0) / group.ranks
-    return share * message / _ring_bandwidth(group, up, out) + _ring_latency(group, up, out)
+    return _pipelined(up.start + _ring_latency(group, up, out), share * message / _ring_bandwidth(group, up, out))
 
 
 def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds to all-reduce `message` bytes: the better of ring and tree across domains.
 
-    Ring: reduce-scatter and all-gather. Tree: 2 message / bandwidth + 2 log2(domains) hops of latency, inside a domain
-    along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL).
+    Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree: 2 message / bandwidth and 2 log2(domains) hops, inside
+    a domain along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL).
     """
-    ring = 2.0 * all_gather_time(message, group, up, out)
-    chain = 2.0 * (group.inside - 1.0) * up.latency
-    tree = 2.0 * message / _ring_bandwidth(group, up, out) + chain + 2.0 * np.log2(group.across) * out.latency
+    bandwidth = _ring_bandwidth(group, up, out)
+    share = (group.ranks - 1.0) / group.ranks
+    ring = _pipelined(up.start + 2.0 * _ring_latency(group, up, out), 2.0 * share * message / bandwidth)
+    hops = 2.0 * (group.inside - 1.0) * up.latency + 2.0 * np.log2(group.across) * out.latency
+    tree = _pipelined(up.start + hops, 2.0 * message / bandwidth)
     return np.where(group.across > 1.0, np.minimum(ring, tree), ring)
 
 
 def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds for each rank to send `message` bytes, 1/n to every rank: both tiers work at once.
 
-    max(share inside / scale-up, share outside / scale-out) + latency.
+    max(share inside / scale-up, share outside / scale-out), one hop each.
     Source: Thakur et al. 2005, section 4.4 (pairwise exchange).
     """
     near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
     far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
     latency: Array = np.where(group.inside > 1.0, up.latency, 0.0) + np.where(group.across > 1.0, out.latency, 0.0)
-    slowest: Array = np.maximum(near, far)
-    return slowest + latency
+    return _pipelined(up.start + latency, np.maximum(near, far))
 
 
 def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:
     """Seconds to send `message` bytes to one other device, in another scale-up domain if it `crosses`."""
     link = out if crosses else up
-    return message / link.bandwidth_among(2.0) + link.latency
+    return _pipelined(up.start + link.latency, message / link.bandwidth_among(2.0))
+
+
+def _pipelined(latency: Array, transfer: Array) -> Array:
+    """Seconds of a transfer in segments of the best size."""
+    total: Array = np.square(np.sqrt(latency) + np.sqrt(transfer))
+    return total
 
 
 def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:

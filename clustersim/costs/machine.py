@@ -122,11 +122,11 @@ class Machine:
 
 def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:
     """The machine of a cluster running a stack, with the groups of a layout placed on it."""
-    node = cluster.node
+    node, start = cluster.node, cluster.accelerator.kernels.launch
     return Machine(
         cluster.accelerator,
         stack,
-        up=link_of(node.scale_up, stack.scale_up_efficiency),
-        out=link_of(node.scale_out, stack.scale_out_efficiency),
+        up=link_of(node.scale_up, stack.scale_up_efficiency, start),
+        out=link_of(node.scale_out, stack.scale_out_efficiency, start),
         groups=groups,
     )

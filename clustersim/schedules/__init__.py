@@ -1,1 +1,24 @@
-"""TODO."""
+"""In what order the passes of a pipeline run: GPipe, 1F1B, interleaved 1F1B, as task graphs without durations.
+
+`schedule.py` says what a schedule is, one module each holds the schedules, `registry.py` knows them by name, `build.py`
+lays an order into the task graph of a whole step, and `bounds.py` bounds the step from below.
+"""
+
+from __future__ import annotations
+
+from clustersim.schedules.bounds import step_lower_bound
+from clustersim.schedules.build import build_program
+from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.registry import bubble_lower_bound, in_flight, schedule_names
+
+__all__ = [
+    "Kind",
+    "Operation",
+    "Position",
+    "Program",
+    "bubble_lower_bound",
+    "build_program",
+    "in_flight",
+    "schedule_names",
+    "step_lower_bound",
+]

@@ -81,7 +81,8 @@ class Stage:
     @property
     def working_bytes(self) -> Floats:
         """Bytes [points] of one layer's activations while they are computed again."""
-        return np.asarray(np.max([unit.piece.whole_bytes - unit.piece.kept_bytes for unit in self.units], axis=0))
+        dropped = [unit.piece.whole_bytes - unit.piece.kept_bytes for unit in self.units]
+        return np.asarray(np.max([np.zeros_like(self.forward.seconds), *dropped], axis=0))
 
     @property
     def dense_parameters(self) -> Floats:
@@ -94,7 +95,7 @@ class Stage:
         return self._total(lambda unit: unit.expert_parameters)
 
     def _total(self, figure: Callable[[Unit], Floats]) -> Floats:
-        return np.asarray(np.sum([figure(unit) * unit.times for unit in self.units], axis=0))
+        return sum((figure(unit) * unit.times for unit in self.units), np.zeros_like(self.forward.seconds))
 
 
 def price_pieces(

@@ -9,12 +9,13 @@ from clustersim.simulation.stages import Stage
 from clustersim.workload.operations import Collective, Pointwise
 from clustersim.workload.states import GRADIENT_BYTES, shard_sizes
 
-ADAM_BYTES = (
-    30.0  # a parameter: read fp32 gradient, master and two moments (16), write the last three and 2 of weight (14)
-)
-NORM_BYTES = 4.0  # a parameter: the gradient norm reads every fp32 gradient once
-SCALE_BYTES = 8.0  # a parameter: clipping (and unscaling in fp16) reads and writes every gradient
-ZERO_BYTES = 4.0  # a parameter: gradients are cleared for the next step
+# Bytes a parameter that a device updates, with fp32 gradients and masters (Megatron-LM's mixed-precision optimizer).
+ADAM_BYTES = 28.0  # read gradient, master and two moments (16); write master and moments (12)
+COPY_BYTES = 6.0  # read the master, write the 16-bit weight
+NORM_BYTES = 4.0  # read the gradient
+CLIP_BYTES = 8.0  # read and write the gradient
+UNSCALE_BYTES = 8.0  # fp16 alone: undo the loss scale, look for overflow
+ZERO_BYTES = 4.0  # a parameter held: clear the gradient for the next step
 NORM_MESSAGE = 4.0  # bytes: one float
 
 
@@ -58,5 +59,7 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     cut = float(shard_sizes(sharding, replicas).optimizer)
     expert_cut = float(shard_sizes(sharding, groups["expert_data"].ranks).optimizer)
     updated = dense / cut + experts / expert_cut
-    traffic = (ADAM_BYTES + NORM_BYTES + SCALE_BYTES) * updated + ZERO_BYTES * (dense + experts)
+    unscale = UNSCALE_BYTES if scenario.training.precision == "fp16" else 0.0
+    each = ADAM_BYTES + COPY_BYTES + NORM_BYTES + CLIP_BYTES + unscale
+    traffic = each * updated + ZERO_BYTES * (dense + experts)
     return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))
