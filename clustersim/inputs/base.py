@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 
 class Description(BaseModel):
@@ -29,7 +29,7 @@ class Reference:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The description itself, a string, or a mapping of what differs."""
         name = {"type": "string", "description": f"a name in catalog/{self.section}, or a path"}
-        keys: dict[str, Any] = {key: True for key in self.keys}
+        keys: dict[str, Any] = dict.fromkeys(self.keys, True)
         differs = {
             "type": "object",
             "description": "what differs from the entry that it extends",
@@ -47,3 +47,8 @@ def references_of(kind: type[Description]) -> dict[str, str]:
         for marker in field.metadata
         if isinstance(marker, Reference)
     }
+
+
+def refusal(message: str) -> PydanticCustomError:
+    """What a validator raises: the message as it will stand in a Problem."""
+    return PydanticCustomError("refused", "{message}", {"message": message})

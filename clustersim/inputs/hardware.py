@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
-from clustersim.inputs.base import Description
+from clustersim.inputs.base import Description, Reference, refusal
 from clustersim.inputs.units import (
     Bytes,
     BytesPerSecond,
@@ -18,16 +18,27 @@ from clustersim.inputs.units import (
 )
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
+Efficiency = Annotated[Fraction, Field(gt=0)]
+Peak = Annotated[FlopsPerSecond, Field(gt=0)]
+Bandwidth = Annotated[BytesPerSecond, Field(gt=0)]
 
 
 class Memory(Description):
     """Device memory (HBM)."""
 
-    capacity: Annotated[Bytes, Field(description="bytes on the package, as sold")]
+    capacity: Annotated[Bytes, Field(gt=0, description="bytes on the package, as sold")]
     usable: Annotated[
-        Bytes | None, Field(description="bytes that a program can allocate; 94 % of capacity if unknown")
+        Bytes | None, Field(gt=0, description="bytes that a program can allocate; 94 % of capacity if unknown")
     ] = None
-    bandwidth: Annotated[BytesPerSecond, Field(description="nominal bytes a second")]
+    bandwidth: Annotated[Bandwidth, Field(description="nominal bytes a second")]
+
+    @field_validator("usable")
+    @classmethod
+    def _usable_within_capacity(cls, usable: float | None, info: ValidationInfo) -> float | None:
+        capacity = info.data.get("capacity")
+        if usable is not None and capacity is not None and usable > capacity:
+            raise refusal(f"more than the capacity of {capacity / 2**30:.4g} GiB")
+        return usable
 
     @property
     def usable_bytes(self) -> float:
@@ -38,40 +49,47 @@ class Memory(Description):
 class Kernels(Description):
     """How close single kernels come to the hardware, measured in isolation on this chip."""
 
-    gemm_ceiling: Annotated[Fraction, Field(description="best matrix-multiply rate over the peak")]
+    gemm_ceiling: Annotated[Efficiency, Field(description="best matrix-multiply rate over the peak")]
     gemm_short_k: Annotated[float, Field(ge=0, description="k at which the rate is half of the ceiling")] = 0.0
     gemm_small: Annotated[float, Field(ge=0, description="m n k (FLOP/2) at which launch and ramp halve the rate")] = (
         0.0
     )
     sustained: Annotated[
-        Fraction, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
+        Efficiency, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
     ] = 1.0
     unaligned: Annotated[
-        Fraction, Field(description="matrix rate where an inner size is no multiple of 8, over the aligned one")
+        Efficiency, Field(description="matrix rate where an inner size is no multiple of 8, over the aligned one")
     ] = 0.2
-    attention_forward: Annotated[Fraction, Field(description="fused attention forward rate over the peak")]
-    attention_backward: Annotated[Fraction, Field(description="fused attention backward rate over the peak")]
-    memory: Annotated[Fraction, Field(description="bandwidth of streaming kernels over the nominal one")]
+    attention_forward: Annotated[Efficiency, Field(description="fused attention forward rate over the peak")]
+    attention_backward: Annotated[Efficiency, Field(description="fused attention backward rate over the peak")]
+    memory: Annotated[Efficiency, Field(description="bandwidth of streaming kernels over the nominal one")]
     launch: Annotated[Seconds, Field(description="seconds between two small kernels of a stream")] = 5e-6
 
 
 class Accelerator(Description):
     """One device as software sees it."""
 
-    name: Annotated[str, Field(description="as people write it")]
+    name: Annotated[str, Field(min_length=1, description="as people write it")]
     vendor: Annotated[str, Field(description="nvidia, huawei, amd, google, ...")]
     year: Annotated[int | None, Field(description="of launch")] = None
-    peak: Annotated[dict[Precision, FlopsPerSecond], Field(description="dense matrix peak by precision, FLOP/s")]
+    peak: Annotated[dict[Precision, Peak], Field(description="dense matrix peak by precision, FLOP/s; bf16 or fp16")]
     other_peaks: Annotated[
-        dict[str, FlopsPerSecond],
+        dict[str, Peak],
         Field(description="other peaks in print (marketed, data-sheet), as bases of MFU claims"),
     ] = {}
-    vector: Annotated[dict[str, FlopsPerSecond], Field(description="vector units' peak by precision, FLOP/s")] = {}
-    memory: Memory
-    kernels: Kernels
+    vector: Annotated[dict[str, Peak], Field(description="vector units' peak by precision, FLOP/s")] = {}
+    memory: Annotated[Memory, Field(description="capacity and bandwidth of the device memory")]
+    kernels: Annotated[Kernels, Field(description="measured efficiencies of single kernels")]
     power: Annotated[Watts | None, Field(description="board power (TDP)")] = None
     price: Annotated[DollarsPerHour | None, Field(description="rent of one device, USD an hour")] = None
     node: Annotated[str | None, Field(description="catalog name of the node it usually comes in")] = None
+
+    @field_validator("peak")
+    @classmethod
+    def _has_a_base(cls, peak: dict[Precision, float]) -> dict[Precision, float]:
+        if not {"bf16", "fp16"} & set(peak):
+            raise refusal("needs bf16 or fp16, which MFU is measured against")
+        return peak
 
     @property
     def base_peak(self) -> float:
@@ -84,26 +102,34 @@ class Tier(Description):
 
     kind: Annotated[Literal["switched", "full-mesh", "torus", "tree"], Field(description="topology")]
     technology: Annotated[str, Field(description="for people: NVLink4, HCCS, RoCE 200G, ...")] = ""
-    bandwidth: Annotated[BytesPerSecond, Field(description="bytes a second, one direction, one device")]
+    bandwidth: Annotated[Bandwidth, Field(description="bytes a second, one direction, one device")]
     link_bandwidth: Annotated[
-        BytesPerSecond | None, Field(description="one pair of a full mesh: bytes a second, one direction")
+        Bandwidth | None, Field(description="one pair of a full mesh: bytes a second, one direction")
     ] = None
     latency: Annotated[Seconds, Field(description="seconds a message needs before its first byte arrives")]
-    efficiency: Annotated[Fraction, Field(description="large-message bandwidth over the nominal one, measured")] = 1.0
+    efficiency: Annotated[Efficiency, Field(description="large-message bandwidth over the nominal one, measured")] = 1.0
 
 
 class Node(Description):
     """A server or a rack: accelerators joined by a scale-up network, with their way out of it."""
 
-    name: str
-    accelerator: Annotated[Accelerator, Field(description="catalog name, path or mapping")]
+    name: Annotated[str, Field(min_length=1, description="as people write it")]
+    accelerator: Annotated[Accelerator, Reference("accelerators"), Field(description="catalog name, path or mapping")]
     devices: Annotated[PositiveInt, Field(description="accelerators a node")]
     scale_up_domain: Annotated[
-        PositiveInt | None, Field(description="devices joined by the scale-up network, where more than the node")
+        PositiveInt | None, Field(description="devices joined by the scale-up network, where it isn't the node")
     ] = None
-    scale_up: Tier
-    scale_out: Tier
+    scale_up: Annotated[Tier, Field(description="the network inside a scale-up domain (NVLink, HCCS, ...)")]
+    scale_out: Annotated[Tier, Field(description="the network between scale-up domains (InfiniBand, RoCE, ...)")]
     host_power: Annotated[Watts, Field(description="watts a node beside its accelerators")] = 0.0
+
+    @field_validator("scale_up_domain")
+    @classmethod
+    def _domain_fits_nodes(cls, domain: int | None, info: ValidationInfo) -> int | None:
+        devices = info.data.get("devices")
+        if domain is not None and devices is not None and domain % devices and devices % domain:
+            raise refusal(f"{domain} is neither a multiple nor a divisor of the node's {devices} devices")
+        return domain
 
     @property
     def domain(self) -> int:
@@ -112,12 +138,16 @@ class Node(Description):
 
 
 class Cluster(Description):
-    """Nodes of one kind."""
+    """Nodes of one kind. Files may give `accelerator` for its usual node, and `devices` instead of `nodes`."""
 
-    node: Annotated[Node, Field(description="catalog name, path or mapping; or give `accelerator` for its usual node")]
-    nodes: PositiveInt
+    node: Annotated[
+        Node,
+        Reference("nodes"),
+        Field(description="catalog name, path or mapping; or give `accelerator` for its usual node"),
+    ]
+    nodes: Annotated[PositiveInt, Field(description="how many; or give `devices`")]
     price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
-    availability: Annotated[Fraction, Field(description="productive share of wall-clock time")] = 1.0
+    availability: Annotated[Efficiency, Field(description="productive share of wall-clock time")] = 1.0
     power_usage_effectiveness: Annotated[
         PositiveFloat, Field(ge=1, description="PUE: facility power over the power of the machines")
     ] = 1.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PositiveInt
+from pydantic import AliasChoices, Field, NonNegativeInt, PlainSerializer, PositiveInt, field_validator
 
-from clustersim.inputs.base import Description
+from clustersim.inputs.base import Description, refusal
+from clustersim.inputs.where import check_expression
 
 Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
 Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"]
@@ -15,16 +16,34 @@ Overlap = Literal[
 ]
 
 
+GROUPS = ("tensor", "context", "expert", "data", "pipeline")
+SHORT_NAMES = {
+    "tp": "tensor",
+    "pp": "pipeline",
+    "vpp": "virtual_stages",
+    "dp": "data",
+    "cp": "context",
+    "ep": "expert",
+    "etp": "expert_tensor",
+}
+# What a `where` expression may name.
+WHERE_NAMES = (*SHORT_NAMES.values(), "micro_batch", "schedule", "sharding", "devices")
+
+
 class PartialRecompute(Description):
     """Recompute some layers of every stage in full."""
 
-    layers: PositiveInt
+    layers: Annotated[PositiveInt, Field(description="layers of every stage")]
 
 
 Recompute = Literal["none", "selective", "full"] | PartialRecompute
 
 
-def _named(short: str, name: str, description: str) -> Field:  # type: ignore[valid-type]
+# Sorted when written, so that equal layouts give equal bytes.
+Overlaps = Annotated[frozenset[Overlap], PlainSerializer(sorted, return_type=list[str]), Field(strict=False)]
+
+
+def _named(short: str, name: str, description: str) -> Any:
     return Field(validation_alias=AliasChoices(name, short), description=description)
 
 
@@ -45,27 +64,47 @@ class Layout(Description):
             "etp", "expert_tensor", "tensor size of the experts' own grouping; 1 where experts are spread, else tensor"
         ),
     ] = None
-    sequence_parallel: bool | None = None
-    sharding: Sharding | None = None
+    sequence_parallel: Annotated[
+        bool | None, Field(description="norms and residuals split along the sequence over the tensor ranks")
+    ] = None
+    sharding: Annotated[
+        Sharding | None, Field(description="what data-parallel ranks share: optimizer, gradients, parameters")
+    ] = None
     micro_batch: Annotated[PositiveInt, Field(description="sequences a micro-batch and replica")] = 1
-    recompute: Recompute | None = None
-    schedule: Schedule | None = None
-    rank_order: Annotated[
-        str,
-        Field(
-            pattern=r"^(tensor|context|expert|data|pipeline)(-(tensor|context|expert|data|pipeline)){4}$",
-            description="fastest-varying group first",
-        ),
-    ] = "tensor-context-expert-data-pipeline"
-    context_kind: Literal["ring", "all-gather", "ulysses"] = "ring"
-    offload: Literal["none", "optimizer", "activations"] = "none"
-    overlap: Annotated[
-        frozenset[Overlap] | None, Field(strict=False, description="communication hidden behind compute")
+    recompute: Annotated[
+        Recompute | None, Field(description="activations computed again backward: none, selective, full or {layers: n}")
     ] = None
+    schedule: Annotated[Schedule | None, Field(description="order of micro-batches in the pipeline")] = None
+    rank_order: Annotated[str, Field(description="fastest-varying group first")] = "-".join(GROUPS)
+    context_kind: Annotated[
+        Literal["ring", "all-gather", "ulysses"], Field(description="how context ranks exchange keys and values")
+    ] = "ring"
+    offload: Annotated[
+        Literal["none", "optimizer", "activations"], Field(description="what is kept in the host's memory")
+    ] = "none"
+    overlap: Annotated[Overlaps | None, Field(description="communication hidden behind compute")] = None
     stage_layers: Annotated[
-        tuple[PositiveInt, ...] | None, Field(strict=False, description="layers a stage, where they are not equal")
+        tuple[NonNegativeInt, ...] | None,
+        Field(strict=False, description="layers of each stage (or virtual stage, in pipeline order)"),
     ] = None
-    where: Annotated[str | None, Field(description="for a search: an expression that a layout must satisfy")] = None
+    where: Annotated[str | None, Field(description="a condition that the layout must meet")] = None
+
+    @field_validator("rank_order")
+    @classmethod
+    def _names_every_group(cls, order: str) -> str:
+        if sorted(order.split("-")) != sorted(GROUPS):
+            raise refusal(f"must name each of {', '.join(GROUPS)} once, joined by hyphens")
+        return order
+
+    @field_validator("where")
+    @classmethod
+    def _where_is_understood(cls, where: str | None) -> str | None:
+        if where is not None:
+            try:
+                check_expression(where, WHERE_NAMES)
+            except ValueError as error:
+                raise refusal(str(error)) from None
+        return where
 
 
 class ResolvedLayout(Layout):
@@ -77,7 +116,7 @@ class ResolvedLayout(Layout):
     sharding: Sharding
     recompute: Recompute
     schedule: Schedule
-    overlap: Annotated[frozenset[Overlap], Field(strict=False)]
+    overlap: Overlaps
     stage_layers: Annotated[
-        tuple[int, ...], Field(strict=False, description="layers of each virtual stage, in pipeline order")
+        tuple[NonNegativeInt, ...], Field(strict=False, description="layers of each virtual stage, in pipeline order")
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
 
-from clustersim.inputs.base import Description
+from clustersim.inputs.base import Description, refusal
 from clustersim.inputs.units import Count
 
 AttentionKind = Literal["full", "sliding", "linear"]
@@ -22,11 +22,13 @@ class BlockKind(NamedTuple):
 class LatentAttention(Description):
     """Multi-head latent attention (MLA). Source: DeepSeek-V2, arXiv 2405.04434, section 2.1."""
 
-    kv_lora_rank: PositiveInt
-    q_lora_rank: Annotated[PositiveInt | None, Field(description="None: queries are not compressed")] = None
-    qk_nope_head_dim: PositiveInt
-    qk_rope_head_dim: PositiveInt
-    v_head_dim: PositiveInt
+    kv_lora_rank: Annotated[PositiveInt, Field(description="width of the compressed keys and values")]
+    q_lora_rank: Annotated[
+        PositiveInt | None, Field(description="width of the compressed queries; absent: not compressed")
+    ] = None
+    qk_nope_head_dim: Annotated[PositiveInt, Field(description="a head's query and key without position")]
+    qk_rope_head_dim: Annotated[PositiveInt, Field(description="a head's query and key with rotary position")]
+    v_head_dim: Annotated[PositiveInt, Field(description="a head's value")]
 
 
 class Experts(Description):
@@ -45,35 +47,45 @@ class Experts(Description):
     groups: Annotated[PositiveInt, Field(description="expert groups for limited routing")] = 1
     groups_a_token: Annotated[PositiveInt | None, Field(description="groups that one token may use")] = None
 
+    @field_validator("top_k", "groups")
+    @classmethod
+    def _no_more_than_experts(cls, count: int, info: ValidationInfo) -> int:
+        experts = info.data.get("experts")
+        if experts is not None and count > experts:
+            raise refusal(f"{count} is more than the {experts} experts")
+        return count
+
 
 class Published(Description):
     """What the source says of the model as a whole."""
 
-    total_params: Count | None = None
-    active_params: Count | None = None
+    total_params: Annotated[Count | None, Field(description="parameters in all")] = None
+    active_params: Annotated[Count | None, Field(description="parameters that a token meets")] = None
     tokens: Annotated[Count | None, Field(description="training tokens")] = None
 
 
 class Model(Description):
     """A transformer. Field names follow Megatron-LM's and Hugging Face's, whole words."""
 
-    name: str
-    layers: PositiveInt
-    hidden: PositiveInt
-    heads: PositiveInt
-    kv_heads: PositiveInt
-    head_dim: Annotated[PositiveInt | None, Field(description="hidden / heads unless given")] = None
-    ffn_hidden: PositiveInt
+    name: Annotated[str, Field(min_length=1, description="as people write it")]
+    layers: Annotated[PositiveInt, Field(description="transformer layers (blocks)")]
+    hidden: Annotated[PositiveInt, Field(description="width of the residual stream")]
+    heads: Annotated[PositiveInt, Field(description="attention heads (queries)")]
+    kv_heads: Annotated[PositiveInt, Field(description="key and value heads; as many as heads without GQA")]
+    head_dim: Annotated[PositiveInt | None, Field(validate_default=True, description="hidden / heads unless given")] = (
+        None
+    )
+    ffn_hidden: Annotated[PositiveInt, Field(description="inner width of the dense feed-forward network")]
     gated: Annotated[bool, Field(description="three FFN matrices (SwiGLU and kin) instead of two")]
-    vocab: PositiveInt
-    tied_embeddings: bool = False
+    vocab: Annotated[PositiveInt, Field(description="words of the embedding table")]
+    tied_embeddings: Annotated[bool, Field(description="one table for look-up and output head")] = False
     position: Annotated[
         Literal["rotary", "learned", "alibi", "none"], Field(description="alibi: unfused attention")
     ] = "rotary"
     max_positions: Annotated[PositiveInt | None, Field(description="rows of a learned position table")] = None
-    norm: Literal["rms", "layer"] = "rms"
+    norm: Annotated[Literal["rms", "layer"], Field(description="layer norms have a mean and a bias")] = "rms"
     bias: Annotated[bool, Field(description="biases on the linear layers")] = False
-    qkv_bias: bool = False
+    qkv_bias: Annotated[bool, Field(description="biases on queries, keys and values alone")] = False
     qk_norm: Annotated[bool, Field(description="norms on queries and keys")] = False
     dropout: Annotated[bool, Field(description="dropout after attention and FFN is trained with")] = False
     latent: Annotated[LatentAttention | None, Field(description="MLA, where the model uses it")] = None
@@ -83,7 +95,32 @@ class Model(Description):
         tuple[AttentionKind, ...], Field(strict=False, min_length=1, description="repeated over the layers")
     ] = ("full",)
     mtp_layers: Annotated[NonNegativeInt, Field(description="multi-token-prediction modules beyond `layers`")] = 0
-    published: Published = Published()
+    published: Annotated[Published, Field(description="what the source says of the whole")] = Published()
+
+    @field_validator("kv_heads")
+    @classmethod
+    def _kv_heads_divide_heads(cls, kv_heads: int, info: ValidationInfo) -> int:
+        heads = info.data.get("heads")
+        if heads is not None and heads % kv_heads:
+            raise refusal(f"{kv_heads} does not divide the {heads} heads")
+        return kv_heads
+
+    @field_validator("head_dim")
+    @classmethod
+    def _head_size_is_known(cls, head_dim: int | None, info: ValidationInfo) -> int | None:
+        hidden, heads = info.data.get("hidden"), info.data.get("heads")
+        if head_dim is None and hidden is not None and heads is not None and hidden % heads:
+            raise refusal(f"required, because the {heads} heads do not divide the hidden size {hidden}")
+        return head_dim
+
+    @field_validator("attention_pattern")
+    @classmethod
+    def _windows_have_a_size(
+        cls, pattern: tuple[AttentionKind, ...], info: ValidationInfo
+    ) -> tuple[AttentionKind, ...]:
+        if "sliding" in pattern and info.data.get("window", 0) is None:
+            raise refusal("a sliding layer needs `window`")
+        return pattern
 
     @property
     def head_size(self) -> int:

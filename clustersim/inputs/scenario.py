@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clustersim.errors import InfeasibleError
-from clustersim.inputs.base import Description
+from clustersim.inputs.base import Description, Reference
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.model import Model
@@ -18,13 +18,26 @@ from clustersim.inputs.training import Training
 class Scenario(Description):
     """Model, cluster, training, layout and stack. `layout: search` (or none) asks for the best layout."""
 
-    name: str = "scenario"
-    model: Model
-    cluster: Cluster
-    training: Training
-    layout: Layout | Literal["search"] = "search"
-    stack: Stack
-    seed: Annotated[int, Field(ge=0)] = 0
+    name: Annotated[str, Field(min_length=1, description="of the scenario; its file's unless given")] = "scenario"
+    model: Annotated[
+        Model,
+        Reference("models"),
+        Field(description="catalog name, path (YAML or Hugging Face config.json) or mapping"),
+    ]
+    cluster: Annotated[
+        Cluster,
+        Reference("clusters", ("node", "accelerator", "nodes", "devices")),
+        Field(description="catalog name, path or mapping"),
+    ]
+    training: Annotated[Training, Field(description="sequence length, batch, tokens, precision, optimizer")]
+    layout: Annotated[Layout | Literal["search"], Field(description="how the work is laid out; searched if absent")] = (
+        "search"
+    )
+    stack: Annotated[Stack, Reference("stacks"), Field(description="catalog name, path or mapping")]
+    seed: Annotated[int, Field(ge=0, description="root of all random numbers")] = 0
+    notes: Annotated[
+        tuple[str, ...], Field(strict=False, description="what a reader of the results should know; reading adds to it")
+    ] = ()
 
     @property
     def plan(self) -> ResolvedLayout:

@@ -7,21 +7,24 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat
 
 from clustersim.inputs.base import Description
-from clustersim.inputs.layout import Overlap, Recompute, Schedule, Sharding
-from clustersim.inputs.units import Bytes, Fraction, Seconds
+from clustersim.inputs.hardware import Efficiency
+from clustersim.inputs.layout import Overlaps, Recompute, Schedule, Sharding
+from clustersim.inputs.units import Bytes, Seconds
 
 
 class Defaults(Description):
     """What the software does where a layout doesn't say."""
 
     sequence_parallel: Annotated[bool, Field(description="where tensor > 1")] = True
-    sharding: Sharding = "zero1"
-    recompute: Recompute = "none"
+    sharding: Annotated[Sharding, Field(description="what data-parallel ranks share")] = "zero1"
+    recompute: Annotated[Recompute, Field(description="activations computed again backward")] = "none"
     schedule: Annotated[Schedule, Field(description="without virtual stages; with them it is interleaved-1f1b")] = (
         "1f1b"
     )
-    grad_reduce_precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    overlap: Annotated[frozenset[Overlap], Field(strict=False)] = frozenset()
+    grad_reduce_precision: Annotated[
+        Literal["fp32", "bf16", "fp16"], Field(description="of the gradient reduction")
+    ] = "fp32"
+    overlap: Annotated[Overlaps, Field(description="communication hidden behind compute")] = frozenset()
 
 
 class Residual(Description):
@@ -36,19 +39,19 @@ class Residual(Description):
 class Stack(Description):
     """One generation of training software. Most numbers belong to the chip; few to the stack; none to a row."""
 
-    name: str
-    year: int
+    name: Annotated[str, Field(min_length=1, description="as people write it")]
+    year: Annotated[int, Field(description="of the release, or of the runs that it was fitted to")]
     vendors: Annotated[tuple[str, ...], Field(strict=False, description="whose chips it runs on")]
-    sustained: Annotated[Fraction, Field(description="matrix rate in a real run over that of an isolated kernel")]
+    sustained: Annotated[Efficiency, Field(description="matrix rate in a real run over that of an isolated kernel")]
     memory_factor: Annotated[
         PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")
     ]
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
     scale_up_efficiency: Annotated[
-        Fraction, Field(description="training collectives' bandwidth over the tier's measured one")
+        Efficiency, Field(description="training collectives' bandwidth over the tier's measured one")
     ] = 1.0
     scale_out_efficiency: Annotated[
-        Fraction, Field(description="the same for the network between scale-up domains")
+        Efficiency, Field(description="the same for the network between scale-up domains")
     ] = 1.0
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
@@ -57,5 +60,5 @@ class Stack(Description):
     ] = 0.0
     buffers: Annotated[Bytes, Field(description="bytes a device for the runtime and communication buffers")] = 0.0
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
-    defaults: Defaults = Defaults()
-    residual: Residual
+    defaults: Annotated[Defaults, Field(description="what it does where a layout doesn't say")] = Defaults()
+    residual: Annotated[Residual, Field(description="how far predictions lie from measurement")]

@@ -14,15 +14,15 @@ from clustersim.inputs.units import Count
 class Training(Description):
     """One optimizer step and how many tokens are to be seen in all."""
 
-    sequence_length: PositiveInt
+    sequence_length: Annotated[PositiveInt, Field(description="tokens of a sequence")]
     global_batch: Annotated[PositiveInt, Field(description="sequences an optimizer step")]
-    tokens: Annotated[Count | None, Field(description="tokens of the whole run")] = None
+    tokens: Annotated[Count | None, Field(gt=0, description="tokens of the whole run")] = None
     precision: Annotated[Precision, Field(description="of the matrix multiplications")] = "bf16"
     grad_reduce_precision: Annotated[
         Literal["fp32", "bf16", "fp16"] | None,
         Field(description="of the gradient reduction; the stack's default if absent"),
     ] = None
-    optimizer: Literal["adam"] = "adam"
+    optimizer: Annotated[Literal["adam"], Field(description="adam: two moments and a master copy in fp32")] = "adam"
     document_length: Annotated[
         PositiveInt | None, Field(description="packed documents: attention spans only these")
     ] = None

@@ -92,7 +92,7 @@ DIMENSIONS = {
         Dimension(
             "count",
             "such as 175e9",
-            {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12},
+            {unit: factor for unit, factor in (_DECIMAL | {"B": 1e9}).items() if unit},
             ('"14.8T"', '"300B"'),
         ),
     )
