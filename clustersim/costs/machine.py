@@ -39,13 +39,14 @@ class Machine:
     groups: Mapping[str, Placement]
 
     def time(self, operation: Operation) -> Array:
-        """Seconds of one operation."""
+        """Seconds of one operation, with the host's gap before each of its kernels."""
+        gap = self.stack.kernel_gap
         if isinstance(operation, Gemm):
-            return self.gemm_time(operation)
+            return self.gemm_time(operation) + gap
         if isinstance(operation, Attention):
-            return self.attention_time(operation)
+            return self.attention_time(operation) + gap
         if isinstance(operation, Pointwise):
-            return self.pointwise_time(operation)
+            return self.pointwise_time(operation) + gap * operation.kernels
         return self.collective_time(operation)
 
     def gemm_time(self, gemm: Gemm) -> Array:

@@ -46,6 +46,9 @@ class Stack(Description):
     memory_factor: Annotated[
         PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")
     ]
+    kernel_gap: Annotated[
+        Seconds, Field(description="idle seconds before each kernel of the compute stream, as the host issues it")
+    ] = 0.0
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
     scale_up_efficiency: Annotated[
         Efficiency, Field(description="training collectives' bandwidth over the tier's measured one")
