@@ -39,8 +39,7 @@ def deepseek(config: Config) -> Fields:
         "q_lora_rank": config.maybe_size("q_lora_rank"),
         **{key: config.size(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")},
     }
-    attention = {"head_dim": None, "latent": latent}
-    return sizes(config, LATENT) | {"gated": True} | attention | _deepseek_experts(config)
+    return sizes(config, LATENT) | {"gated": True, "latent": latent} | _deepseek_experts(config)
 
 
 def deepseek_v4(config: Config) -> Fields:
@@ -62,8 +61,8 @@ def deepseek_v4(config: Config) -> Fields:
         "qk_rope_head_dim": rope,
         "v_head_dim": max(1, round(output / (heads * hidden))),
     }
-    fields = sizes(config, LLAMA, config.size("moe_intermediate_size")) | {"gated": True}
-    return fields | {"head_dim": None, "latent": latent} | _deepseek_experts(config)
+    fields = sizes(config, LLAMA, config.size("moe_intermediate_size"))
+    return fields | {"gated": True, "latent": latent} | _deepseek_experts(config)
 
 
 def glm4_moe(config: Config) -> Fields:
