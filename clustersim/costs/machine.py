@@ -78,7 +78,7 @@ class Machine:
         kernels = self.accelerator.kernels
         rate = kernels.attention_backward if attention.backward else kernels.attention_forward
         peak = self.accelerator.base_peak
-        seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate * self.stack.sustained)
+        seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate * self.stack.attention_share)
         return np.maximum(seconds, kernels.launch)
 
     def pointwise_time(self, work: Pointwise) -> Array:

@@ -50,6 +50,9 @@ class Stack(Description):
         Seconds, Field(description="idle seconds before each kernel of the compute stream, as the host issues it")
     ] = 0.0
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
+    attention_share: Annotated[
+        Efficiency, Field(description="rate of the stack's fused attention over that of the chip's best kernels")
+    ] = 1.0
     scale_up_efficiency: Annotated[
         Efficiency, Field(description="training collectives' bandwidth over the tier's measured one")
     ] = 1.0
