@@ -145,7 +145,7 @@ class Cluster(Description):
         Reference("nodes"),
         Field(description="catalog name, path or mapping; or give `accelerator` for its usual node"),
     ]
-    nodes: Annotated[PositiveInt, Field(description="how many; or give `devices`")]
+    nodes: Annotated[PositiveInt, Field(le=10_000_000, description="how many; or give `devices`")]
     price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
     availability: Annotated[Efficiency, Field(description="productive share of wall-clock time")] = 1.0
     power_usage_effectiveness: Annotated[

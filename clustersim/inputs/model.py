@@ -68,7 +68,7 @@ class Model(Description):
     """A transformer. Field names follow Megatron-LM's and Hugging Face's, whole words."""
 
     name: Annotated[str, Field(min_length=1, description="as people write it")]
-    layers: Annotated[PositiveInt, Field(description="transformer layers (blocks)")]
+    layers: Annotated[PositiveInt, Field(le=10_000, description="transformer layers (blocks)")]
     hidden: Annotated[PositiveInt, Field(description="width of the residual stream")]
     heads: Annotated[PositiveInt, Field(description="attention heads (queries)")]
     kv_heads: Annotated[PositiveInt, Field(description="key and value heads; as many as heads without GQA")]

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs.table import Path, dotted, locate
+from clustersim.inputs.table import KeyPath, dotted, locate
 from clustersim.inputs.units import shown
 
 Described = TypeVar("Described", bound=BaseModel)
 
-KEYS_LISTED = 12
+WORDS_LISTED = 24
+LONGEST_WORD = 100
 EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -40,15 +41,15 @@ EXPECTED = {
 
 def nearest(word: str, known: Collection[str], count: int = 3) -> list[str]:
     """The known words that look like `word`, nearest first."""
-    return difflib.get_close_matches(word, known, n=count, cutoff=0.6)
+    return difflib.get_close_matches(word, known, n=count, cutoff=0.6) if len(word) <= LONGEST_WORD else []
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
-    """A hint at the known words: the nearest ones, or all of them if they are few."""
+    """The end of a sentence: the nearest known words, or all of them if they are few."""
     close = nearest(word, known)
     if close:
-        return f" Did you mean {', '.join(close)}?"
-    return f" Known: {', '.join(known)}." if 0 < len(known) <= KEYS_LISTED else ""
+        return f". Did you mean {', '.join(close)}?"
+    return f". Known: {', '.join(known)}" if 0 < len(known) <= WORDS_LISTED else ""
 
 
 def read_as(kind: type[Described], table: Mapping[str, Any], source: str) -> Described:
@@ -65,8 +66,8 @@ def described(
     table: Mapping[str, Any],
     problems: list[Problem],
     *,
-    prefix: Path = (),
-    known_bad: Collection[Path] = (),
+    prefix: KeyPath = (),
+    known_bad: Collection[KeyPath] = (),
     extra_keys: Collection[str] = (),
 ) -> Described | None:
     """A description from a mapping that stands at `prefix` of a document, or None with what is wrong with it added.
@@ -90,11 +91,11 @@ def _translate(
     error: ValidationError,
     kind: type[BaseModel],
     table: Mapping[str, Any],
-    prefix: Path,
-    known_bad: Collection[Path],
+    prefix: KeyPath,
+    known_bad: Collection[KeyPath],
     extra_keys: Collection[str],
 ) -> Iterator[Problem]:
-    by_path: dict[Path, list[ErrorDetails]] = {}
+    by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         by_path.setdefault(_real_path(detail, table), []).append(detail)
     for path, details in by_path.items():
@@ -112,7 +113,7 @@ def _is_union_noise(details: Sequence[ErrorDetails]) -> bool:
     return all(detail["type"] in ("literal_error", *EXPECTED) for detail in details)
 
 
-def _real_path(detail: ErrorDetails, table: Any) -> Path:
+def _real_path(detail: ErrorDetails, table: Any) -> KeyPath:
     """Where the error is in the document: its location without the names that pydantic gives to members of unions."""
     path: list[str | int] = []
     here = table
@@ -127,7 +128,9 @@ def _real_path(detail: ErrorDetails, table: Any) -> Path:
     return tuple(path)
 
 
-def _sentence(kind: type[BaseModel], path: Path, details: Sequence[ErrorDetails], extra_keys: Collection[str]) -> str:
+def _sentence(
+    kind: type[BaseModel], path: KeyPath, details: Sequence[ErrorDetails], extra_keys: Collection[str]
+) -> str:
     first = details[0]
     if first["type"] == "missing":
         key = str(path[-1])
@@ -136,10 +139,10 @@ def _sentence(kind: type[BaseModel], path: Path, details: Sequence[ErrorDetails]
         return f"required, but absent{about}"
     if first["type"] == "extra_forbidden":
         known = [name for owner in _owners(kind, path) for name in owner.model_fields] + list(extra_keys)
-        return f"unknown key.{did_you_mean(str(path[-1]), known)}"
+        return f"unknown key{did_you_mean(str(path[-1]), known)}"
     if first["loc"][-1] == "[key]":
         words = _literals(first)
-        return f"unknown key. Accepted: {', '.join(words)}.{did_you_mean(str(path[-1]), words)}"
+        return f"unknown key{did_you_mean(str(path[-1]), words)}"
     custom = [detail["msg"] for detail in details if detail["type"] not in ("literal_error", *EXPECTED)]
     if custom:
         return custom[0]
@@ -148,8 +151,8 @@ def _sentence(kind: type[BaseModel], path: Path, details: Sequence[ErrorDetails]
     hint = ""
     if isinstance(value, str):
         close = nearest(value, [word for detail in details for word in _literals(detail)])
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
-    return f"expected {', or '.join(wanted)}; got {_got(value)}.{hint}"
+        hint = f". Did you mean {', '.join(close)}?" if close else ""
+    return f"expected {', or '.join(wanted)}; got {_got(value)}{hint}"
 
 
 def _got(value: Any) -> str:
@@ -173,7 +176,7 @@ def _expectation(detail: ErrorDetails) -> str:
     return EXPECTED[detail["type"]].format(**detail.get("ctx", {}))
 
 
-def _owners(kind: type[BaseModel], path: Path) -> list[type[BaseModel]]:
+def _owners(kind: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
     """The descriptions that may own the last key of `path`."""
     owners = [kind]
     for step in path[:-1]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-Path = tuple[str | int, ...]  # the way to a value: keys, and positions in lists
+KeyPath = tuple[str | int, ...]  # the way to a value: keys, and positions in lists
 MAX_DEPTH = 50
 
 
@@ -80,7 +80,7 @@ def as_plain(value: Any) -> Any:
     return value
 
 
-def locate(value: Any, path: Path) -> Origin:
+def locate(value: Any, path: KeyPath) -> Origin:
     """Where the value at `path` was written, or the nearest thing around it that was."""
     found = NOWHERE
     for step in path:
@@ -95,7 +95,7 @@ def locate(value: Any, path: Path) -> Origin:
     return found
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """A path as people write it: `layout.stage_layers[3]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")

@@ -1,0 +1,106 @@
+"""The catalog: what comes with clustersim, and the user's own entries before it.
+
+An entry is a YAML file `<section>/<name>.yaml`. Any value in it may be cited, `{value: 312 TFLOP/s, source: nvidia,
+status: read, note: ...}`, where `source` is a sentence or a key of the file's `sources`. `load` gives the described
+thing, `document` what the file says, citations included.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any, Literal, overload
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs import library
+from clustersim.inputs.base import Description
+from clustersim.inputs.hardware import Accelerator, Cluster, Node
+from clustersim.inputs.merging import KINDS
+from clustersim.inputs.model import Model
+from clustersim.inputs.problems import described, did_you_mean, in_file
+from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.stack import Stack
+from clustersim.inputs.table import Table, as_plain
+from clustersim.inputs.units import shown
+
+
+def sections() -> tuple[str, ...]:
+    """The sections whose entries are described: accelerators, nodes, clusters, models, stacks."""
+    return tuple(section for section in KINDS if section != "scenarios")
+
+
+def names(section: str) -> list[str]:
+    """The names of a section's entries, the user's own among them."""
+    return sorted({name for shelf in library.entries(library.catalog_folders(), section) for name in shelf})
+
+
+def document(section: str, name: str) -> dict[str, Any]:
+    """What an entry's file says, with its citations. Raises InputError for an unknown name or a broken file."""
+    return dict(as_plain(_document(section, name, raw=True)))
+
+
+def plain_document(section: str, name: str) -> dict[str, Any]:
+    """The same without citations: for prices, records and whatever else isn't a description."""
+    return dict(as_plain(_document(section, name, raw=False)))
+
+
+def _document(section: str, name: str, *, raw: bool) -> Table:
+    file = library.find(library.catalog_folders(), section, name)
+    if file is None:
+        hint = did_you_mean(library.slug(name), library.known_words(section))
+        raise InputError(name, [Problem(f"no {shown(name)} in the catalog's {section}{hint}", key=section)])
+    problems: list[Problem] = []
+    found = library.read_document(file, problems, raw=raw)
+    if found is None or problems:
+        raise InputError(str(file), in_file(problems, str(file)))
+    return found
+
+
+@overload
+def load(section: Literal["accelerators"], name: str) -> Accelerator: ...
+@overload
+def load(section: Literal["nodes"], name: str) -> Node: ...
+@overload
+def load(section: Literal["clusters"], name: str) -> Cluster: ...
+@overload
+def load(section: Literal["models"], name: str) -> Model: ...
+@overload
+def load(section: Literal["stacks"], name: str) -> Stack: ...
+@overload
+def load(section: str, name: str) -> Description: ...
+def load(section: str, name: str) -> Description:
+    """An entry of the catalog, its references resolved. Raises InputError for an unknown name or a broken entry."""
+    if section not in sections():
+        message = f"no section {shown(section)} in the catalog{did_you_mean(section, sections())}"
+        raise InputError(name, [Problem(message, key=section)])
+    if is_path(name):  # what a path means depends on where one stands, so it isn't kept
+        return _load.__wrapped__(section, name, ())
+    return _load(section, name, _state_of_own_catalog())
+
+
+@lru_cache(maxsize=1024)
+def _load(section: str, name: str, state: tuple[Any, ...]) -> Description:
+    problems: list[Problem] = []
+    resolver = Resolver(problems)
+    table = resolver.entry(section, name)
+    entry = None if table is None else described(KINDS[section], table, problems, known_bad=resolver.bad)
+    if entry is None or problems:
+        raise InputError(name, in_file(problems, name))
+    return entry
+
+
+def _state_of_own_catalog() -> tuple[Any, ...]:
+    """Changes whenever a file of the user's own catalog does, so that what was loaded is loaded again."""
+    own, *packaged = library.catalog_folders()
+    if not packaged:
+        return ()
+    found = [entry for folder in sections() for entry in _files(os.path.join(own, folder))]
+    return (str(own), *found)
+
+
+def _files(folder: str) -> list[tuple[str, int]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry.path, entry.stat().st_mtime_ns) for entry in entries)
+    except OSError:
+        return []

@@ -1,0 +1,189 @@
+"""Where files are: the catalog's folders, the folders of configs, names and aliases; and reading them once.
+
+A user's own catalog (the folder named by the environment variable CLUSTERSIM_CATALOG) stands before the packaged one,
+./configs before the shipped ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from clustersim.errors import Problem
+from clustersim.inputs.table import Items, Table
+from clustersim.inputs.yaml import MAX_BYTES, read_yaml
+
+CATALOG_VARIABLE = "CLUSTERSIM_CATALOG"
+CITATION_KEYS = frozenset({"source", "status", "note"})
+ABOUT_THE_FILE = ("about", "aliases", "background", "sources")  # for people; no part of the description
+YAML_SUFFIXES = (".yaml", ".yml")
+
+_ALIASES = re.compile(r"^aliases:.*\n?(?:^(?:[ \t]+|- ).*\n?)*", re.MULTILINE)
+_BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*$")
+
+
+def slug(name: str) -> str:
+    """A name as files are called: lower case, hyphens."""
+    return re.sub(r"[\s_]+", "-", name.strip().lower())
+
+
+def catalog_folders() -> list[Path]:
+    """The user's catalog, if there is one, and the packaged one."""
+    own = os.environ.get(CATALOG_VARIABLE)
+    return [*([Path(own)] if own else []), _packaged("clustersim.catalog")]
+
+
+def config_folders() -> list[Path]:
+    """./configs, and the configs that were installed with the package (in a source checkout they lie beside it)."""
+    package = _packaged("clustersim")
+    shipped = package / "configs"
+    return [Path("configs"), shipped if shipped.is_dir() else package.parent / "configs"]
+
+
+def _packaged(package: str) -> Path:
+    return Path(str(files(package)))
+
+
+def entries(folders: Collection[Path], section: str) -> list[dict[str, Path]]:
+    """The YAML files of a section by slug, folder by folder."""
+    return [_entries(folder / section) for folder in folders]
+
+
+def _entries(folder: Path) -> dict[str, Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return {}
+    return {slug(file.stem): file for file in found if file.suffix in YAML_SUFFIXES}
+
+
+def find(folders: Collection[Path], section: str, name: str, skip: Collection[str] = ()) -> Path | None:
+    """The first file of that name, or of that alias, whose real path isn't to be skipped.
+
+    Case doesn't matter, nor `_` against `-`; a bracketed end as in `A100 (80GB)` is left off where that helps.
+    """
+    shelves = [
+        {word: file for word, file in shelf.items() if not same_file(file, skip)} for shelf in entries(folders, section)
+    ]
+    for wanted in dict.fromkeys((slug(name), slug(_BRACKETS.sub("", name)))):
+        for shelf in shelves:
+            if wanted in shelf:
+                return shelf[wanted]
+        for shelf in shelves:
+            for file in shelf.values():
+                if wanted in file_aliases(file):
+                    return file
+    return None
+
+
+def same_file(file: Path, others: Collection[str]) -> bool:
+    """Whether a file is one of `others`, which are real paths."""
+    return bool(others) and os.path.realpath(file) in others
+
+
+def known_words(section: str) -> list[str]:
+    """Every name and alias of a section of the catalog."""
+    files_by_slug = [item for shelf in entries(catalog_folders(), section) for item in shelf.items()]
+    return list(dict.fromkeys(word for name, file in files_by_slug for word in (name, *file_aliases(file))))
+
+
+def file_aliases(file: Path) -> tuple[str, ...]:
+    """Other names that an entry states for itself, as slugs."""
+    return _aliases(file, _stamp(file))
+
+
+@lru_cache(maxsize=1024)
+def _aliases(file: Path, stamp: int) -> tuple[str, ...]:
+    try:
+        match = _ALIASES.search(file.read_text(encoding="utf-8"))  # the rest of the file needn't be parsed for this
+    except (OSError, UnicodeDecodeError):
+        return ()
+    document = read_yaml(match[0], str(file), []) if match else None
+    stated = document.get("aliases") if isinstance(document, Table) else None
+    return tuple(slug(alias) for alias in stated if isinstance(alias, str)) if isinstance(stated, list) else ()
+
+
+def _stamp(file: Path) -> int:
+    """Changes when the file does, so that what was read of it is read again."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def read_document(file: Path, problems: list[Problem], *, raw: bool = False) -> Table | None:
+    """The mapping that a YAML file holds, without citations unless `raw`; None, and why, where it holds none."""
+    document, found = _read(file, _stamp(file), raw)
+    problems += found
+    return document
+
+
+@lru_cache(maxsize=512)
+def _read(file: Path, stamp: int, raw: bool) -> tuple[Table | None, tuple[Problem, ...]]:
+    problems: list[Problem] = []
+    text = read_text(file, problems)
+    document = None if text is None else read_yaml(text, str(file), problems)
+    if isinstance(document, Table):
+        return document if raw else bare(document), tuple(problems)
+    if not problems:
+        what = "is empty" if document is None else "holds no mapping of keys to values"
+        problems.append(Problem(f"the file {what}", line=1, file=str(file)))
+    return None, tuple(problems)
+
+
+def read_text(file: Path, problems: list[Problem]) -> str | None:
+    """The text of a file, or None and why not."""
+    reason = ""
+    try:
+        if not file.is_file():
+            reason = "no such file"
+        elif file.stat().st_size > MAX_BYTES:
+            reason = f"the file has more than {MAX_BYTES:,} bytes"
+        else:
+            return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        reason = "the file is not text in UTF-8"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+    problems.append(Problem(reason, key=file.name, file=str(file)))
+    return None
+
+
+def read_json(file: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    """The object that a JSON file holds, or None and why not."""
+    text = read_text(file, problems)
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", None)
+        problems.append(Problem(f"not valid JSON: {getattr(error, 'msg', error)}", line=line, file=str(file)))
+        return None
+    if not isinstance(document, dict):
+        problems.append(Problem("the file holds no JSON object", line=1, file=str(file)))
+        return None
+    return document
+
+
+def bare(document: Table) -> Table:
+    """A document without what is said about the file and about each value's source."""
+    plain = uncited(document.without(*ABOUT_THE_FILE))
+    return plain if isinstance(plain, Table) else document
+
+
+def uncited(value: Any) -> Any:
+    """Every `{value: ..., source: ..., status: ..., note: ...}` as its plain value."""
+    if isinstance(value, Table):
+        if "value" in value and CITATION_KEYS & value.keys():
+            return uncited(value["value"])
+        return Table({key: uncited(item) for key, item in value.items()}, value.origins)
+    if isinstance(value, Items):
+        return Items([uncited(item) for item in value], value.origins)
+    return value

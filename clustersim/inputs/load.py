@@ -1,0 +1,238 @@
+"""From a name, a file or a mapping to a scenario or a claim: read, resolved, checked, every problem at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs import library
+from clustersim.inputs.base import Description
+from clustersim.inputs.claim import Claim
+from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.layout import Layout
+from clustersim.inputs.merging import REFERENCES, as_override, long_names, merge
+from clustersim.inputs.model import Model
+from clustersim.inputs.problems import described, did_you_mean, in_file, read_as
+from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.resolve import (
+    notes_of,
+    resolve_layout,
+    resolve_scenario,
+    resolve_training,
+    scenario_problems,
+    spread_layers,
+)
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.table import Origin, Table, as_table, locate
+from clustersim.inputs.training import Training
+from clustersim.inputs.units import shown
+from clustersim.inputs.yaml import read_yaml
+
+__all__ = [
+    "config_names",
+    "load_claim",
+    "load_config",
+    "load_scenario",
+    "resolve_layout",
+    "resolve_scenario",
+    "resolve_training",
+    "spread_layers",
+]
+
+Source = str | Path | Mapping[str, Any]
+Overrides = Mapping[str, Any] | Sequence[str]
+Part = TypeVar("Part", bound=Description)
+
+CONFIG_KINDS = {"scenarios": "scenario", "sweeps": "sweep", "claims": "claim"}
+
+
+def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
+    """The scenario of a file, of a name in configs/scenarios (yours before the shipped ones) or of a mapping.
+
+    `overrides` are dotted keys laid over it, `{"layout.pipeline": 8}` or `["layout.pipeline=8"]`. A given layout comes
+    out resolved; `layout: search`, or none, stays open. Raises InputError with every problem, each with its line.
+    """
+    problems: list[Problem] = []
+    label, document = _scenario_document(source, problems)
+    if document is not None:
+        for override in _overrides(overrides, problems):
+            document = merge(document, override, "scenarios")
+        scenario = _read_scenario(document, problems)
+        if scenario is not None and not problems:
+            return scenario
+    raise InputError(label, in_file(problems, label))
+
+
+def load_claim(source: Source) -> Claim:
+    """The claim of a file, of a name in configs/claims or of a mapping. Raises InputError with every problem."""
+    label, document = _config("claims", source)
+    if isinstance(source, Mapping) or "name" in document:
+        return read_as(Claim, document.without(*library.ABOUT_THE_FILE), label)
+    return read_as(Claim, document.without(*library.ABOUT_THE_FILE).with_entry("name", Path(label).stem), label)
+
+
+def load_config(kind: str, source: Source) -> Table:
+    """The document of a scenario, sweep or claim as it was written, a mapping that knows its lines.
+
+    `kind` is `scenarios`, `sweeps` or `claims`. `problems.read_as` makes a description of it.
+    Raises InputError where there is no such file or it isn't a YAML mapping.
+    """
+    return _config(kind, source)[1]
+
+
+def config_names(kind: str) -> list[str]:
+    """The names of the scenarios, sweeps or claims in ./configs and among the shipped ones."""
+    return sorted({file.stem for shelf in library.entries(library.config_folders(), kind) for file in shelf.values()})
+
+
+def _config(kind: str, source: Source) -> tuple[str, Table]:
+    problems: list[Problem] = []
+    label, document = _document(kind, source, problems, raw=True)
+    if document is None or problems:
+        raise InputError(label, in_file(problems, label))
+    return label, document
+
+
+def _document(kind: str, source: Source, problems: list[Problem], *, raw: bool = False) -> tuple[str, Table | None]:
+    """What the source is called in messages, and its mapping unless that can't be had."""
+    if isinstance(source, Mapping):
+        label = str(source.get("name") or CONFIG_KINDS[kind])
+        try:
+            document: Table = as_table(source)
+        except ValueError as error:
+            problems.append(Problem(str(error), label))
+            return label, None
+        return label, document if raw else library.bare(document)
+    file = _config_file(kind, source, problems)
+    if file is None:
+        return str(source), None
+    return str(file), library.read_document(file, problems, raw=raw)
+
+
+def _config_file(kind: str, source: str | Path, problems: list[Problem]) -> Path | None:
+    """The file that a path names, or a bare name among the configs."""
+    if isinstance(source, Path) or is_path(source):
+        return Path(os.path.expanduser(source))
+    file = library.find(library.config_folders(), kind, source)
+    if file is None:
+        hint = did_you_mean(source, config_names(kind))
+        message = f"no {CONFIG_KINDS[kind]} {shown(source)} in ./configs/{kind} or among the shipped ones{hint}"
+        problems.append(Problem(message, key=CONFIG_KINDS[kind]))
+    return file
+
+
+def _scenario_document(
+    source: Source, problems: list[Problem], chain: tuple[str, ...] = ()
+) -> tuple[str, Table | None]:
+    """A scenario's mapping, laid over the scenario that it extends."""
+    label, document = _document("scenarios", source, problems)
+    if document is None:
+        return label, None
+    document = long_names(document, problems)
+    if not isinstance(source, Mapping):
+        chain = (*chain, os.path.realpath(label))
+        if "name" not in document:
+            document = document.with_entry("name", Path(label).stem)
+    if "extends" not in document:
+        return label, document
+    base = _extended(document, problems, chain)
+    return label, None if base is None else merge(base, document.without("extends"), "scenarios")
+
+
+def _extended(document: Table, problems: list[Problem], chain: tuple[str, ...]) -> Table | None:
+    name, origin = document["extends"], document.origin("extends")
+    reason = ""
+    if not isinstance(name, str):
+        reason = "expected the name of a scenario, or a path"
+    else:
+        target: str | Path = Path(origin.file).parent / os.path.expanduser(name) if is_path(name) else name
+        file = _config_file("scenarios", target, problems)
+        if file is None:
+            return None
+        if library.same_file(file, chain):
+            reason = f"{name} extends itself"
+        else:
+            return _scenario_document(file, problems, chain)[1]
+    problems.append(Problem(reason, "extends", origin.line, origin.file))
+    return None
+
+
+def _overrides(overrides: Overrides, problems: list[Problem]) -> list[Table]:
+    """Every override as a mapping to lay over the scenario."""
+    if isinstance(overrides, Mapping):
+        pairs = list(overrides.items())
+    else:
+        pairs = [_key_and_value(text, problems) for text in overrides]
+    found = [as_override(key, as_table(value), problems) for key, value in pairs]
+    return [table for table in found if table is not None]
+
+
+def _key_and_value(text: str, problems: list[Problem]) -> tuple[str, Any]:
+    """`layout.pipeline=8` as a key and a value read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        problems.append(Problem("expected KEY=VALUE, such as layout.pipeline=8", shown(text)))
+        return "", None
+    found: list[Problem] = []
+    read = read_yaml(value, "", found)
+    problems += [Problem(problem.message, key.strip()) for problem in found]
+    return key.strip(), _without_origins(read)
+
+
+def _without_origins(value: Any) -> Any:
+    """A value of the command line: its lines are nobody's."""
+    if isinstance(value, Table):
+        return Table({key: _without_origins(item) for key, item in value.items()})
+    return [_without_origins(item) for item in value] if isinstance(value, list) else value
+
+
+def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
+    resolver = Resolver(problems)
+    resolved = document
+    for key, section in REFERENCES["scenarios"].items():
+        if key in document:
+            part = resolver.resolve(section, document[key], (key,), document.origin(key))
+            resolved = resolved.without(key) if part is None else resolved.with_entry(key, part)
+    scenario = described(Scenario, resolved, problems, known_bad=resolver.bad, extra_keys=("extends",))
+    if scenario is None:
+        found = _problems_between_readable_parts(resolved)
+    else:
+        given = scenario.layout if isinstance(scenario.layout, Layout) else None
+        found = scenario_problems(given, scenario.model, scenario.cluster, scenario.training)
+    problems += [_placed(problem, document) for problem in found]
+    if scenario is None or problems:
+        return None
+    scenario = scenario.model_copy(update={"notes": (*scenario.notes, *notes_of(scenario))})
+    if isinstance(scenario.layout, Layout):
+        return resolve_scenario(scenario, scenario.layout)
+    return scenario.model_copy(update={"training": resolve_training(scenario.training, scenario.stack)})
+
+
+def _problems_between_readable_parts(resolved: Table) -> list[Problem]:
+    """What can be said of a scenario some of which is wrong: of its good parts, and of the good keys of its layout."""
+    model = _quietly(Model, resolved.get("model"))
+    cluster = _quietly(Cluster, resolved.get("cluster"))
+    training = _quietly(Training, resolved.get("training"))
+    given = resolved.get("layout")
+    wrong: list[Problem] = []
+    layout = described(Layout, given, wrong) if isinstance(given, Table) else None
+    if wrong and isinstance(given, Table):
+        layout = _quietly(Layout, given.without(*{problem.key.split(".")[0].split("[")[0] for problem in wrong}))
+        if layout is not None:  # sizes that go together can't be judged, for one of them may be what is wrong
+            layout = layout.model_copy(update={"stage_layers": None, "schedule": None, "where": None})
+        return scenario_problems(layout, model, None, None)
+    return scenario_problems(layout, model, cluster, training)
+
+
+def _quietly(kind: type[Part], value: Any) -> Part | None:
+    """A part of a scenario, or None where it is wrong, which is said elsewhere."""
+    return described(kind, value, []) if isinstance(value, Table) else None
+
+
+def _placed(problem: Problem, document: Table) -> Problem:
+    """The problem with the file and line of its key."""
+    origin: Origin = locate(document, tuple(problem.key.split(".")))
+    return Problem(problem.message, problem.key, origin.line, origin.file)

@@ -1,0 +1,201 @@
+"""From references to what they refer to: catalog names, paths, `extends`, and the short forms of a cluster."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs import library
+from clustersim.inputs.library import YAML_SUFFIXES
+from clustersim.inputs.merging import REFERENCES, merge
+from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.table import KeyPath, Origin, Table, as_table, dotted
+from clustersim.inputs.units import shown
+
+WHAT = {"accelerators": "accelerator", "nodes": "node", "clusters": "cluster", "models": "model", "stacks": "stack"}
+BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
+
+
+class Resolver:
+    """Resolves the references of one document; what is wrong is added to `problems`, and where to `bad`."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        self.bad: list[KeyPath] = []
+
+    def resolve(self, section: str, value: Any, path: KeyPath, origin: Origin) -> Table | None:
+        """The mapping that a reference stands for, with every reference in it resolved; None where one can't be."""
+        table = self._expand(section, value, path, origin, ())
+        if table is not None and section == "clusters":
+            table = self._settle_cluster(table, path)
+        if table is None:
+            self.bad.append(path)
+        return table
+
+    def entry(self, section: str, name: str) -> Table | None:
+        """The same for a name alone."""
+        return self.resolve(section, name, (), Origin())
+
+    def _complain(self, message: str, path: KeyPath, origin: Origin) -> None:
+        self.problems.append(Problem(message, dotted(path), origin.line, origin.file))
+
+    def _expand(self, section: str, value: Any, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
+        """`chain` holds the files that led here, so that circles are found."""
+        if isinstance(value, str):
+            return self._named(section, value, path, origin, chain)
+        if not isinstance(value, Table):
+            got = "nothing" if value is None else shown(value)
+            self._complain(f"expected a name of the catalog, a path or a mapping; got {got}", path, origin)
+            return None
+        if section == "clusters" and "accelerator" in value and _names_a_node(value.get("node")):
+            self._complain(BOTH, (*path, "accelerator"), value.origin("accelerator"))
+            value = value.without("accelerator")
+        table: Table = value
+        if "extends" in value:
+            name, place = value["extends"], value.origin("extends")
+            if not isinstance(name, str):
+                self._complain("expected a name of the catalog or a path", (*path, "extends"), place)
+                return None
+            base = self._named(section, name, (*path, "extends"), place, chain)
+            if base is None:
+                return None
+            table = merge(base, value.without("extends"), section)
+        for key, part in REFERENCES[section].items():
+            if key in table:
+                entry = self._expand(part, table[key], (*path, key), table.origin(key), chain)
+                if entry is None:
+                    self.bad.append((*path, key))
+                table = table.without(key) if entry is None else table.with_entry(key, entry)
+        return table
+
+    def _named(self, section: str, name: str, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
+        """The entry that a name or a path refers to."""
+        if is_path(name):
+            file = _beside(origin, name)
+            if library.same_file(file, chain):
+                self._complain(f"{name} extends itself", path, origin)
+                return None
+        else:
+            found = library.find(library.catalog_folders(), section, name, chain)
+            if found is None:
+                self._complain(self._unknown(section, name), path, origin)
+                return None
+            file = found
+        document = self._read(section, file, path, origin)
+        if document is None:
+            return None
+        return self._expand(section, document, path, Origin(str(file)), (*chain, os.path.realpath(file)))
+
+    def _read(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
+        if not _is_file(file):
+            self._complain(f"no such file: {file}", path, origin)
+            return None
+        if file.name.lower().endswith(".json"):
+            return self._read_json(section, file, path, origin)
+        return library.read_document(file, self.problems)
+
+    def _read_json(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
+        """A model from a Hugging Face config.json."""
+        if section != "models":
+            self._complain(f"only a model can be a JSON file; a {WHAT[section]} is YAML", path, origin)
+            return None
+        config = library.read_json(file, self.problems)
+        if config is None:
+            return None
+        from clustersim.inputs.huggingface import model_from_config
+
+        try:
+            fields = model_from_config(config, str(file))
+        except InputError as error:
+            self.problems += [Problem(found.message, found.key, found.line, str(file)) for found in error.problems]
+            return None
+        return Table(as_table(fields), dict.fromkeys(fields, Origin(str(file))))
+
+    def _unknown(self, section: str, name: str) -> str:
+        if library.find(library.catalog_folders(), section, name) is not None:
+            return f"{name} extends itself"
+        hint = did_you_mean(library.slug(name), library.known_words(section))
+        return f"no {WHAT[section]} {shown(name)} in the catalog{hint or f'. `clustersim show {section}` lists them'}"
+
+    def _settle_cluster(self, table: Table, path: KeyPath) -> Table:
+        """A cluster by its node and its number of nodes, where it was given by accelerator or by devices."""
+        if (*path, "accelerator") in self.bad:
+            self.bad.append((*path, "node"))
+        if "accelerator" in table:
+            table = self._usual_node(table, path)
+        if "devices" in table:
+            table = self._count_nodes(table, path)
+        return table
+
+    def _usual_node(self, table: Table, path: KeyPath) -> Table:
+        """The accelerator's usual node with this accelerator in it, refined by what `node` says."""
+        accelerator, origin = table["accelerator"], table.origin("accelerator")
+        usual = accelerator.get("node")
+        rest = table.without("accelerator")
+        if not isinstance(usual, str):
+            name = accelerator.get("name", "this accelerator")
+            self._complain(
+                f"the catalog knows no usual node of {name}: give cluster.node", (*path, "accelerator"), origin
+            )
+            self.bad.append((*path, "node"))
+            return rest
+        node = self._expand("nodes", usual, (*path, "accelerator"), origin, ())
+        if node is None:
+            self.bad.append((*path, "node"))
+            return rest
+        node = node.with_entry("accelerator", accelerator, origin)
+        refined = table.get("node")
+        if isinstance(refined, Table):
+            node = merge(node, refined, "nodes")
+        return rest.with_entry("node", node, table.origin("node" if refined else "accelerator"))
+
+    def _count_nodes(self, table: Table, path: KeyPath) -> Table:
+        """A cluster with `nodes` for its `devices`."""
+        devices, origin = table["devices"], table.origin("devices")
+        each = table.get("node", {}).get("devices")
+        rest = table.without("devices")
+        reason = ""
+        if "nodes" in table:
+            reason = "give nodes or devices, not both"
+        elif not _is_count(devices):
+            reason = f"expected a whole number of at least 1; got {shown(devices)}"
+        elif _is_count(each) and devices % each == 0:
+            return rest.with_entry("nodes", devices // each, origin)
+        elif _is_count(each):
+            near = [f"{count:,}" for count in (devices // each * each, (devices // each + 1) * each) if count]
+            reason = (
+                f"{devices:,} is no multiple of the node's {each} devices. Near it: {', '.join(near)}; "
+                "or set cluster.node.devices"
+            )
+        if reason:  # otherwise something is wrong with the node, and is said there
+            self._complain(reason, (*path, "devices"), origin)
+        self.bad.append((*path, "nodes"))
+        return rest
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _names_a_node(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Table) and "extends" in value)
+
+
+def is_path(text: str) -> bool:
+    """Whether a reference is meant as a path: it has a folder or a suffix that files of ours have."""
+    return "/" in text or "\\" in text or text.lower().endswith((*YAML_SUFFIXES, ".json"))
+
+
+def _beside(origin: Origin, name: str) -> Path:
+    """A path as written in a file is relative to that file; a folder stands for the config.json in it."""
+    file = Path(origin.file).parent / os.path.expanduser(name)
+    return file / "config.json" if _is_file(file / "config.json") else file
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return bool(file.is_file())
+    except (OSError, ValueError):  # a name too long, a NUL in it
+        return False

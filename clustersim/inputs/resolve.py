@@ -1,0 +1,129 @@
+"""From what a layout leaves open to what the stack does: after this nothing is None and nothing is automatic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.checks import expert_tensor_of, layout_problems, precision_problems, replicas
+from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.layout import Layout, ResolvedLayout, Schedule
+from clustersim.inputs.model import Model
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Stack
+from clustersim.inputs.training import Training
+
+Value = TypeVar("Value")
+
+
+def resolve_scenario(scenario: Scenario, layout: Layout) -> Scenario:
+    """The scenario with this layout, resolved, and with its training resolved. Raises InputError where it can't run."""
+    resolved = resolve_layout(layout, scenario.model, scenario.cluster, scenario.training, scenario.stack)
+    return scenario.model_copy(
+        update={
+            "layout": resolved,
+            "training": resolve_training(scenario.training, scenario.stack),
+            "notes": (*scenario.notes, *_layout_notes(layout, resolved, scenario.model)),
+        }
+    )
+
+
+def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Training, stack: Stack) -> ResolvedLayout:
+    """The layout with every None filled from the stack's defaults and every automatic choice made.
+
+    Raises InputError with everything that keeps the layout from running; `layout_problems` gives the same as a list.
+    """
+    problems = layout_problems(layout, model, cluster, training)
+    data = replicas(layout, cluster)
+    if problems or data is None:
+        raise InputError("layout", problems)
+    defaults = stack.defaults
+    chosen = {
+        "data": data,
+        "expert_tensor": expert_tensor_of(layout, model.moe is not None),
+        "sequence_parallel": layout.tensor > 1 and _given(layout.sequence_parallel, defaults.sequence_parallel),
+        "sharding": _given(layout.sharding, defaults.sharding),
+        "recompute": _given(layout.recompute, defaults.recompute),
+        "schedule": _schedule(layout, defaults.schedule),
+        "overlap": _given(layout.overlap, defaults.overlap),
+        "stage_layers": stage_layers_of(layout, model.layers),
+    }
+    # Both are checked already: a description whose values are only put side by side needn't be checked again.
+    return ResolvedLayout.model_construct(**{name: getattr(layout, name) for name in Layout.model_fields} | chosen)
+
+
+def resolve_training(training: Training, stack: Stack) -> Training:
+    """The training with the stack's precision of gradient reduction where none is given."""
+    if training.grad_reduce_precision is not None:
+        return training
+    return training.model_copy(update={"grad_reduce_precision": stack.defaults.grad_reduce_precision})
+
+
+def notes_of(scenario: Scenario) -> list[str]:
+    """What a reader should know of a scenario whether or not its layout is known."""
+    vendor, stack = scenario.cluster.accelerator.vendor, scenario.stack
+    if vendor in stack.vendors:
+        return []
+    chip = scenario.cluster.accelerator.name
+    return [f"stack {stack.name} is known for chips of {', '.join(stack.vendors)}, and this is {chip} of {vendor}"]
+
+
+def scenario_problems(
+    layout: Layout | None, model: Model | None, cluster: Cluster | None, training: Training | None
+) -> list[Problem]:
+    """What is wrong between the parts of a scenario that could be read."""
+    problems: list[Problem] = []
+    if cluster is not None and training is not None:
+        problems += precision_problems(cluster, training)
+    if layout is not None:
+        problems += layout_problems(layout, model, cluster, training)
+    return problems
+
+
+def spread_layers(layers: int, stages: int) -> tuple[int, ...]:
+    """Layers of each (virtual) stage, as even as they go: what is left over goes to the middle.
+
+    The last stage also holds the output head and the first the embedding, so these get fewer, the last before the first
+    (Megatron-LM's options to count embedding and head as layers do the same).
+    """
+    each, more = divmod(layers, stages)
+    first = (stages - more) // 2
+    return tuple(each + (first <= stage < first + more) for stage in range(stages))
+
+
+def stage_layers_of(layout: Layout, layers: int) -> tuple[int, ...]:
+    """Layers of each virtual stage in pipeline order: chunk c of stage s is number c * pipeline + s."""
+    stages, chunks, given = layout.pipeline, layout.virtual_stages, layout.stage_layers
+    if given is None:
+        return spread_layers(layers, stages * chunks)
+    if len(given) == stages * chunks:
+        return given
+    split = [_over_chunks(count, chunks, stage == 0) for stage, count in enumerate(given)]
+    return tuple(split[stage][chunk] for chunk in range(chunks) for stage in range(stages))
+
+
+def _over_chunks(layers: int, chunks: int, embeds: bool) -> Sequence[int]:
+    """A stage's layers over its chunks, as even as they go; the last get fewer, or the first where it embeds."""
+    each, more = divmod(layers, chunks)
+    counts = [each + 1] * more + [each] * (chunks - more)
+    return counts[::-1] if embeds else counts
+
+
+def _schedule(layout: Layout, default: Schedule) -> Schedule:
+    if layout.schedule is not None:
+        return layout.schedule
+    if layout.virtual_stages > 1:
+        return "interleaved-1f1b"
+    return "1f1b" if default == "interleaved-1f1b" else default
+
+
+def _given(value: Value | None, default: Value) -> Value:
+    return default if value is None else value
+
+
+def _layout_notes(layout: Layout, resolved: ResolvedLayout, model: Model) -> list[str]:
+    if layout.stage_layers is not None or len(set(resolved.stage_layers)) == 1:
+        return []
+    fewest, most = min(resolved.stage_layers), max(resolved.stage_layers)
+    return [f"{model.layers} layers over {len(resolved.stage_layers)} virtual stages: {fewest} to {most} each"]
