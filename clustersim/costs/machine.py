@@ -24,7 +24,6 @@ from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
 
-PEAK_OF = {"mxfp8": "fp8"}  # block-scaled fp8 runs at the fp8 rate
 ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}
 
 
@@ -77,8 +76,9 @@ class Machine:
         """Seconds of a fused attention kernel; it computes in 16 bits whatever the products use."""
         kernels = self.accelerator.kernels
         rate = kernels.attention_backward if attention.backward else kernels.attention_forward
+        rate *= self.stack.attention_share * (1.0 if self.stack.native_attention else kernels.legacy_attention)
         peak = self.accelerator.base_peak
-        seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate * self.stack.attention_share)
+        seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
         return np.maximum(seconds, kernels.launch)
 
     def pointwise_time(self, work: Pointwise) -> Array:
@@ -113,7 +113,7 @@ class Machine:
 
     def peak(self, precision: str) -> float:
         """Dense FLOP/s of the matrix units at a precision."""
-        return self.accelerator.peak[PEAK_OF.get(precision, precision)]  # type: ignore[index]
+        return self.accelerator.peak[precision]  # type: ignore[index]
 
     @property
     def memory_bandwidth(self) -> float:

@@ -62,6 +62,9 @@ class Kernels(Description):
     ] = 0.2
     attention_forward: Annotated[Efficiency, Field(description="fused attention forward rate over the peak")]
     attention_backward: Annotated[Efficiency, Field(description="fused attention backward rate over the peak")]
+    legacy_attention: Annotated[
+        Efficiency, Field(description="rate of fused attention written for the generation before, over native kernels'")
+    ] = 1.0
     memory: Annotated[Efficiency, Field(description="bandwidth of streaming kernels over the nominal one")]
     launch: Annotated[Seconds, Field(description="seconds between two small kernels of a stream")] = 5e-6
 

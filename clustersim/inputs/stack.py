@@ -53,6 +53,9 @@ class Stack(Description):
     attention_share: Annotated[
         Efficiency, Field(description="rate of the stack's fused attention over that of the chip's best kernels")
     ] = 1.0
+    native_attention: Annotated[
+        bool, Field(description="fused attention is written for the chip's own generation of matrix units")
+    ] = True
     scale_up_efficiency: Annotated[
         Efficiency, Field(description="training collectives' bandwidth over the tier's measured one")
     ] = 1.0
