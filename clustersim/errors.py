@@ -26,6 +26,7 @@ class Problem:
     key: str = ""
     line: int | None = None
     file: str = ""  # where it isn't the file that the error is about
+    misfit: bool = False  # well formed by itself, but at odds with another part of the scenario
 
     def __str__(self) -> str:
         place = " ".join([self.file] * bool(self.file) + [f"line {self.line}"] * (self.line is not None))

@@ -233,6 +233,6 @@ def _quietly(kind: type[Part], value: Any) -> Part | None:
 
 
 def _placed(problem: Problem, document: Table) -> Problem:
-    """The problem with the file and line of its key."""
+    """The problem, one between parts of the scenario, with the file and line of its key."""
     origin: Origin = locate(document, tuple(problem.key.split(".")))
-    return Problem(problem.message, problem.key, origin.line, origin.file)
+    return Problem(problem.message, problem.key, origin.line, origin.file, misfit=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -83,7 +84,7 @@ def described(
 
 def in_file(problems: Sequence[Problem], source: str) -> list[Problem]:
     """The problems of `source` in the order of its lines, then those of other files; each is said once."""
-    own = {Problem(p.message, p.key, p.line, "" if p.file == source else p.file): None for p in problems}
+    own = {replace(problem, file="" if problem.file == source else problem.file): None for problem in problems}
     return sorted(own, key=lambda problem: (problem.file, problem.line or 0))
 
 

@@ -38,8 +38,8 @@ class Resolver:
         """The same for a name alone."""
         return self.resolve(section, name, (), Origin())
 
-    def _complain(self, message: str, path: KeyPath, origin: Origin) -> None:
-        self.problems.append(Problem(message, dotted(path), origin.line, origin.file))
+    def _complain(self, message: str, path: KeyPath, origin: Origin, *, misfit: bool = False) -> None:
+        self.problems.append(Problem(message, dotted(path), origin.line, origin.file, misfit))
 
     def _expand(self, section: str, value: Any, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
         """`chain` holds the files that led here, so that circles are found."""

@@ -1,0 +1,125 @@
+"""What the columns of a result mean to a reader: labels with units, and numbers out of what files hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clustersim.inputs.units import DIMENSIONS, parse_quantity
+from clustersim.views.words import GIB
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is shown on an axis."""
+
+    label: str
+    scale: float = 1.0  # of what is stored, to the label's unit
+    percent: bool = False
+    powers_of_two: bool = False  # sizes that people double
+
+
+COLUMNS = {
+    "devices": Column("devices", powers_of_two=True),
+    "parameters": Column("model parameters (billions)", 1e-9),
+    "step_time_s": Column("step time (s)"),
+    "mfu": Column("MFU, full attention (% of the 16-bit matrix peak)", percent=True),
+    "mfu_causal": Column("MFU, causal attention (% of the 16-bit matrix peak)", percent=True),
+    "hfu": Column("HFU (% of the 16-bit matrix peak)", percent=True),
+    "busy_any": Column("busy, any stream (% of the step)", percent=True),
+    "busy_compute": Column("busy, compute stream (% of the step)", percent=True),
+    "gemm_efficiency": Column("matrix kernels (% of the 16-bit matrix peak)", percent=True),
+    "tokens_per_s": Column("throughput (thousand tokens/s)", 1e-3),
+    "tokens_per_s_per_device": Column("throughput a device (tokens/s)"),
+    "achieved_flops": Column("model compute, full attention (PFLOP/s)", 1e-15),
+    "memory_bytes": Column("peak memory a device (GiB)", 1 / GIB),
+    "training_days": Column("training time (days)"),
+    "device_hours": Column("device-hours (millions)", 1e-6),
+    "cost_usd": Column("cost (million USD)", 1e-6),
+    "energy_kwh": Column("energy (GWh)", 1e-6),
+    "cluster.nodes": Column("nodes", powers_of_two=True),
+    "cluster.devices": Column("devices", powers_of_two=True),
+    "cluster.node.scale_out.bandwidth": Column("scale-out bandwidth a device, one direction (GB/s)", 1e-9),
+    "cluster.node.scale_up.bandwidth": Column("scale-up bandwidth a device, one direction (GB/s)", 1e-9),
+    "training.sequence_length": Column("sequence length (tokens)", powers_of_two=True),
+    "training.global_batch": Column("global batch (sequences)", powers_of_two=True),
+    "training.tokens": Column("training tokens (billions)", 1e-9),
+    "layout.micro_batch": Column("micro-batch (sequences)", powers_of_two=True),
+    "layout.tensor": Column("tensor-parallel ranks", powers_of_two=True),
+    "layout.pipeline": Column("pipeline stages", powers_of_two=True),
+    "layout.virtual_stages": Column("virtual stages a device"),
+}
+# How a quantity is shown whose column has no entry above, by its dimension.
+BY_DIMENSION = {
+    "bytes/s": ("GB/s", 1e-9),
+    "bytes": ("GiB", 1 / GIB),
+    "FLOP/s": ("TFLOP/s", 1e-12),
+    "s": ("s", 1.0),
+    "W": ("W", 1.0),
+    "USD/h": ("USD an hour", 1.0),
+    "fraction": ("%", 100.0),
+    "count": ("billions", 1e-9),
+}
+DIMENSION_ORDER = ("bytes/s", "FLOP/s", "s", "W", "USD/h", "fraction", "bytes", "count")
+
+Cell = str | float | int | bool | None
+
+
+def column_of(name: str, cells: Sequence[Cell] = ()) -> Column:
+    """How a column is shown; one that isn't known is named by its key, with the unit of its cells."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    label = name.removeprefix("breakdown_").replace("_", " ").replace(".", " ")
+    if name.startswith("breakdown_"):
+        return Column(f"{label} (% of the step)", percent=True)
+    dimension = _dimension(cells)
+    if dimension is None:
+        return Column(label)
+    unit, scale = BY_DIMENSION[dimension]
+    return Column(label, percent=True) if unit == "%" else Column(f"{label} ({unit})", scale)
+
+
+def numbers(name: str, cells: Sequence[Cell]) -> list[float | None] | None:
+    """The cells as SI numbers, None where a cell is empty; None in all where they are words."""
+    found: list[float | None] = []
+    dimension = _dimension(cells)
+    if name == "training.tokens":
+        dimension = "count"
+    for cell in cells:
+        number = _number(cell)
+        if number is None and isinstance(cell, str) and cell.strip() and dimension is not None:
+            number = _quantity(cell, dimension)
+        if number is None and cell not in (None, ""):
+            return None
+        found.append(number)
+    return found
+
+
+def _number(cell: Cell) -> float | None:
+    if isinstance(cell, bool) or cell is None:
+        return None
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _quantity(cell: str, dimension: str) -> float | None:
+    try:
+        return parse_quantity(cell, dimension)
+    except ValueError:
+        return None
+
+
+def _dimension(cells: Sequence[Cell]) -> str | None:
+    """What all cells with a unit measure; None where none has a unit or they don't agree."""
+    words = [cell for cell in cells if isinstance(cell, str) and cell.strip() and _number(cell) is None]
+    if not words:
+        return None
+    assert set(DIMENSION_ORDER) == set(DIMENSIONS)
+    for dimension in DIMENSION_ORDER:
+        if all(_quantity(word, dimension) is not None for word in words):
+            return dimension
+    return None

@@ -1,0 +1,144 @@
+"""The answer of `clustersim run` on one screen: the figures first, then where the time goes and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.units import format_quantity
+from clustersim.simulation.results import Interval, RunResult
+from clustersim.views.memory_words import memory_words
+from clustersim.views.words import bar, between, count, dollars, layout_words, percent, significant
+
+PART_NAMES = {
+    "gemm": "matrix kernels",
+    "attention": "attention",
+    "memory_bound": "memory-bound",
+    "recompute": "recomputation",
+    "tensor_comm": "tensor parallel, exposed",
+    "expert_comm": "expert all-to-all, exposed",
+    "context_comm": "context parallel, exposed",
+    "data_comm": "data parallel, exposed",
+    "pipeline_comm": "stage to stage, exposed",
+    "bubble": "pipeline bubble",
+    "imbalance": "imbalance",
+    "optimizer": "optimizer",
+    "host": "host",
+    "other": "other",
+}
+
+
+def run_view(result: RunResult, searched: str = "") -> RenderableType:
+    """Everything that a run is asked for; `searched` says how the layout was found."""
+    figures = Table.grid(padding=(0, 2))
+    for row in _figures(result):
+        figures.add_row(*row)
+    below = Table.grid(padding=(0, 4))
+    below.add_row(_breakdown(result), _evidence(result))
+    return Group(
+        Text(headline(result.step.scenario), style="bold"),
+        Text(" · ".join(["layout: " + layout_words(result.step.scenario.plan), *([searched] if searched else [])])),
+        Padding(figures, (1, 0, 1, 2)),
+        Padding(below, (0, 0, 0, 2)),
+    )
+
+
+def headline(scenario: Scenario) -> str:
+    """GPT-3 175B on 64 A100 80GB · fp16 · stack Megatron-LM (2022)."""
+    model, cluster = scenario.model, scenario.cluster
+    sizes = []
+    if model.published.total_params:
+        sizes.append(count(model.published.total_params).replace(" ", ""))
+    if model.published.active_params and model.moe:
+        sizes.append(f"{count(model.published.active_params).replace(' ', '')} active")
+    about = f" ({', '.join(sizes)})" if sizes else ""
+    return (
+        f"{model.name}{about} on {cluster.devices:,} {cluster.accelerator.name} · {scenario.training.precision}"
+        f" · stack {scenario.stack.name}"
+    )
+
+
+def _figures(result: RunResult) -> Iterator[tuple[Text | str, ...]]:
+    step = result.step
+    scenario = step.scenario
+    base = format_quantity(scenario.cluster.accelerator.base_peak, "FLOP/s")
+    mfu = f"{percent(step.mfu)} full attention{_range(result, 'mfu', percent)}, {percent(step.mfu_causal)} causal"
+    busy = f"{percent(step.busy_any)} any stream, {percent(step.busy_compute)} compute"
+    price = result.cost_usd / result.device_hours if result.cost_usd and result.device_hours else None
+    yield _pair(
+        "step time", f"{_seconds(step.step_time_s)}{_range(result, 'step_time_s', _seconds)}", "training", _days(result)
+    )
+    cost = _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
+    yield _pair("MFU", mfu, "cost", cost)
+    yield _pair("", f"base {base}: the dense 16-bit matrix peak", "energy", _or_why(result, "energy_kwh", _energy))
+    yield _pair("HFU", f"{percent(step.hfu)} with recomputed work", "memory", memory_words(step.memory))
+    rate = f"{count(step.tokens_per_s)} tokens/s, {significant(step.tokens_per_s_per_device)} a device"
+    yield _pair("busy", busy, "throughput", rate)
+
+
+def _pair(left: str, what: str, right: str, other: str) -> tuple[Text | str, ...]:
+    return Text(left, style="cyan"), what, Text(right, style="cyan"), other
+
+
+def _seconds(value: float) -> str:
+    return f"{significant(value)} s"
+
+
+def _energy(kilowatt_hours: float) -> str:
+    return f"{significant(kilowatt_hours / 1e6)} GWh" if kilowatt_hours >= 1e5 else f"{count(kilowatt_hours)} kWh"
+
+
+def _range(result: RunResult, figure: str, shown: Callable[[float], str]) -> str:
+    """The 80 % interval of a figure in brackets; nothing where it has none."""
+    bounds: Interval | None = (dict(result.step.intervals) | dict(result.intervals)).get(figure, {}).get("80")
+    return "" if bounds is None else f" (80 %: {between(shown(bounds[0]), shown(bounds[1]))})"
+
+
+def _days(result: RunResult) -> str:
+    if result.training_days is None or result.device_hours is None:
+        return result.missing.get("training_days", "unknown")
+    days = f"{significant(result.training_days)} days{_range(result, 'training_days', significant)}"
+    return f"{days}, {count(result.device_hours)} device-hours"
+
+
+def _or_why(result: RunResult, figure: str, shown: Callable[[float], str]) -> str:
+    value: float | None = getattr(result, figure)
+    return shown(value) if value is not None else result.missing.get(figure, "unknown")
+
+
+def _breakdown(result: RunResult) -> Table:
+    """Where the time of the device that ends last goes, largest part first."""
+    step = result.step
+    table = Table.grid(padding=(0, 1))
+    table.add_row(Text("where the time goes", style="bold"))
+    parts = sorted(step.breakdown.items(), key=lambda part: -part[1])
+    most = max(step.breakdown.values(), default=0.0)
+    for name, seconds in parts:
+        share = seconds / step.step_time_s
+        if share >= 0.0005:
+            table.add_row(
+                PART_NAMES.get(name, name), Text(percent(share), justify="right"), bar(seconds / most if most else 0.0)
+            )
+    return table
+
+
+def _evidence(result: RunResult) -> Table:
+    """What the intervals rest on, and what was assumed or looked up on the way."""
+    step = result.step
+    residual = step.scenario.stack.residual
+    table = Table.grid()
+    table.add_row(Text("evidence", style="bold"))
+    table.add_row(f"{residual.evidence}; predictions lie {percent(residual.spread, 0)} (1 sd) from measured step times")
+    table.add_row(f"played by the {step.engine} engine")
+    notes = dict.fromkeys((*step.scenario.notes, *step.notes))
+    if notes:
+        table.add_row("")
+        table.add_row(Text("notes", style="bold"))
+        for note in notes:
+            table.add_row(f"- {note}")
+    return table

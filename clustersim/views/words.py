@@ -1,0 +1,85 @@
+"""Numbers and layouts as people write them."""
+
+from __future__ import annotations
+
+import math
+
+from clustersim.inputs.layout import Layout, PartialRecompute
+
+GIB = 2.0**30
+LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"))
+BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number rounded to its significant digits, thousands separated: 4,212 stays 4,210 in three digits."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    return f"{rounded:,.{max(0, decimals)}f}"
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """43.8 %."""
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def count(value: float, digits: int = 3) -> str:
+    """A large number with its letter: 2.66 M, 14.8 T; below ten thousand as it is."""
+    for size, letter in LARGE:
+        if abs(value) >= size:
+            return f"{significant(value / size, digits)} {letter}"
+    return significant(value, max(digits, 4))
+
+
+def dollars(value: float) -> str:
+    """$5.33 M; below a million to the dollar, below a thousand to the cent."""
+    if value < 1e6:
+        return f"${value:,.2f}" if value < 1e3 else f"${value:,.0f}"
+    return f"${count(value)}"
+
+
+def gib(held: float) -> str:
+    """Bytes in GiB: 71.3 GiB."""
+    return f"{significant(held / GIB)} GiB"
+
+
+def between(low: str, high: str) -> str:
+    """18.1 to 22.0, without the unit where both have the same."""
+    number, _, unit = high.partition(" ")
+    if unit and low.endswith(f" {unit}"):
+        return f"{low.removesuffix(f' {unit}')} to {number}"
+    return f"{low} to {high}"
+
+
+def layout_words(layout: Layout) -> str:
+    """TP8 PP8 VP3 DP1 · interleaved-1f1b · micro-batch 1 · selective recompute · zero1."""
+    sizes = {
+        "TP": layout.tensor,
+        "PP": layout.pipeline,
+        "VP": layout.virtual_stages,
+        "CP": layout.context,
+        "EP": layout.expert,
+        "DP": layout.data,
+    }
+    said = [f"{name}{size}" for name, size in sizes.items() if size != 1]
+    words = [" ".join(said) or "one device a replica", f"micro-batch {layout.micro_batch}"]
+    if layout.pipeline > 1 and layout.schedule is not None:
+        words.insert(1, layout.schedule)
+    if isinstance(layout.recompute, PartialRecompute):
+        words.append(f"{layout.recompute.layers} layers recomputed")
+    elif layout.recompute is not None and layout.recompute != "none":
+        words.append(f"{layout.recompute} recompute")
+    if layout.sharding not in (None, "none"):
+        words.append(layout.sharding)
+    if layout.sequence_parallel and layout.tensor > 1:
+        words.append("sequence parallel")
+    return " · ".join(words)
+
+
+def bar(share: float, width: int = 24) -> str:
+    """A bar of `width` columns for a share of 1."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return BLOCKS[8] * full + (BLOCKS[rest] if rest else "")
