@@ -1,13 +1,14 @@
 """Collectives: latency and bandwidth, by algorithm, over the tiers that the group really spans.
 
-Every algorithm here moves its vector in segments, one behind the other. With `hops` steps of latency `a` before the last
-rank has the first segment, and `t` seconds for the whole vector at full bandwidth, the best segment size gives
+Inside a scale-up domain a vector moves in segments, one behind the other. With `hops` steps of latency `a` before the
+last rank has the first segment, and `t` seconds for the whole vector at full bandwidth, the best segment size gives
 
     (sqrt(start + hops a) + sqrt(t))^2 = (start + hops a) + t + 2 sqrt((start + hops a) t),
 
 between the latency and the bandwidth bound. Source: Chan, Heimlich, Purkayastha and van de Geijn 2007, "Collective
-communication: theory, practice, and experience", section 6 (pipelining); it is the ramp that NCCL shows from 1 MiB to
-16 GiB. `start` is what launching the collective takes.
+communication: theory, practice, and experience", section 6 (pipelining); it is the ramp that NCCL shows on 8 devices
+from 1 MiB to 16 GiB. `start` is what launching the collective takes. Hops between domains add their latency and no
+more, as measured on 2 and 4 nodes (kernels.csv, vidur and ml-engineering).
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     Source: Thakur, Rabenseifner and Gropp 2005, section 4.1; NCCL's rings use every NIC of the members.
     """
     share = (group.ranks - 1.0) / group.ranks
-    return _pipelined(up.start + _ring_latency(group, up, out), share * message / _ring_bandwidth(group, up, out))
+    transfer = share * message / _ring_bandwidth(group, up, out)
+    return _pipelined(up.start + _near_latency(group, up), transfer) + _ring_far_latency(group, up, out)
 
 
 def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
@@ -63,9 +65,9 @@ def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     """
     bandwidth = _ring_bandwidth(group, up, out)
     share = (group.ranks - 1.0) / group.ranks
-    ring = _pipelined(up.start + 2.0 * _ring_latency(group, up, out), 2.0 * share * message / bandwidth)
-    hops = 2.0 * (group.inside - 1.0) * up.latency + 2.0 * np.log2(group.across) * out.latency
-    tree = _pipelined(up.start + hops, 2.0 * message / bandwidth)
+    near = up.start + 2.0 * _near_latency(group, up)
+    ring = _pipelined(near, 2.0 * share * message / bandwidth) + 2.0 * _ring_far_latency(group, up, out)
+    tree = _pipelined(near, 2.0 * message / bandwidth) + 2.0 * np.log2(group.across) * out.latency
     return np.where(group.across > 1.0, np.minimum(ring, tree), ring)
 
 
@@ -77,14 +79,15 @@ def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     """
     near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
     far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
-    latency: Array = np.where(group.inside > 1.0, up.latency, 0.0) + np.where(group.across > 1.0, out.latency, 0.0)
-    return _pipelined(up.start + latency, np.maximum(near, far))
+    inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
+    return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
 
 
 def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:
     """Seconds to send `message` bytes to one other device, in another scale-up domain if it `crosses`."""
-    link = out if crosses else up
-    return _pipelined(up.start + link.latency, message / link.bandwidth_among(2.0))
+    if crosses:
+        return up.start + out.latency + message / out.bandwidth
+    return _pipelined(up.start + up.latency, message / up.bandwidth_among(2.0))
 
 
 def _pipelined(latency: Array, transfer: Array) -> Array:
@@ -99,6 +102,12 @@ def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
     return np.minimum(inside, across)
 
 
-def _ring_latency(group: Placement, up: Link, out: Link) -> Array:
-    near_hops = np.where(up.pair_bandwidth is None, group.inside - 1.0, np.minimum(1.0, group.inside - 1.0))
-    return group.across * near_hops * up.latency + (group.across - 1.0) * out.latency
+def _near_latency(group: Placement, up: Link) -> Array:
+    """Seconds of latency once round the members of a domain; on a full mesh everybody is one hop away."""
+    hops = group.inside - 1.0
+    return up.latency * (hops if up.pair_bandwidth is None else np.minimum(1.0, hops))
+
+
+def _ring_far_latency(group: Placement, up: Link, out: Link) -> Array:
+    """Seconds of latency of a ring's hops between domains, and inside all domains but one."""
+    return (group.across - 1.0) * (out.latency + _near_latency(group, up))
