@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def pass_traffic(layout: ResolvedLayout, forward: bool, at_end: bool) -> Traffic
 
     ZeRO-3 and FSDP gather parameters for every pass and reduce after every backward; ZeRO-2 reduces after every
     backward (and FSDP's form of it gathers for the forward); else gradients are reduced and parameters gathered once a
-    step, beside the passes where the stack overlaps them.
+    step, beside the passes where the stack overlaps them. Pipeline stages gather beside the whole pipeline's filling,
+    which is the step's graph to play.
     """
     if layout.data * layout.context == 1:
         return SILENT
@@ -57,18 +59,23 @@ def pass_traffic(layout: ResolvedLayout, forward: bool, at_end: bool) -> Traffic
     if not at_end:
         return SILENT
     if forward:
-        gathers = layout.sharding == "zero1" and "param_gather" in layout.overlap
-        return Traffic(gathers=True, hidden=True) if gathers else SILENT
+        return Traffic(gathers=True, hidden=True) if gathers(layout) == "beside" else SILENT
     return Traffic(reduces=True, hidden=True) if "grad_reduce" in layout.overlap else SILENT
 
 
-def gathers_after(layout: ResolvedLayout) -> bool:
-    """Whether updated parameters are gathered after the optimizer, with nothing to hide behind."""
-    if layout.data * layout.context == 1:
-        return False
-    if layout.sharding == "zero1":
-        return "param_gather" not in layout.overlap
-    return layout.sharding == "zero2" and "fsdp" not in layout.overlap
+def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:
+    """When parameters that other ranks have updated arrive.
+
+    `beside` the first forward pass, a layer ahead; `before` it, chunk by chunk while the pipeline fills; `after` the
+    optimizer, with nothing to hide behind; or not at all.
+    """
+    if layout.data * layout.context == 1 or layout.sharding not in ("zero1", "zero2"):
+        return "none"
+    if layout.sharding == "zero2":
+        return "none" if "fsdp" in layout.overlap else "after"
+    if "param_gather" not in layout.overlap:
+        return "after"
+    return "beside" if layout.pipeline == 1 else "before"
 
 
 @dataclass(frozen=True)
@@ -95,15 +102,13 @@ def shared_pass(
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if not forward:
         units.reverse()
-    gathers = [gather_time(unit, machine, layout.sharding) if traffic.gathers else 0.0 for unit in units]
-    reduces = [
-        reduce_time(unit, machine, layout.sharding, gradient_bytes) if traffic.reduces else 0.0 for unit in units
-    ]
+    gather = [gather_time(unit, machine, layout.sharding) if traffic.gathers else 0.0 for unit in units]
+    reduce = [reduce_time(unit, machine, layout.sharding, gradient_bytes) if traffic.reduces else 0.0 for unit in units]
     if not traffic.hidden:
-        return SharedPass(_waiting(plain, sum(gathers) + sum(reduces)), 0.0)
+        return SharedPass(_waiting(plain, sum(gather) + sum(reduce)), 0.0)
     compute = [float((unit.piece.forward if forward else unit.piece.backward).seconds[0]) for unit in units]
-    later = [*gathers[1:], 0.0]
-    durations = np.concatenate([gathers[:1], np.array([later, compute, reduces]).T.ravel()])
+    later = [*gather[1:], 0.0]
+    durations = np.concatenate([gather[:1], np.array([later, compute, reduce]).T.ravel()])
     timeline = play(_graph(len(units)), durations[:, np.newaxis])
     computed = float(timeline.end[2::3].max())
     waited = max(0.0, computed - float(plain.seconds[0]))

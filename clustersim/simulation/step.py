@@ -16,7 +16,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Kind, Operation, Position, Program
 from clustersim.simulation.breakdown import breakdown, busy_shares
-from clustersim.simulation.data_parallel import SILENT, gathers_after, pass_traffic, shared_pass
+from clustersim.simulation.data_parallel import SILENT, gathers, pass_traffic, shared_pass
 from clustersim.simulation.intervals import interval
 from clustersim.simulation.memory import memory_report
 from clustersim.simulation.results import StepResult
@@ -76,13 +76,14 @@ def micro_batches_of(scenario: Scenario) -> int:
 def step_program(scenario: Scenario, micro_batches: int) -> Program:
     """The task graph of a step of a resolved scenario."""
     layout, stack = scenario.plan, scenario.stack
+    when = gathers(layout)
     return build_program(
         layout.schedule,
         layout.pipeline,
         micro_batches,
         layout.virtual_stages,
         blocking_transfers=stack.blocking_transfers,
-        gather="after" if gathers_after(layout) else "none",
+        gather="none" if when == "beside" else when,
         reduce=layout.data * layout.context > 1,
         tied_embeddings=scenario.model.tied_embeddings,
         synchronous_optimizer=stack.synchronous_optimizer,
