@@ -21,6 +21,7 @@ from clustersim.simulation.memory import Sharding, memory_parts
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
 from clustersim.simulation.stages import Pieces, Stage, assemble_stages, price_pieces
+from clustersim.workload.arrays import Array
 from clustersim.workload.passes import Recomputation
 from clustersim.workload.shape import Shape
 
@@ -137,7 +138,7 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         overlap=stack.defaults.overlap,
         precision=training.precision,
     )
-    sizes = {
+    sizes: dict[str, Array] = {
         "tensor": grid.tensor,
         "context": 1.0,
         "data": scenario.cluster.devices / grid.tensor,
@@ -183,6 +184,7 @@ def _structure(
                 virtual_stages=chunks,
                 data=int(data[point]),
                 expert=int(grid.expert[point]),
+                expert_tensor=1,
                 micro_batch=int(grid.micro_batch[point]),
                 recompute=mode,
                 schedule=schedule,
@@ -224,7 +226,13 @@ def _peak_bytes(
         [in_flight(name, pipeline, max(1, int(count)), chunks) for count in micro_batches]
     )  # [points, stages]
     peak = np.zeros(len(data))
-    for stage in sorted({0, pipeline - 1}):
-        parts = memory_parts(stages[stage::pipeline], flying[:, stage], sharding, scenario.stack)
+    seen = set()
+    for stage in range(pipeline):
+        chunk_stages = stages[stage::pipeline]
+        key = tuple(id(chunk) for chunk in chunk_stages)
+        if key in seen:
+            continue  # an earlier stage of the same chunks has more micro-batches in flight
+        seen.add(key)
+        parts = memory_parts(chunk_stages, flying[:, stage], sharding, scenario.stack)
         peak = np.maximum(peak, sum(parts.values()))
     return peak

@@ -34,7 +34,10 @@ def judge(
     claimed: float, best: float, bound: float, record: float | None, *, spread: float, floor: float, unit: str = "%"
 ) -> Judgement:
     """The verdict on a boast of at least `claimed`: by the bound, by a published record, then by probability."""
-    shown = _format(unit)
+
+    def shown(figure: float) -> str:
+        return _shown(figure, unit)
+
     if claimed > bound:
         reason = f"{shown(claimed)} is past {shown(bound)}, the chip's best measured kernel rate for the whole step"
         return Judgement("impossible", 0.0, reason)
@@ -57,5 +60,5 @@ def worst(verdicts: list[str]) -> str:
     return max(testable, key=VERDICTS.index) if testable else "untestable"
 
 
-def _format(unit: str) -> object:
-    return (lambda value: f"{100 * value:.1f} %") if unit == "%" else (lambda value: f"{value:.4g} {unit}")
+def _shown(value: float, unit: str) -> str:
+    return f"{100 * value:.1f} %" if unit == "%" else f"{value:.4g} {unit}".strip()
