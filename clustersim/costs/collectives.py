@@ -60,8 +60,9 @@ def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
 def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds to all-reduce `message` bytes: the better of ring and tree across domains.
 
-    Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree: 2 message / bandwidth and 2 log2(domains) hops, inside
-    a domain along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL).
+    Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree: 2 message / bandwidth and 2 log2(domains) hops,
+    inside a domain along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as
+    NCCL has).
     """
     bandwidth = _ring_bandwidth(group, up, out)
     share = (group.ranks - 1.0) / group.ranks
@@ -79,6 +80,22 @@ def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     """
     near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
     far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
+    inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
+    return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
+
+
+def dispatch_time(
+    message: Array, copies: float, most_domains: float | None, group: Placement, up: Link, out: Link
+) -> Array:
+    """Seconds of an all-to-all that sends each vector once to every domain that needs it, and passes it on inside.
+
+    `message` counts all `copies`; of D domains a vector meets D (1 - (1 - 1/D)^copies) on average, at most
+    `most_domains` where routing is limited. Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
+    """
+    domains = np.maximum(1.0, group.across if most_domains is None else np.minimum(group.across, most_domains))
+    met = domains * (1.0 - (1.0 - 1.0 / domains) ** copies)
+    far = message / copies * met * (group.across - 1.0) / group.across / out.bandwidth
+    near = message * (group.inside - 1.0) / group.inside / up.bandwidth_among(group.inside)
     inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
     return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
 

@@ -13,6 +13,7 @@ from clustersim.costs.collectives import (
     all_gather_time,
     all_reduce_time,
     all_to_all_time,
+    dispatch_time,
     link_of,
     send_time,
 )
@@ -99,10 +100,17 @@ class Machine:
         elif collective.kind == "all-reduce":
             seconds = all_reduce_time(collective.bytes, group, self.up, self.out)
         elif collective.kind == "all-to-all":
-            seconds = all_to_all_time(collective.bytes, group, self.up, self.out)
+            seconds = self._all_to_all_time(collective, group)
         else:
             raise ValueError(f"{collective.kind} has two ends: use transfer_time")
         return np.where(group.ranks > 1.0, seconds, 0.0)
+
+    def _all_to_all_time(self, collective: Collective, group: Placement) -> Array:
+        """Routed vectors go once to a domain where the stack does so; anything else goes pair by pair."""
+        if collective.copies > 1.0 and self.stack.two_stage_dispatch:
+            sizes = (collective.bytes, collective.copies, collective.most_domains)
+            return dispatch_time(*sizes, group, self.up, self.out)
+        return all_to_all_time(collective.bytes, group, self.up, self.out)
 
     def transfer_time(self, message: Array, stage: int) -> Array:
         """Seconds to send `message` bytes from pipeline stage `stage` to the next (or back)."""

@@ -62,6 +62,9 @@ class Stack(Description):
     scale_out_efficiency: Annotated[
         Efficiency, Field(description="the same for the network between scale-up domains")
     ] = 1.0
+    two_stage_dispatch: Annotated[
+        bool, Field(description="a token goes once to each node of its experts and is passed on inside")
+    ] = False
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
     fixed_overhead: Annotated[

@@ -256,11 +256,11 @@ def _expert_elements(model: Model, shape: Shape) -> list[Element]:
     return [
         _router(model, moe, shape),
         Memory("permute", 2 * message, 2 * message, saved=0.0),
-        Exchange("dispatch", "expert", "all-to-all", "all-to-all", message),
+        Exchange("dispatch", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
-        Exchange("combine", "expert", "all-to-all", "all-to-all", message),
+        Exchange("combine", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
         Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=message),
         *shared,
     ]

@@ -256,6 +256,8 @@ class Exchange:
     forward_kind: str
     backward_kind: str
     bytes: Array
+    copies: float = 1.0
+    most_domains: float | None = None
     selective: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
@@ -279,4 +281,11 @@ class Exchange:
         self.input_gradient(builder)
 
     def _collective(self, kind: str) -> Collective:
-        return Collective(f"{self.name} {kind}", kind, self.group, self.bytes)  # type: ignore[arg-type]
+        return Collective(
+            f"{self.name} {kind}",
+            kind,  # type: ignore[arg-type]
+            self.group,  # type: ignore[arg-type]
+            self.bytes,
+            self.copies,
+            self.most_domains,
+        )

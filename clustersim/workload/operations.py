@@ -82,6 +82,8 @@ class Collective:
     kind: CollectiveKind
     group: Group
     bytes: Array
+    copies: float = 1.0  # of an all-to-all: each vector goes to so many ranks, drawn evenly
+    most_domains: float | None = None  # that the copies of one vector may go to (node-limited routing)
 
     @property
     def part(self) -> str:

@@ -12,6 +12,7 @@ from clustersim.costs.collectives import (
     all_gather_time,
     all_reduce_time,
     all_to_all_time,
+    dispatch_time,
     link_of,
     send_time,
 )
@@ -22,27 +23,55 @@ UP = Link(bandwidth=100e9, latency=1e-6)
 OUT = Link(bandwidth=10e9, latency=5e-6)
 MESH = Link(bandwidth=196e9, latency=0.0, pair_bandwidth=28e9)
 FREE = Link(bandwidth=10e9, latency=0.0)
+NEAR = Link(bandwidth=100e9, latency=0.0)
 
 
-def test_ring_inside_a_domain() -> None:
-    """2 (n-1)/n message / bandwidth + 2 (n-1) latency (Thakur et al. 2005)."""
+def test_ring_inside_a_domain_without_latency() -> None:
+    """2 (n-1)/n message / bandwidth (Thakur et al. 2005)."""
     group = Placement(8.0, 8.0, 1.0)
-    assert all_reduce_time(1e9, group, UP, OUT) == pytest.approx(2 * 7 / 8 * 1e9 / 100e9 + 14e-6)
-    assert all_gather_time(1e9, group, UP, OUT) == pytest.approx(7 / 8 * 1e9 / 100e9 + 7e-6)
+    assert all_reduce_time(1e9, group, NEAR, FREE) == pytest.approx(2 * 7 / 8 * 1e9 / 100e9)
+    assert all_gather_time(1e9, group, NEAR, FREE) == pytest.approx(7 / 8 * 1e9 / 100e9)
+
+
+def test_segments_bend_the_way_from_latency_to_bandwidth() -> None:
+    """Tiny messages take the hops, huge ones the bandwidth, and the cross term 2 sqrt(latency transfer) lies between."""
+    group = Placement(8.0, 8.0, 1.0)
+    latency = 2e-6 + 14 * 1e-6
+    start = Link(UP.bandwidth, UP.latency, start=2e-6)
+    assert all_reduce_time(1.0, group, start, OUT) == pytest.approx(latency, rel=0.01)
+    assert all_reduce_time(1e13, group, start, OUT) == pytest.approx(175.0, rel=0.001)
+    middle = 2 * 7 / 8 * 1e6 / 100e9
+    expected = latency + middle + 2 * (latency * middle) ** 0.5
+    assert all_reduce_time(1e6, group, start, OUT) == pytest.approx(expected)
+
+
+def test_the_ramp_is_what_nccl_shows_on_eight_a100() -> None:
+    """Median bus bandwidth of three sources in kernels.csv (vTrain, ml-engineering, vidur), GB/s, within 10 %."""
+    a100 = Link(bandwidth=0.88 * 300e9, latency=2.3e-6, start=5e-6)  # the catalog's
+    measured = {2**24: 107.15, 2**25: 142.87, 2**26: 173.99, 2**28: 205.7, 2**30: 229.2}
+    for message, bus in measured.items():
+        seconds = 2 * 7 / 8 * message / (bus * 1e9)
+        assert all_reduce_time(float(message), Placement(8.0, 8.0, 1.0), a100, OUT) == pytest.approx(seconds, rel=0.1)
 
 
 def test_members_of_a_domain_pool_their_ways_out() -> None:
     """A ring over nodes is as wide as the members' scale-out links together, up to the scale-up bandwidth."""
-    alone, four, all_eight = (all_gather_time(1e9, Placement(m * 16.0, m, 16.0), UP, FREE) for m in (1.0, 4.0, 8.0))
+    alone, four, eight = (all_gather_time(1e9, Placement(m * 16.0, m, 16.0), NEAR, FREE) for m in (1.0, 4.0, 8.0))
     assert alone == pytest.approx(15 / 16 * 1e9 / 10e9)
-    assert four == pytest.approx(63 / 64 * 1e9 / 40e9, rel=1e-2)
-    assert all_eight == pytest.approx(127 / 128 * 1e9 / 80e9, rel=1e-2)
+    assert four == pytest.approx(63 / 64 * 1e9 / 40e9)
+    assert eight == pytest.approx(127 / 128 * 1e9 / 80e9)
+
+
+def test_hops_between_domains_add_their_latency_and_no_ramp() -> None:
+    group = Placement(128.0, 1.0, 128.0)
+    free, far = (all_gather_time(1e9, group, NEAR, Link(10e9, latency)) for latency in (0.0, 5e-6))
+    assert far - free == pytest.approx(127 * 5e-6)
 
 
 def test_small_messages_over_many_nodes_take_the_tree() -> None:
     group = Placement(1024.0, 8.0, 128.0)
     tree = all_reduce_time(8.0, group, UP, OUT)
-    assert tree == pytest.approx(2 * 7 * 1e-6 + 2 * 7 * 5e-6, rel=1e-3)
+    assert tree == pytest.approx(2 * 7 * 1e-6 + 2 * 7 * 5e-6, rel=0.01)
     assert tree < 2 * all_gather_time(8.0, group, UP, OUT)
 
 
@@ -57,14 +86,26 @@ def test_full_mesh_gives_a_pair_one_link() -> None:
 
 def test_send_takes_the_tier_that_it_crosses() -> None:
     assert send_time(1e9, True, UP, OUT) == pytest.approx(0.1 + 5e-6)
-    assert send_time(1e9, False, UP, OUT) == pytest.approx(0.01 + 1e-6)
+    assert send_time(1e9, False, NEAR, OUT) == pytest.approx(0.01)
 
 
 def test_all_to_all_works_both_tiers_at_once() -> None:
     group = Placement(64.0, 8.0, 8.0)
-    assert all_to_all_time(1e9, group, UP, FREE) == pytest.approx(56 / 64 * 0.1 + 1e-6)
-    near = all_to_all_time(1e9, Placement(8.0, 8.0, 1.0), UP, FREE)
-    assert near == pytest.approx(7 / 8 * 0.01 + 1e-6)
+    assert all_to_all_time(1e9, group, NEAR, FREE) == pytest.approx(56 / 64 * 0.1)
+    assert all_to_all_time(1e9, Placement(8.0, 8.0, 1.0), NEAR, FREE) == pytest.approx(7 / 8 * 0.01)
+
+
+def test_dispatch_sends_a_vector_once_to_a_domain() -> None:
+    """Eight copies over eight nodes meet 8 (1 - (7/8)^8) = 5.25 of them, limited routing four nodes 3.6."""
+    group = Placement(64.0, 8.0, 8.0)
+    pairwise = all_to_all_time(8e9, group, NEAR, FREE)
+    once = dispatch_time(8e9, 8.0, None, group, NEAR, FREE)
+    limited = dispatch_time(8e9, 8.0, 4.0, group, NEAR, FREE)
+    assert once == pytest.approx(1e9 * 8 * (1 - (7 / 8) ** 8) * 7 / 8 / 10e9)
+    assert limited == pytest.approx(1e9 * 4 * (1 - (3 / 4) ** 8) * 7 / 8 / 10e9)
+    assert limited < once < pairwise
+    inside = dispatch_time(8e9, 8.0, 4.0, Placement(8.0, 8.0, 1.0), NEAR, FREE)
+    assert inside == pytest.approx(8e9 * 7 / 8 / 100e9)
 
 
 def test_tier_efficiency_scales_bandwidth() -> None:
