@@ -39,6 +39,12 @@ class Segment:
             self.gemm_flops * times,
         )
 
+    def beyond(self, shorter: Segment) -> Segment:
+        """What this pass takes more than a shorter one, part by part."""
+        parts = {name: np.maximum(0.0, seconds - shorter.parts.get(name, 0.0)) for name, seconds in self.parts.items()}
+        seconds = sum(parts.values(), np.zeros_like(self.seconds))
+        return Segment(seconds, parts, self.gemm_flops - shorter.gemm_flops)
+
 
 def empty_segment(points: int) -> Segment:
     """No work."""
@@ -58,6 +64,21 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
         if isinstance(operation, Gemm) and operation.part == "gemm":
             flops = flops + operation.flops
     return Segment(timeline.makespan, _parts(work, timeline), flops)
+
+
+def shared_waits(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:
+    """Two passes that ran `together`, apart again: each keeps its compute, and its share of what both waited."""
+    waits = [name for name in together.parts if name.endswith("_comm")]
+    return _with_waits(first, second, together, waits), _with_waits(second, first, together, waits)
+
+
+def _with_waits(own: Segment, other: Segment, together: Segment, waits: list[str]) -> Segment:
+    parts = dict(own.parts)
+    for name in {name for name in own.parts if name.endswith("_comm")}:
+        alone = own.parts[name] + other.parts.get(name, 0.0)
+        waited = together.parts[name] if name in waits else np.zeros_like(alone)
+        parts[name] = np.divide(own.parts[name] * waited, alone, out=np.zeros_like(alone), where=alone > 0)
+    return Segment(sum(parts.values(), np.zeros_like(own.seconds)), parts, own.gemm_flops)
 
 
 @lru_cache(maxsize=512)

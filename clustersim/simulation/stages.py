@@ -13,7 +13,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model
-from clustersim.simulation.segment import Segment, empty_segment, play_segment
+from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_waits
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.elements import Element
 from clustersim.workload.parameters import (
@@ -22,7 +22,7 @@ from clustersim.workload.parameters import (
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.passes import Recomputation, element_pass, saved_bytes
+from clustersim.workload.passes import Recomputation, beside, element_pass, saved_bytes
 from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 
@@ -106,12 +106,31 @@ def price_pieces(
     def play(elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
         block_input = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
+        passes = element_pass(elements, "forward"), element_pass(elements, "backward", recompute)
+        forward, backward = (play_segment(work, machine, points) for work in passes)
+        if "expert" in shape.overlap:
+            forward, backward = shared_waits(forward, backward, steady_pair(elements, recompute))
         return Piece(
-            play_segment(element_pass(elements, "forward"), machine, points),
-            play_segment(element_pass(elements, "backward", recompute), machine, points),
+            forward,
+            backward,
             saved_bytes(elements, recompute, block_input) + zero,
             saved_bytes(elements, "none", block_input) + zero,
         )
+
+    def steady_pair(elements: Sequence[Element], recompute: Recomputation) -> Segment:
+        """A layer's forward and backward beside each other among layers of its kind: what the third one adds."""
+        two, three = (
+            play_segment(
+                beside(
+                    element_pass(list(elements) * layers, "forward"),
+                    element_pass(list(elements) * layers, "backward", recompute),
+                ),
+                machine,
+                points,
+            )
+            for layers in (2, 3)
+        )
+        return three.beyond(two)
 
     kinds = sorted({model.block_kind(layer) for layer in range(model.layers + model.mtp_layers)})
     return Pieces(

@@ -30,6 +30,40 @@ def element_pass(elements: Sequence[Element], phase: Phase, recompute: Recomputa
     return builder.build()
 
 
+def beside(first: Pass, second: Pass) -> Pass:
+    """Two passes on the same streams, taking turns: where one waits for a collective, the other computes.
+
+    What a device does with the forward pass of one micro-batch beside the backward pass of another.
+    Source: DeepSeek-V3, arXiv 2412.19437, figure 4.
+    """
+    passes = (first, second)
+    turns = [  # (how far its pass has come, which pass, its operations)
+        ((turn + 0.5) / len(runs), which, run)
+        for which, runs in enumerate(map(_runs, passes))
+        for turn, run in enumerate(runs)
+    ]
+    order = [(which, operation) for _, which, run in sorted(turns) for operation in run]
+    place = {key: index for index, key in enumerate(order)}
+    after = tuple(
+        tuple(place[which, waited] for waited in passes[which].after[operation]) for which, operation in order
+    )
+    return Pass(
+        tuple(passes[which].operations[operation] for which, operation in order),
+        tuple(passes[which].streams[operation] for which, operation in order),
+        after,
+    )
+
+
+def _runs(work: Pass) -> list[list[int]]:
+    """A pass cut after every collective that compute waits for: what can be issued without waiting."""
+    runs: list[list[int]] = [[]]
+    for operation, stream in enumerate(work.streams):
+        if stream == "compute" and any(work.streams[waited] != "compute" for waited in work.after[operation]):
+            runs.append([])
+        runs[-1].append(operation)
+    return runs
+
+
 def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_input: Array) -> Array:
     """Bytes that a micro-batch leaves behind for its backward pass; full recompute keeps `block_input` alone."""
     if recompute == "full":

@@ -171,3 +171,13 @@ def test_intervals_widen_with_the_residual_and_hold_the_figure() -> None:
         assert step.intervals["mfu"]["95"][0] < low
     assert wide.intervals["step_time_s"]["80"][1] > narrow.intervals["step_time_s"]["80"][1]
     assert simulate_step(scenario(), intervals=False).intervals == {}
+
+
+def test_expert_traffic_hides_behind_the_other_pass() -> None:
+    """Beside each other, forward and backward wait less than one after the other, and never less than nothing."""
+    apart, together = (
+        simulate_step(scenario(model=moe(), expert=16, overlap=frozenset(overlap))) for overlap in (set(), {"expert"})
+    )
+    assert together.breakdown["expert_comm"] < apart.breakdown["expert_comm"]
+    assert together.breakdown["gemm"] == pytest.approx(apart.breakdown["gemm"])
+    assert sum(together.breakdown.values()) == pytest.approx(together.step_time_s, abs=1e-9)

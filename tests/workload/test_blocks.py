@@ -10,7 +10,7 @@ from clustersim.inputs.model import BlockKind
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements
 from clustersim.workload.flops import matmul_parameters
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass
-from clustersim.workload.passes import element_pass, saved_bytes
+from clustersim.workload.passes import beside, element_pass, saved_bytes
 
 DENSE = BlockKind("full", False)
 EXPERTS = BlockKind("full", True)
@@ -173,3 +173,15 @@ def test_formulas_take_arrays_and_floats_alike() -> None:
         for many, one in zip(together.operations, alone.operations, strict=True):
             if isinstance(many, Gemm) and isinstance(one, Gemm):
                 assert np.broadcast_to(many.flops, 4)[index] == one.flops
+
+
+def test_two_passes_beside_each_other_keep_their_operations_and_waits() -> None:
+    """Nothing is lost, nothing waits for what comes later, and each pass keeps its own order."""
+    elements = block_elements(moe(), EXPERTS, shape(expert=8.0, fused_attention=True))
+    forward, backward = element_pass(elements, "forward"), element_pass(elements, "backward")
+    both = beside(forward, backward)
+    assert sorted(map(id, both.operations)) == sorted(map(id, forward.operations + backward.operations))
+    assert all(waited < task for task, waits in enumerate(both.after) for waited in waits)
+    for work in (forward, backward):
+        order = [both.operations.index(operation) for operation in work.operations]
+        assert order == sorted(order)
