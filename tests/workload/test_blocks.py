@@ -182,6 +182,7 @@ def test_two_passes_beside_each_other_keep_their_operations_and_waits() -> None:
     both = beside(forward, backward)
     assert sorted(map(id, both.operations)) == sorted(map(id, forward.operations + backward.operations))
     assert all(waited < task for task, waits in enumerate(both.after) for waited in waits)
+    identities = [id(operation) for operation in both.operations]
     for work in (forward, backward):
-        order = [both.operations.index(operation) for operation in work.operations]
+        order = [identities.index(id(operation)) for operation in work.operations]
         assert order == sorted(order)
