@@ -43,11 +43,10 @@ class Commands(click.Group):
             raise click.UsageError(f'No such command "{args[0]}". {hint}', ctx)
         return super().resolve_command(ctx, args)
 
-    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command and leave with its exit code, whatever happens."""
-        exit_with(
-            lambda: super(Commands, self).main(args, prog_name or "clustersim", **extra | {"standalone_mode": False})
-        )
+        extra = {"prog_name": "clustersim"} | extra | {"standalone_mode": False}
+        exit_with(lambda: super(Commands, self).main(*args, **extra))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -1,0 +1,41 @@
+"""`clustersim check`: is a published claim believable?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clustersim.cli.errors import DONE, FAILED
+from clustersim.cli.options import examples, json_option, output_option, print_json, progress_bar
+
+BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail nothing
+
+
+@click.command(
+    "check",
+    short_help="Is a published claim believable?",
+    epilog=examples("clustersim check deepseek_r2", "clustersim check gpt3_175b_64_a100 --json"),
+)
+@click.argument("claim")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random numbers.")
+@output_option("Folder to write claim.json and claim.txt into, beside what is printed.")
+@json_option
+def command(claim: str, seed: int, output: str | None, as_json: bool) -> int:
+    """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse."""
+    from clustersim.studies.claims import check_claims
+    from clustersim.views.claim_table import claim_view
+    from clustersim.views.reports import write_report
+
+    with progress_bar(f"checking {claim}") as progress:
+        report = check_claims(claim, seed=seed, progress=progress)
+    document = report.to_dict()
+    if output is not None:
+        write_report("claim", claim_view(report), document, Path(output))
+    if as_json:
+        print_json(document)
+    else:
+        from clustersim.views.console import console
+
+        console().print(claim_view(report))
+    return DONE if report.verdict in BELIEVABLE else FAILED

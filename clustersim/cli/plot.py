@@ -1,0 +1,81 @@
+"""`clustersim plot`: any column of results against any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clustersim.cli.options import examples, json_option, print_json
+
+
+@click.command(
+    "plot",
+    short_help="Utilization curves: any column of results against any other.",
+    epilog=examples(
+        "clustersim plot results/utilization_vs_scale --x devices --y mfu --by accelerator",
+        "clustersim plot results/utilization_vs_scale/results.csv --x devices --y training_days --output days.svg",
+    ),
+)
+@click.argument("results", metavar="RESULTS")
+@click.option("--x", required=True, metavar="COLUMN", help="Along the horizontal axis, such as devices.")
+@click.option("--y", default="mfu", show_default=True, metavar="COLUMN", help="Along the vertical axis.")
+@click.option("--by", default=None, metavar="COLUMN", help="Makes the lines; by default what tells the points apart.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only points with this value. May be repeated.")
+@click.option("--log-x/--linear-x", default=None, help="Powers of two along x.  [default: for sizes that double]")
+@click.option("--title", default="", help="Above the figure.")
+@click.option("--published", multiple=True, metavar="ID", help="Published MFU to draw beside. May be repeated.")
+@click.option(
+    "--output",
+    "-o",
+    default=None,
+    metavar="FILE",
+    help="An .svg, .png or .pdf file.  [default: SVG and PNG beside the results]",
+)
+@json_option
+def command(
+    results: str,
+    x: str,
+    y: str,
+    by: str | None,
+    where: tuple[str, ...],
+    log_x: bool | None,
+    title: str,
+    published: tuple[str, ...],
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Draw RESULTS, the folder or the CSV file of a sweep, with 80 % intervals where it has them."""
+    from clustersim.inputs.sweep import FigureSpec
+    from clustersim.views.drawing import save, write
+    from clustersim.views.plots import draw_curves
+    from clustersim.views.tables import read_table
+
+    chosen = dict(_condition(text) for text in where)
+    spec = FigureSpec(x=x, y=y, by=by, where=chosen, log_x=log_x, title=title, published=published)
+    table, rows, keys = read_table(Path(results))
+    figure = draw_curves(rows, keys, spec)
+    if output is None:
+        paths = save(figure, table.parent / spec.stem)
+    else:
+        paths = (_figure_path(output),)
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        write(figure, paths[0])
+    if as_json:
+        print_json({"figures": [str(path) for path in paths]})
+    else:
+        click.echo("\n".join(str(path) for path in paths))
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f'expected COLUMN=VALUE, got "{text}"', param_hint="--where")
+    return column.strip(), value.strip()
+
+
+def _figure_path(output: str) -> Path:
+    path = Path(output)
+    if path.suffix.lower() not in (".svg", ".png", ".pdf"):
+        raise click.BadParameter(f'"{output}" is no .svg, .png or .pdf file', param_hint="--output")
+    return path

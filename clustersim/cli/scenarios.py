@@ -1,0 +1,108 @@
+"""From the words of a command line to a scenario: a file, a name, or a model with a cluster and flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs import catalog
+from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.library import known_words, slug
+from clustersim.inputs.load import config_names, load_scenario
+from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.references import is_path
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.units import shown
+
+SEQUENCE_LENGTH = 4096
+TOKENS_A_STEP = 4 * 2**20  # Llama 2's global batch of 4 M tokens. Source: Touvron et al. 2023, arXiv 2307.09288
+# The software that is assumed where none is named: the one that most people train with on a vendor's chips.
+USUAL_STACKS = {
+    "nvidia": "megatron-core-2025",
+    "huawei": "mindspeed-llm-2024",
+    "amd": "megatron-rocm-2025",
+    "google": "maxtext-2025",
+}
+KEYS = {
+    "model": "model",
+    "cluster": "cluster",
+    "stack": "stack",
+    "tokens": "training.tokens",
+    "sequence_length": "training.sequence_length",
+    "global_batch": "training.global_batch",
+    "precision": "training.precision",
+    "seed": "seed",
+}
+
+
+def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str, Any]) -> Scenario:
+    """The scenario that SCENARIO, --set and the flags of `run` describe. Raises InputError with every problem."""
+    overrides = [f"{key}={flags[flag]}" for flag, key in KEYS.items() if flags.get(flag) is not None]
+    overrides += [*_layout(flags.get("layout")), *changes]
+    if source is not None and not _is_model(source):
+        return load_scenario(source, overrides)
+    given = {key.strip(): value.strip() for key, _, value in (override.partition("=") for override in overrides)}
+    model = given.get("model", source)
+    if model is None:
+        raise click.UsageError("Name a SCENARIO, or a --model with its --cluster.")
+    if not any(key.split(".")[0] == "cluster" for key in given):
+        some = ", ".join(catalog.names("clusters")[:5])
+        raise click.UsageError(f"A model needs a --cluster, such as {some}. `clustersim show clusters` lists them.")
+    return load_scenario(_from_model(model, given), overrides)
+
+
+def _layout(words: str | None) -> list[str]:
+    """`tensor=8,pipeline=4` as overrides; `search` as it is."""
+    if not words or "=" not in words:
+        return [f"layout={words}"] if words else []
+    return [f"layout.{part.strip()}" for part in re.split(r",(?=\s*\w+\s*=)", words)]
+
+
+def _is_model(source: str) -> bool:
+    """Whether the argument is a model and not a scenario. Raises InputError where it is neither."""
+    if is_path(source):
+        return source.lower().endswith(".json")
+    scenarios, models = config_names("scenarios"), known_words("models")
+    if slug(source) in map(slug, scenarios):
+        return False
+    if slug(source) in models or slug(re.sub(r"\s*[(\[].*", "", source)) in models:
+        return True
+    hint = did_you_mean(source, [*scenarios, *models])
+    raise InputError(source, [Problem(f"no scenario or model {shown(source)}.{hint}", "SCENARIO")])
+
+
+def _from_model(model: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """A scenario of a model with what nobody said filled in; each guess is a note."""
+    training: dict[str, Any] = {}
+    notes = []
+    if "training.sequence_length" not in given:
+        training["sequence_length"] = SEQUENCE_LENGTH
+        notes.append(f"assumed: sequences of {SEQUENCE_LENGTH:,} tokens (--sequence-length)")
+    if "training.global_batch" not in given:
+        length = given.get("training.sequence_length", "")
+        training["global_batch"] = max(1, TOKENS_A_STEP // (int(length) if length.isdigit() else SEQUENCE_LENGTH))
+        notes.append(f"assumed: {training['global_batch']:,} sequences a step, 4 M tokens (--global-batch)")
+    scenario: dict[str, Any] = {"name": model, "model": model, "training": training, "notes": notes}
+    cluster = _known_cluster(given)
+    if cluster is None:
+        return scenario
+    if "training.precision" not in given:
+        training["precision"] = "bf16" if "bf16" in cluster.accelerator.peak else "fp16"
+        notes.append(f"assumed: {training['precision']} (--precision)")
+    vendor = cluster.accelerator.vendor
+    if "stack" not in given and vendor in USUAL_STACKS:
+        scenario["stack"] = USUAL_STACKS[vendor]
+        notes.append(f"assumed: stack {scenario['stack']} (--stack)")
+    return scenario
+
+
+def _known_cluster(given: Mapping[str, str]) -> Cluster | None:
+    """The cluster if it has a name that is known; what is wrong with it is said when the scenario is read."""
+    try:
+        return catalog.load("clusters", given.get("cluster", ""))
+    except InputError:
+        return None

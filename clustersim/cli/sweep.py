@@ -1,0 +1,100 @@
+"""`clustersim sweep`: many points, one table, its figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from clustersim.cli.options import (
+    engine_option,
+    examples,
+    intervals_option,
+    json_option,
+    output_option,
+    print_json,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clustersim.studies.sweep import SweepResult
+
+
+@click.command(
+    "sweep",
+    short_help="Many points of a scenario: a table and its figures.",
+    epilog=examples(
+        "clustersim sweep utilization_vs_scale",
+        "clustersim sweep gpt3_175b_a100 cluster.nodes=8,16,32 layout.micro_batch=1..4 layout.data=auto",
+    ),
+)
+@click.argument("sweep", metavar="SWEEP|SCENARIO")
+@click.argument("axes", nargs=-1, metavar="[KEY=VALUES]...")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=None, help="Processes; by default as many as it is worth."
+)
+@click.option(
+    "--resume/--fresh", default=True, help="Keep the points that are finished, or begin anew.  [default: resume]"
+)
+@output_option("Folder of the results.  [default: results/<name>]")
+@engine_option
+@intervals_option
+@json_option
+def command(
+    sweep: str,
+    axes: tuple[str, ...],
+    workers: int | None,
+    resume: bool,
+    output: str | None,
+    engine: str,
+    intervals: bool,
+    as_json: bool,
+) -> None:
+    """Simulate every point of SWEEP: a file, a name in configs/sweeps, or a scenario with KEY=VALUES to vary.
+
+    VALUES are a list, 16,32,64, or a range: 1..8, "16..1024 x2", "0..100 step 10". Results go to results/<name>:
+    sweep.yaml, journal.jsonl, results.csv and figures. Ctrl-C loses nothing that is finished.
+    """
+    from clustersim.studies.sweep import run_sweep
+
+    with progress_bar(f"sweep {sweep}") as progress:
+        result = run_sweep(
+            sweep,
+            overrides=axes,
+            workers=workers,
+            output=output,
+            resume=resume,
+            engine=engine,
+            intervals=intervals,
+            progress=progress,
+        )
+    figures = _draw(result)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        from clustersim.views.console import console
+        from clustersim.views.sweep_table import sweep_view
+
+        console().print(sweep_view(result, figures))
+    bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
+    if bugs:
+        raise RuntimeError(f"{len(bugs)} points failed, the first with: {bugs[0]}")
+
+
+def _draw(result: SweepResult) -> list[Path]:
+    """The figures that the sweep asks for; one that cannot be drawn is said, and costs nothing else."""
+    if not result.figures:
+        return []
+    from clustersim.errors import InputError
+    from clustersim.views.drawing import save
+    from clustersim.views.plots import draw_curves
+
+    paths: list[Path] = []
+    for spec in result.figures:
+        try:
+            paths += save(draw_curves(result.rows, result.keys, spec), result.folder / spec.stem)
+        except InputError as error:
+            click.echo(f"the figure {spec.stem} was not drawn: {error}", err=True)
+    return paths

@@ -1,0 +1,45 @@
+"""`clustersim validate`: predictions against measured runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clustersim.cli.errors import DONE, FAILED
+from clustersim.cli.options import examples, json_option, output_option, print_json, progress_bar
+
+
+@click.command(
+    "validate",
+    short_help="Predictions against measured runs.",
+    epilog=examples("clustersim validate", "clustersim validate my_runs.csv --max-mape 10 --json"),
+)
+@click.argument("file", required=False)
+@click.option("--max-mape", type=click.FloatRange(min=0), metavar="PERCENT", help="Exit code 1 past this mean error.")
+@output_option("Folder to write validation.json, validation.txt and the parity plot into.")
+@json_option
+def command(file: str | None, max_mape: float | None, output: str | None, as_json: bool) -> int:
+    """Simulate every row of FILE (of the form of measured_runs.csv); without one, the rows that come with clustersim."""
+    from clustersim.studies.validation import validate
+    from clustersim.views.reports import write_report
+    from clustersim.views.validation_table import validation_view
+
+    with progress_bar("simulating measured runs") as progress:
+        report = validate(file, progress=progress)
+    document = report.to_dict()
+    if output is not None:
+        from clustersim.views.drawing import save
+        from clustersim.views.parity import draw_parity
+
+        write_report("validation", validation_view(report), document, Path(output))
+        save(draw_parity(report), Path(output) / "parity")
+    if as_json:
+        print_json(document)
+    else:
+        from clustersim.views.console import console
+
+        console().print(validation_view(report))
+    if max_mape is None or report.overall.mean_absolute is None:
+        return DONE
+    return FAILED if 100 * report.overall.mean_absolute > max_mape else DONE

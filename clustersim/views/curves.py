@@ -1,0 +1,152 @@
+"""What a figure shows, before it is drawn: rows of results as lines with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.sweep import FigureSpec
+from clustersim.inputs.units import shown
+from clustersim.views.columns import Cell, column_of, numbers
+
+Rows = Sequence[Mapping[str, Cell]]
+
+MOST_LINES = 8  # colours that stay apart
+ALWAYS_GROUP_BY = ("accelerator", "model", "stack")
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points of one group, by x. `low` and `high` are the 80 % interval, where the results have one."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A figure's data: lines over a numeric x, or over named categories."""
+
+    lines: tuple[Line, ...]
+    by: tuple[str, ...]
+    categories: tuple[str, ...] = ()  # the names at x = 0, 1, 2 ... where x is words
+
+
+def curves_of(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Curves:
+    """The lines of a figure. Without `by`, the fewest columns that leave one point an x in each line are found.
+
+    Points that are not done are left out. Raises InputError for an unknown column, when nothing is left to draw, and
+    when several points of a line share an x.
+    """
+    _check_columns(rows, spec)
+    drawn = [row for row in rows if row.get("status", "done") == "done" and _chosen(row, spec.where)]
+    drawn = [row for row in drawn if row.get(spec.x) not in (None, "") and row.get(spec.y) not in (None, "")]
+    if not drawn:
+        raise InputError("plot", [Problem(f"no finished point has both {spec.x} and {spec.y}", "rows")])
+    y = _numeric(spec.y, drawn)
+    x = numbers(spec.x, [row[spec.x] for row in drawn])
+    categories: tuple[str, ...] = ()
+    if x is None:
+        categories = tuple(dict.fromkeys(str(row[spec.x]) for row in drawn))
+        x = [float(categories.index(str(row[spec.x]))) for row in drawn]
+    places = [value for value in x if value is not None]
+    by = (spec.by,) if spec.by else _groups(drawn, places, keys, spec)
+    return Curves(_lines(drawn, places, y, by, spec), by, categories)
+
+
+def _check_columns(rows: Rows, spec: FigureSpec) -> None:
+    known = list(dict.fromkeys(column for row in rows for column in row))
+    problems = [
+        Problem(f"no column {shown(name)} in the results.{did_you_mean(name, known)}", option)
+        for option, name in [("x", spec.x), ("y", spec.y), ("by", spec.by), *(("where", key) for key in spec.where)]
+        if name is not None and name not in known
+    ]
+    if problems:
+        raise InputError("plot", problems)
+
+
+def _chosen(row: Mapping[str, Cell], where: Mapping[str, Cell]) -> bool:
+    """Whether a row has the values asked for; 16 and "16" are the same."""
+    return all(_word(row.get(key)) == _word(value) for key, value in where.items())
+
+
+def _word(cell: Cell) -> str:
+    text = str(cell).strip()
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text.lower()
+
+
+def _numeric(name: str, rows: Rows) -> list[float]:
+    found = numbers(name, [row[name] for row in rows])
+    if found is None:
+        raise InputError("plot", [Problem(f"the column {name} holds words, not numbers", "y")])
+    return [value for value in found if value is not None]
+
+
+def _groups(rows: Rows, x: Sequence[float], keys: Sequence[str], spec: FigureSpec) -> tuple[str, ...]:
+    """The columns that make the lines: as few as leave one point an x, then as few lines as possible."""
+    taken = {spec.x, spec.y}
+    candidates = [name for name in dict.fromkeys((*ALWAYS_GROUP_BY, *keys)) if name not in taken and name in rows[0]]
+    candidates = [name for name in candidates if len({_word(row.get(name)) for row in rows}) > 1]
+    for size in range(len(candidates) + 1):
+        fitting = [chosen for chosen in combinations(candidates, size) if not _shared(rows, x, chosen)]
+        if fitting:
+            return min(fitting, key=lambda chosen: len({_label(row, chosen) for row in rows}))
+    return tuple(candidates)
+
+
+def _shared(rows: Rows, x: Sequence[float], by: Sequence[str]) -> list[Mapping[str, Cell]]:
+    """The first rows that share an x and a line."""
+    seen: dict[tuple[object, ...], Mapping[str, Cell]] = {}
+    for row, place in zip(rows, x, strict=True):
+        spot = (place, *(_word(row.get(name)) for name in by))
+        if spot in seen:
+            return [seen[spot], row]
+        seen[spot] = row
+    return []
+
+
+def _label(row: Mapping[str, Cell], by: Iterable[str]) -> str:
+    """What a line is called: the value where it speaks for itself, `micro batch 4` where it is a number."""
+    words = []
+    for name in by:
+        value = str(row.get(name))
+        is_number = numbers(name, [row.get(name)]) is not None
+        words.append(f"{column_of(name).label.split(' (')[0]} {value}" if is_number else value)
+    return ", ".join(words)
+
+
+def _lines(rows: Rows, x: Sequence[float], y: Sequence[float], by: Sequence[str], spec: FigureSpec) -> tuple[Line, ...]:
+    clash = _shared(rows, x, by)
+    if clash:
+        differ = [key for key in clash[0] if key in clash[1] and "." in key and clash[0][key] != clash[1][key]]
+        remedy = f"They differ in {', '.join(differ)}: " if differ else ""
+        message = f"several points share {spec.x} = {clash[0][spec.x]}. {remedy}choose with --by or --where"
+        raise InputError("plot", [Problem(message, "by")])
+    groups: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(_label(row, by), []).append(number)
+    if len(groups) > MOST_LINES:
+        message = f"{len(groups)} lines are too many to tell apart ({MOST_LINES} at most): choose with --by or --where"
+        raise InputError("plot", [Problem(message, "by")])
+    lines = []
+    for label, members in groups.items():
+        members.sort(key=lambda number: x[number])
+        low, high = (_bound(rows, members, f"{spec.y}_{side}_80") for side in ("low", "high"))
+        along, up = (tuple(values[number] for number in members) for values in (x, y))
+        lines.append(Line(label, along, up, *((low, high) if low and high else (None, None))))
+    return tuple(lines)
+
+
+def _bound(rows: Rows, members: Sequence[int], column: str) -> tuple[float, ...] | None:
+    found = numbers(column, [rows[number].get(column) for number in members])
+    values = [value for value in found or [] if value is not None]
+    return tuple(values) if len(values) == len(members) else None

@@ -1,0 +1,108 @@
+"""How every figure looks, and how it is written: the same bytes for the same figure, on screen and on paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from clustersim.views.columns import Column
+
+# Okabe and Ito 2008, "Color universal design": apart for every kind of colour vision. Yellow is left out: too pale.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), *["-"] * 4)
+GREY = "#555555"
+SIZE = (7.2, 4.3)  # inches
+DOTS_PER_INCH = 200
+# What is written about a file in it, by its form: no date, no version of a library.
+UNDATED: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": "clustersim"},
+    "png": {"Software": "clustersim"},
+    "pdf": {"CreationDate": None, "Creator": "clustersim", "Producer": "clustersim"},
+}
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib
+    "font.size": 9.5,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.7,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.hashsalt": "clustersim",
+    "svg.fonttype": "path",
+    "path.simplify": False,
+}
+
+
+@contextmanager
+def canvas(width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
+    """An empty figure in our style; no state of matplotlib is touched."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure, figure.add_subplot()
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
+    """Write a figure as SVG and PNG; the paths."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = tuple(stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))
+    for path in paths:
+        write(figure, path)
+    return paths
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure in the form that the path's suffix names, without date."""
+    kind = path.suffix.removeprefix(".").lower()
+    with mpl.rc_context(STYLE):
+        figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata=UNDATED.get(kind))
+
+
+def label_axis(axes: Axes, side: str, column: Column) -> None:
+    """The label with its unit; percent where the column is a fraction."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_label_text(column.label)
+    if column.percent:
+        axis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0, symbol=" %"))
+
+
+def powers_of_two(axes: Axes, values: Sequence[float], scale: float) -> None:
+    """A logarithmic x axis to base 2 with plain numbers at powers of two, as many as fit."""
+    axes.set_xscale("log", base=2)
+    first, last = math.floor(math.log2(min(values))), math.ceil(math.log2(max(values)))
+    step = 1 if last - first <= 10 else 2
+    axes.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(first, last + 1, step)]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * scale:,.6g}"))
+
+
+def from_zero(axes: Axes, *, most: float) -> None:
+    """A y axis that begins at zero, so that heights can be compared."""
+    axes.set_ylim(0.0, most * 1.08)

@@ -1,0 +1,36 @@
+"""Reading a sweep's table back, as it is drawn and shown."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from clustersim.errors import InputError, Problem
+from clustersim.studies.rows import COLUMNS
+from clustersim.views.columns import Cell
+
+TABLE = "results.csv"
+
+
+def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]]:
+    """The file, its rows and the columns that varied (those before the first that every sweep has).
+
+    `path` is a sweep's folder or any CSV file with a header. Raises InputError where there is none.
+    """
+    file = path / TABLE if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        remedy = "" if path.is_dir() or file.exists() else ". Give the folder or the results.csv of a sweep"
+        raise InputError(str(path), [Problem(f"{file}: {reason}{remedy}", "RESULTS")]) from None
+    reader = csv.DictReader(text.splitlines())
+    rows: list[dict[str, Cell]] = [{key: value for key, value in row.items() if key} for row in reader]
+    if not rows:
+        raise InputError(str(path), [Problem(f"{file} holds no rows", "RESULTS")])
+    names = list(rows[0])
+    fixed = [name for name in COLUMNS if name in names]
+    keys = [name for name in names if name != "point" and name not in COLUMNS]
+    first = names.index(fixed[0]) if fixed else len(names)
+    merged = [name for name in names[:first] if name != "point" and name not in keys]
+    return file, rows, tuple(dict.fromkeys((*keys, *merged)))
