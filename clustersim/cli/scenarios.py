@@ -72,7 +72,7 @@ def _is_model(source: str) -> bool:
     if slug(source) in models or slug(re.sub(r"\s*[(\[].*", "", source)) in models:
         return True
     hint = did_you_mean(source, [*scenarios, *models])
-    raise InputError(source, [Problem(f"no scenario or model {shown(source)}.{hint}", "SCENARIO")])
+    raise InputError(source, [Problem(f"no scenario or model {shown(source)}{hint}", "SCENARIO")])
 
 
 def _from_model(model: str, given: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from clustersim.cli.options import examples, json_option, print_json
@@ -20,19 +22,17 @@ def command(section: str | None, name: str | None, as_json: bool) -> None:
 
     SECTION is accelerators, nodes, clusters, models, stacks, prices or records.
     """
-    from clustersim.views.show_table import entry_document, entry_view, section_rows, section_view, sections_view
+    from clustersim.views import entry_table, show_table
 
-    if section is not None and name is not None:
-        document = entry_document(section, name)
-        view = entry_view(section, name)
-    elif section is not None:
-        document = {section: section_rows(section)}
-        view = section_view(section)
+    if section is None:
+        document: dict[str, Any] = dict(show_table.section_counts())
+        view = show_table.sections_view()
+    elif name is None:
+        document = dict(show_table.section_rows(section))
+        view = show_table.section_view(section)
     else:
-        from clustersim.views.show_table import section_counts
-
-        document = section_counts()
-        view = sections_view()
+        document = entry_table.entry_document(section, name)
+        view = entry_table.entry_view(section, name)
     if as_json:
         print_json(document)
     else:

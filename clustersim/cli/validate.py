@@ -20,7 +20,7 @@ from clustersim.cli.options import examples, json_option, output_option, print_j
 @output_option("Folder to write validation.json, validation.txt and the parity plot into.")
 @json_option
 def command(file: str | None, max_mape: float | None, output: str | None, as_json: bool) -> int:
-    """Simulate every row of FILE (of the form of measured_runs.csv); without one, the rows that come with clustersim."""
+    """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim."""
     from clustersim.studies.validation import validate
     from clustersim.views.reports import write_report
     from clustersim.views.validation_table import validation_view

@@ -28,7 +28,7 @@ def published_series(ids: Sequence[str]) -> tuple[PublishedSeries, ...]:
     entry = document("records", "published-mfu")
     known = {row["id"]: row for row in entry["series"]}
     problems = [
-        Problem(f"no published series {shown(name)}.{did_you_mean(name, known)}", "published")
+        Problem(f"no published series {shown(name)}{did_you_mean(name, known)}", "published")
         for name in ids
         if name not in known
     ]

@@ -82,7 +82,7 @@ def _document(source: Source) -> tuple[Table, str]:
                 raise
     known = [*config_names("sweeps"), *config_names("scenarios")]
     message = (
-        f"no sweep or scenario {shown(source)} in ./configs or among the shipped ones.{did_you_mean(source, known)}"
+        f"no sweep or scenario {shown(source)} in ./configs or among the shipped ones{did_you_mean(source, known)}"
     )
     raise InputError(source, [Problem(message, "sweep")])
 

@@ -63,7 +63,7 @@ def curves_of(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Curves:
 def _check_columns(rows: Rows, spec: FigureSpec) -> None:
     known = list(dict.fromkeys(column for row in rows for column in row))
     problems = [
-        Problem(f"no column {shown(name)} in the results.{did_you_mean(name, known)}", option)
+        Problem(f"no column {shown(name)} in the results{did_you_mean(name, known)}", option)
         for option, name in [("x", spec.x), ("y", spec.y), ("by", spec.by), *(("where", key) for key in spec.where)]
         if name is not None and name not in known
     ]

@@ -107,8 +107,12 @@ def _days(result: RunResult) -> str:
 
 
 def _or_why(result: RunResult, figure: str, shown: Callable[[float], str]) -> str:
+    """A figure, or why there is none; what the training time says already isn't said again."""
     value: float | None = getattr(result, figure)
-    return shown(value) if value is not None else result.missing.get(figure, "unknown")
+    if value is not None:
+        return shown(value)
+    reason = result.missing.get(figure, "unknown")
+    return "-" if reason == result.missing.get("training_days") else reason
 
 
 def _breakdown(result: RunResult) -> Table:

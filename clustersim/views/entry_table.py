@@ -1,0 +1,118 @@
+"""Every value of a catalog entry, with its source, its status and its note, and from whom it is inherited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clustersim.inputs import catalog
+from clustersim.inputs.library import CITATION_KEYS
+from clustersim.views.show_table import DESCRIBED, KEY_FIGURES, check_section
+
+DOUBTFUL = ("assumed", "inferred", "recalled", "rumour", "missing", "nominal")  # statuses that a reader should notice
+TITLES = ("id", "device", "model")  # what items of a list are called by
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value that an entry states."""
+
+    key: str
+    value: str
+    status: str = ""
+    source: str = ""  # the citation written out
+    note: str = ""
+    entry: str = ""  # whose file states it
+
+
+def entry_document(section: str, name: str) -> dict[str, Any]:
+    """What an entry's file says, citations included, and what it comes to with everything it refers to."""
+    section = check_section(section)
+    document = catalog.document(section, name)
+    if section not in DESCRIBED:
+        return document
+    return document | {"resolved": catalog.load(section, name).model_dump(mode="json")}
+
+
+def entry_values(section: str, name: str) -> list[Value]:
+    """Every value of an entry in the order of its file, then what it inherits along `extends`."""
+    values: dict[str, Value] = {}
+    heir: str | None = name
+    while heir is not None:
+        document = catalog.document(section, heir)
+        sources = document.pop("sources", {})
+        for about in ("about", "aliases"):
+            document.pop(about, None)
+        for value in _cited(document, sources, heir, ""):
+            values.setdefault(value.key, value)
+        parent = document.get("extends")
+        heir = parent if isinstance(parent, str) and parent in catalog.names(section) else None
+    return list(values.values())
+
+
+def entry_view(section: str, name: str) -> RenderableType:
+    """An entry explained: what it is, its key figures, and every value with where it comes from."""
+    section = check_section(section)
+    document = catalog.document(section, name)
+    values = entry_values(section, name)
+    parts: list[RenderableType] = [Text(str(document.get("about", name)), style="bold")]
+    if document.get("aliases"):
+        parts.append(Text(f"also called {', '.join(map(str, document['aliases']))}"))
+    if section in DESCRIBED:
+        figures = KEY_FIGURES[section](catalog.load(section, name))
+        parts.append(Text(" · ".join(f"{what}: {figure}" for what, figure in figures.items() if figure != "-")))
+    numbers = {source: number for number, source in enumerate(dict.fromkeys(v.source for v in values if v.source), 1)}
+    parts.append(_table(values, numbers, name))
+    parts += [Text(f"[{number}] {source}") for source, number in numbers.items()]
+    return Group(*parts)
+
+
+def _table(values: list[Value], numbers: Mapping[str, int], name: str) -> Table:
+    inherited = any(value.entry != name for value in values)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("key", no_wrap=True)
+    table.add_column("value", overflow="fold", max_width=44)
+    table.add_column("status", no_wrap=True)
+    table.add_column("source", no_wrap=True)
+    if inherited:
+        table.add_column("inherited from", no_wrap=True)
+    table.add_column("note", ratio=1)
+    for value in values:
+        status = Text(value.status, style="yellow" if value.status in DOUBTFUL else "")
+        source = f"[{numbers[value.source]}]" if value.source else ""
+        whose = ["" if value.entry == name else value.entry] if inherited else []
+        table.add_row(value.key, value.value, status, source, *whose, value.note)
+    return table
+
+
+def _cited(document: Mapping[str, Any], sources: Mapping[str, Any], entry: str, prefix: str) -> Iterator[Value]:
+    """Values by dotted key, items of a list by what they are called."""
+    for key, value in document.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and "value" in value and CITATION_KEYS & set(value):
+            cited = str(value.get("source", ""))
+            words = {name: str(value.get(name, "")) for name in ("status", "note")}
+            yield Value(path, _plain(value["value"]), source=str(sources.get(cited, cited)), entry=entry, **words)
+        elif isinstance(value, Mapping):
+            yield from _cited(value, sources, entry, f"{path}.")
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value):
+                title = next((str(item[word]) for word in TITLES if word in item), str(number))
+                rest = {word: held for word, held in item.items() if str(held) != title}
+                yield from _cited(rest, sources, entry, f"{title}.")
+        else:
+            yield Value(path, _plain(value), entry=entry)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return "-" if value is None else str(value)

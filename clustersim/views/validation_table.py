@@ -1,0 +1,86 @@
+"""Predictions against measurements: errors overall, by source and by group, and what was refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clustersim.studies.validation import Summary, ValidationReport, ValidationRow
+from clustersim.views.words import percent, significant
+
+FEW_ROWS = 24  # so many rows are shown one by one
+MOST_REASONS = 8
+
+
+def validation_view(report: ValidationReport) -> RenderableType:
+    """Errors of step time: predicted over measured, less one."""
+    parts: list[RenderableType] = [Text(f"step times of {report.path}: predicted / measured - 1", style="bold")]
+    if len(report.rows) <= FEW_ROWS:
+        parts.append(_rows(report.rows))
+    parts.append(_summaries(report))
+    refused = Counter(row.reason for row in report.rows if row.status == "refused")
+    if refused:
+        parts.append(Text(f"refused: {refused.total()} rows", style="bold"))
+        parts += [Padding(f"{count} x {reason}", (0, 0, 0, 2)) for reason, count in refused.most_common(MOST_REASONS)]
+    tight = [row for row in report.rows if row.fits is False]
+    if tight:
+        parts.append(Text(f"{len(tight)} simulated rows are predicted not to fit in memory, and yet they ran"))
+    return Group(*parts)
+
+
+def _rows(rows: Sequence[ValidationRow]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("row")
+    for name in ("measured", "predicted", "80 %", "error"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row.id, *_cells(row))
+    return table
+
+
+def _cells(row: ValidationRow) -> Iterator[str]:
+    if row.predicted_step_time_s is None:
+        yield from ("", row.status, "", "")
+        return
+    low, high = row.interval_80 or (0.0, 0.0)
+    yield "" if row.measured_step_time_s is None else f"{significant(row.measured_step_time_s)} s"
+    yield f"{significant(row.predicted_step_time_s)} s"
+    yield f"{significant(low)} to {significant(high)}" if row.interval_80 else ""
+    yield "" if row.error is None else f"{100 * row.error:+.1f} %"
+
+
+def _summaries(report: ValidationReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("rows", "simulated", "mean |error|", "median", "bias", "worst", "in 80 %", "in 95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if len(report.by_group) <= FEW_ROWS:
+        for name, summary in report.by_group.items():
+            table.add_row(name, *_summary(summary))
+        table.add_section()
+    for name, summary in report.by_source.items():
+        table.add_row(name, *_summary(summary))
+    table.add_section()
+    table.add_row("all", *_summary(report.overall), style="bold")
+    return table
+
+
+def _summary(summary: Summary) -> Iterator[str]:
+    yield str(summary.rows)
+    yield str(summary.simulated)
+    for share in (summary.mean_absolute, summary.median_absolute):
+        yield _share(share)
+    yield "-" if summary.bias is None else f"{100 * summary.bias:+.1f} %"
+    yield _share(summary.worst)
+    yield _share(summary.covered_80, 0)
+    yield _share(summary.covered_95, 0)
+
+
+def _share(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else percent(value, digits)
