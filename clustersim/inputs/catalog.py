@@ -98,9 +98,9 @@ def _state_of_own_catalog() -> tuple[Any, ...]:
     return (str(own), *found)
 
 
-def _files(folder: str) -> list[tuple[str, int]]:
+def _files(folder: str) -> list[tuple[str, int, int]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry.path, entry.stat().st_mtime_ns) for entry in entries)
+            return sorted((entry.path, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in entries)
     except OSError:
         return []

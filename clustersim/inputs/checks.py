@@ -114,13 +114,13 @@ def _heads(layout: Layout, model: Model) -> Iterator[Problem]:
 def _layers(layout: Layout, model: Model) -> Iterator[Problem]:
     stages = layout.pipeline * layout.virtual_stages
     given = layout.stage_layers
+    if (given is None or len(given) < stages) and stages > model.layers + 2:  # embedding and head can fill one each
+        yield Problem(
+            f"pipeline {layout.pipeline} x virtual_stages {layout.virtual_stages} = {stages} virtual stages, "
+            f"but the model has {model.layers} layers",
+            "layout.pipeline",
+        )
     if given is None:
-        if stages > model.layers + 2:  # the embedding and the head can fill a virtual stage each
-            yield Problem(
-                f"pipeline {layout.pipeline} x virtual_stages {layout.virtual_stages} = {stages} virtual stages, "
-                f"but the model has {model.layers} layers",
-                "layout.pipeline",
-            )
         return
     if len(given) not in (layout.pipeline, stages):
         wanted = f"{layout.pipeline}" if stages == layout.pipeline else f"{layout.pipeline} or {stages}"
@@ -131,9 +131,10 @@ def _layers(layout: Layout, model: Model) -> Iterator[Problem]:
 
 def _experts(layout: Layout, model: Model) -> Iterator[Problem]:
     if model.moe is None:
-        for key in ("expert", "expert_tensor"):
-            if (getattr(layout, key) or 1) > 1:
-                yield Problem(f"{model.name} has no experts: leave it out", f"layout.{key}")
+        if layout.expert > 1:
+            yield Problem(f"{model.name} has no experts: leave it out", "layout.expert")
+        if layout.expert_tensor not in (None, 1, layout.tensor):
+            yield Problem(f"{model.name} has no experts: leave it out", "layout.expert_tensor")
     elif model.moe.experts % layout.expert:
         near = divisors_near(layout.expert, model.moe.experts)
         yield Problem(f"{layout.expert} does not divide the {model.moe.experts} experts. {near}", "layout.expert")

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Collection
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ def config_folders() -> list[Path]:
     return [Path("configs"), shipped if shipped.is_dir() else package.parent / "configs"]
 
 
+@cache
 def _packaged(package: str) -> Path:
     return Path(str(files(package)))
 
@@ -56,6 +57,16 @@ def entries(folders: Collection[Path], section: str) -> list[dict[str, Path]]:
 
 
 def _entries(folder: Path) -> dict[str, Path]:
+    packaged = folder.parent == _packaged("clustersim.catalog")
+    return _packaged_entries(folder) if packaged else _listed(folder)
+
+
+@cache
+def _packaged_entries(folder: Path) -> dict[str, Path]:
+    return _listed(folder)
+
+
+def _listed(folder: Path) -> dict[str, Path]:
     try:
         found = sorted(folder.iterdir())
     except OSError:
@@ -68,23 +79,25 @@ def find(folders: Collection[Path], section: str, name: str, skip: Collection[st
 
     Case doesn't matter, nor `_` against `-`; a bracketed end as in `A100 (80GB)` is left off where that helps.
     """
-    shelves = [
-        {word: file for word, file in shelf.items() if not same_file(file, skip)} for shelf in entries(folders, section)
-    ]
+    shelves = entries(folders, section)
     for wanted in dict.fromkeys((slug(name), slug(_BRACKETS.sub("", name)))):
-        for shelf in shelves:
-            if wanted in shelf:
-                return shelf[wanted]
+        named = [shelf[wanted] for shelf in shelves if wanted in shelf]
+        for file in named:
+            if not same_file(file, skip):
+                return file
         for shelf in shelves:
             for file in shelf.values():
-                if wanted in file_aliases(file):
+                if wanted in file_aliases(file) and not same_file(file, skip):
                     return file
     return None
 
 
 def same_file(file: Path, others: Collection[str]) -> bool:
     """Whether a file is one of `others`, which are real paths."""
-    return bool(others) and os.path.realpath(file) in others
+    try:
+        return bool(others) and os.path.realpath(file) in others
+    except ValueError:  # a NUL in the name
+        return False
 
 
 def known_words(section: str) -> list[str]:
@@ -99,7 +112,7 @@ def file_aliases(file: Path) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _aliases(file: Path, stamp: int) -> tuple[str, ...]:
+def _aliases(file: Path, stamp: tuple[int, int]) -> tuple[str, ...]:
     try:
         match = _ALIASES.search(file.read_text(encoding="utf-8"))  # the rest of the file needn't be parsed for this
     except (OSError, UnicodeDecodeError):
@@ -109,12 +122,13 @@ def _aliases(file: Path, stamp: int) -> tuple[str, ...]:
     return tuple(slug(alias) for alias in stated if isinstance(alias, str)) if isinstance(stated, list) else ()
 
 
-def _stamp(file: Path) -> int:
+def _stamp(file: Path) -> tuple[int, int]:
     """Changes when the file does, so that what was read of it is read again."""
     try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
+        found = file.stat()
+    except (OSError, ValueError):  # a name too long, a NUL in it: said when the file is read
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def read_document(file: Path, problems: list[Problem], *, raw: bool = False) -> Table | None:
@@ -125,7 +139,7 @@ def read_document(file: Path, problems: list[Problem], *, raw: bool = False) -> 
 
 
 @lru_cache(maxsize=512)
-def _read(file: Path, stamp: int, raw: bool) -> tuple[Table | None, tuple[Problem, ...]]:
+def _read(file: Path, stamp: tuple[int, int], raw: bool) -> tuple[Table | None, tuple[Problem, ...]]:
     problems: list[Problem] = []
     text = read_text(file, problems)
     document = None if text is None else read_yaml(text, str(file), problems)

@@ -26,7 +26,7 @@ from clustersim.inputs.resolve import (
     spread_layers,
 )
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.table import Origin, Table, as_table, locate
+from clustersim.inputs.table import Items, Origin, Table, as_table, locate
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_yaml
@@ -186,7 +186,7 @@ def _without_origins(value: Any) -> Any:
     """A value of the command line: its lines are nobody's."""
     if isinstance(value, Table):
         return Table({key: _without_origins(item) for key, item in value.items()})
-    return [_without_origins(item) for item in value] if isinstance(value, list) else value
+    return Items([_without_origins(item) for item in value]) if isinstance(value, list) else value
 
 
 def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.base import Reference
 from clustersim.inputs.table import KeyPath, dotted, locate
 from clustersim.inputs.units import shown
 
@@ -42,7 +43,7 @@ EXPECTED = {
 
 def nearest(word: str, known: Collection[str], count: int = 3) -> list[str]:
     """The known words that look like `word`, nearest first."""
-    return difflib.get_close_matches(word, known, n=count, cutoff=0.6) if len(word) <= LONGEST_WORD else []
+    return difflib.get_close_matches(word.lower(), known, n=count, cutoff=0.6) if len(word) <= LONGEST_WORD else []
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
@@ -139,8 +140,9 @@ def _sentence(
         about = next((f": {field.description}" for field in fields if field.description), "")
         return f"required, but absent{about}"
     if first["type"] == "extra_forbidden":
-        known = [name for owner in _owners(kind, path) for name in owner.model_fields] + list(extra_keys)
-        return f"unknown key{did_you_mean(str(path[-1]), known)}"
+        known = [name for owner in _owners(kind, path) for name in owner.model_fields]
+        known += [*extra_keys, *_keys_of_references(kind, path)]
+        return f"unknown key{did_you_mean(str(path[-1]), list(dict.fromkeys(known)))}"
     if first["loc"][-1] == "[key]":
         words = _literals(first)
         return f"unknown key{did_you_mean(str(path[-1]), words)}"
@@ -153,15 +155,7 @@ def _sentence(
     if isinstance(value, str):
         close = nearest(value, [word for detail in details for word in _literals(detail)])
         hint = f". Did you mean {', '.join(close)}?" if close else ""
-    return f"expected {', or '.join(wanted)}; got {_got(value)}{hint}"
-
-
-def _got(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    return shown(value)
+    return f"expected {', or '.join(wanted)}; got {shown(value)}{hint}"
 
 
 def _literals(detail: ErrorDetails) -> list[str]:
@@ -174,7 +168,12 @@ def _expectation(detail: ErrorDetails) -> str:
     words = _literals(detail)
     if words:
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
-    return EXPECTED[detail["type"]].format(**detail.get("ctx", {}))
+    limits = {
+        name: f"{limit:,g}" if limit < 1e6 else f"{limit:,}"
+        for name, limit in detail.get("ctx", {}).items()
+        if isinstance(limit, (int, float))
+    }
+    return EXPECTED[detail["type"]].format(**limits)
 
 
 def _owners(kind: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
@@ -185,6 +184,15 @@ def _owners(kind: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
             fields = [owner.model_fields[step] for owner in owners if step in owner.model_fields]
             owners = [found for field in fields for found in _descriptions(field.annotation)]
     return owners
+
+
+def _keys_of_references(kind: type[BaseModel], path: KeyPath) -> list[str]:
+    """Keys that a mapping may have beside its own, because it stands where a reference may."""
+    if len(path) < 2:
+        return []
+    fields = [owner.model_fields[str(path[-2])] for owner in _owners(kind, path[:-1]) if path[-2] in owner.model_fields]
+    markers = [marker for field in fields for marker in field.metadata if isinstance(marker, Reference)]
+    return [key for marker in markers for key in (*marker.keys, "extends")]
 
 
 def _descriptions(annotation: Any) -> list[type[BaseModel]]:

@@ -46,8 +46,7 @@ class Resolver:
         if isinstance(value, str):
             return self._named(section, value, path, origin, chain)
         if not isinstance(value, Table):
-            got = "nothing" if value is None else shown(value)
-            self._complain(f"expected a name of the catalog, a path or a mapping; got {got}", path, origin)
+            self._complain(f"expected a name of the catalog, a path or a mapping; got {shown(value)}", path, origin)
             return None
         if section == "clusters" and "accelerator" in value and _names_a_node(value.get("node")):
             self._complain(BOTH, (*path, "accelerator"), value.origin("accelerator"))

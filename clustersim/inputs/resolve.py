@@ -49,8 +49,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
         "overlap": _given(layout.overlap, defaults.overlap),
         "stage_layers": stage_layers_of(layout, model.layers),
     }
-    # Both are checked already: a description whose values are only put side by side needn't be checked again.
-    return ResolvedLayout.model_construct(**{name: getattr(layout, name) for name in Layout.model_fields} | chosen)
+    return ResolvedLayout.model_validate(vars(layout) | chosen)
 
 
 def resolve_training(training: Training, stack: Stack) -> Training:

@@ -44,7 +44,7 @@ class Table(dict[str, Any]):
 
 
 class Items(list[Any]):
-    """A list with the origin of every item."""
+    """A list with the origin of every item, or of none."""
 
     __slots__ = ("origins",)
 
@@ -67,7 +67,7 @@ def as_table(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Mapping):
         return Table({str(key): as_table(item, depth + 1) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return [as_table(item, depth + 1) for item in value]
+        return Items([as_table(item, depth + 1) for item in value])
     return value
 
 
@@ -87,7 +87,7 @@ def locate(value: Any, path: KeyPath) -> Origin:
         if isinstance(value, Mapping) and step in value:
             origin = value.origin(str(step)) if isinstance(value, Table) else NOWHERE
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            origin = value.origins[step] if isinstance(value, Items) else NOWHERE
+            origin = value.origins[step] if isinstance(value, Items) and value.origins else NOWHERE
         else:
             break
         found = origin if origin != NOWHERE else found

@@ -40,6 +40,11 @@ class Dimension:
     most: float = math.inf
 
     @property
+    def plural(self) -> str:
+        """What a unit is a unit of."""
+        return f"{self.name}s" if self.name in ("fraction", "count") else self.name
+
+    @property
     def accepted(self) -> str:
         """What people may write, in words."""
         return f"Accepted: {', '.join(self.examples)}, or a plain number {self.plain}"
@@ -137,7 +142,7 @@ def _parse_text(text: str, wanted: Dimension) -> float:
         return float(number)
     if unit in wanted.units:
         return _scaled(number, wanted.units[unit])
-    others = [other.name for other in DIMENSIONS.values() if unit in other.units and other is not wanted]
+    others = [other.plural for other in DIMENSIONS.values() if unit in other.units and other is not wanted]
     what = f"{unit} is a unit of {' or '.join(others)}" if others else f"unknown unit {shown(unit)}"
     raise ValueError(f"{shown(text)}: {what}. {wanted.accepted}")
 
@@ -151,8 +156,12 @@ def _scaled(number: str, factor: float) -> float:
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """A value as error messages print it: strings in double quotes, long ones cut."""
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    """A value as error messages print it: as YAML would, strings in double quotes, long ones cut."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

@@ -65,12 +65,19 @@ def read_yaml(text: str, file: str, problems: list[Problem]) -> Any:
     except _StopError:
         return None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        line = None if mark is None else mark.line + 1
-        problems.append(Problem(f"not valid YAML: {reason}", line=line, file=file))
+        problems.append(Problem(f"not valid YAML: {reason}", line=_line_of(error, text), file=file))
         return None
     return builder.document
+
+
+def _line_of(error: yaml.YAMLError, text: str) -> int:
+    """Where the parser gave up; for a character that YAML forbids it doesn't say, so that is looked for."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    forbidden = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    return text.count("\n", 0, forbidden.start()) + 1 if forbidden else 1
 
 
 class _Frame:
@@ -103,7 +110,7 @@ class _Builder:
         match event:
             case yaml.ScalarEvent():
                 self._check_tag(event, line)
-                plain = event.implicit[0]
+                plain = not event.style  # neither quoted nor a block
                 self._scalar(event.value, read_scalar(event.value) if plain else event.value, event.anchor, line)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._check_tag(event, line)

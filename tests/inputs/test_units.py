@@ -84,6 +84,7 @@ REFUSED = [
     (82, "fraction", '82 is more than 1. Accepted: "82 %"'),
     ("130 %", "fraction", "is more than 1"),
     ("$2", "USD/h", 'unknown unit "$"'),
+    ("5 %", "bytes", "% is a unit of fractions"),
     ("2 EUR/h", "USD/h", 'unknown unit "EUR/h"'),
 ]
 
@@ -166,3 +167,4 @@ def test_what_is_printed_reads_back(dimension: str, value: float) -> None:
 def test_long_values_are_cut_in_messages() -> None:
     assert shown("x" * 100) == f'"{"x" * 56}...'
     assert len(shown(list(range(100)))) == 60
+    assert [shown(value) for value in (None, {"a": 1}, True, 1.5)] == ["nothing", "a mapping", "true", "1.5"]
