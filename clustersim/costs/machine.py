@@ -86,7 +86,7 @@ class Machine:
         """Seconds of memory-bound work."""
         return streaming_time(
             work.bytes,
-            factor=self.stack.memory_factor,
+            factor=1.0 if work.fused else self.stack.memory_factor,
             bandwidth=self.memory_bandwidth,
             kernels=work.kernels,
             launch=self.accelerator.kernels.launch,

@@ -6,7 +6,7 @@ Korthikanti et al. 2022 (arXiv 2205.05198, section 4.2.2); activation bytes foll
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from clustersim.workload.arrays import Array
@@ -100,13 +100,42 @@ class Linear:
         return self.saved
 
     def forward(self, builder: PassBuilder) -> None:
-        """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum."""
+        """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.
+
+        A stack that overlaps tensor-parallel traffic cuts the rows into pieces, and multiplies one while another moves
+        (Transformer Engine's userbuffers in four, Ascend's fused kernels in two pieces: assumed).
+        """
         sequence_parallel = self.shape.sequence_parallel
+        pieces = self._pieces()
+        if pieces > 1 and (self.gathers or self.reduces):
+            self._forward_in_pieces(builder, pieces)
+            return
         if self.gathers and sequence_parallel:
             builder.communicate(self._collective("all-gather"))
         builder.run(self._gemm(self.name, self.m, self.n, self.k))
         if self.reduces:
             builder.communicate(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
+
+    def _pieces(self) -> int:
+        overlap = self.shape.overlap
+        if not self.shape.sequence_parallel:
+            return 1
+        return 4 if "tensor" in overlap else 2 if "tensor_fused" in overlap else 1
+
+    def _forward_in_pieces(self, builder: PassBuilder, pieces: int) -> None:
+        kind = "all-gather" if self.gathers else "reduce-scatter"
+        message = replace(self._collective(kind), bytes=self.group_bytes / pieces)
+        product = self._gemm(self.name, self.m / pieces, self.n, self.k)
+        arriving = [builder.launch(message) for _ in range(pieces)] if self.gathers else []
+        leaving = []
+        for piece in range(pieces):
+            if arriving:
+                builder.wait(arriving[piece])
+            builder.run(product)
+            if self.reduces:
+                leaving.append(builder.launch(message))
+        for launched in leaving:
+            builder.wait(launched)
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """Gather the output's gradient if it is scattered, multiply by the transposed weight, reduce."""
@@ -221,9 +250,9 @@ class UnfusedAttention:
     def forward(self, builder: PassBuilder) -> None:
         """Q K^T, scale-mask-softmax, dropout, P V."""
         builder.run(self._gemm("scores", self.queries, self.span, self.qk_size))
-        builder.run(Pointwise("softmax", 2 * ACTIVATION_BYTES * self._scores))
+        builder.run(Pointwise("softmax", 2 * ACTIVATION_BYTES * self._scores, fused=True))
         if self.dropout:
-            builder.run(Pointwise("attention dropout", (2 * ACTIVATION_BYTES + 1.0) * self._scores))
+            builder.run(Pointwise("attention dropout", (2 * ACTIVATION_BYTES + 1.0) * self._scores, fused=True))
         builder.run(self._gemm("weighted values", self.queries, self.v_size, self.span))
 
     def input_gradient(self, builder: PassBuilder) -> None:
@@ -231,8 +260,9 @@ class UnfusedAttention:
         builder.run(self._gemm("weights gradient", self.queries, self.span, self.v_size))
         builder.run(self._gemm("values gradient", self.span, self.v_size, self.queries))
         if self.dropout:
-            builder.run(Pointwise("attention dropout backward", (2 * ACTIVATION_BYTES + 1.0) * self._scores))
-        builder.run(Pointwise("softmax backward", 3 * ACTIVATION_BYTES * self._scores))
+            dropped = (2 * ACTIVATION_BYTES + 1.0) * self._scores
+            builder.run(Pointwise("attention dropout backward", dropped, fused=True))
+        builder.run(Pointwise("softmax backward", 3 * ACTIVATION_BYTES * self._scores, fused=True))
         builder.run(self._gemm("queries gradient", self.queries, self.qk_size, self.span))
         builder.run(self._gemm("keys gradient", self.span, self.qk_size, self.queries))
 

@@ -62,11 +62,15 @@ class Attention:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """Memory-bound work: `bytes` cross HBM when everything that can be fused is, in `kernels` launches."""
+    """Memory-bound work: `bytes` cross HBM when everything that can be fused is, in `kernels` launches.
+
+    `fused`: every stack has one kernel for it, so that nobody moves more.
+    """
 
     name: str
     bytes: Array
     kernels: float = 1.0
+    fused: bool = False
     part: str = "memory_bound"
 
 
