@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, NonNegativeInt, PlainSerializer, PositiveInt, field_validator
+from pydantic import AliasChoices, ConfigDict, Field, NonNegativeInt, PlainSerializer, PositiveInt, field_validator
 
 from clustersim.inputs.base import Description, refusal
 from clustersim.inputs.where import check_expression
@@ -47,8 +47,15 @@ def _named(short: str, name: str, description: str) -> Any:
     return Field(validation_alias=AliasChoices(name, short), description=description)
 
 
+def _with_short_names(schema: dict[str, Any]) -> None:
+    fields = schema["properties"]
+    fields |= {short: fields[name] | {"description": f"short for {name}"} for short, name in SHORT_NAMES.items()}
+
+
 class Layout(Description):
     """Sizes of the parallel groups and the choices that go with them. `None` means: what the stack does by default."""
+
+    model_config = ConfigDict(json_schema_extra=_with_short_names)
 
     tensor: Annotated[PositiveInt, _named("tp", "tensor", "tensor-parallel ranks")] = 1
     pipeline: Annotated[PositiveInt, _named("pp", "pipeline", "pipeline stages")] = 1

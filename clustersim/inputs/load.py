@@ -11,11 +11,12 @@ from clustersim.errors import InputError, Problem
 from clustersim.inputs import library
 from clustersim.inputs.base import Description
 from clustersim.inputs.claim import Claim
+from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.merging import REFERENCES, as_override, long_names, merge
 from clustersim.inputs.model import Model
-from clustersim.inputs.problems import described, did_you_mean, in_file, read_as
+from clustersim.inputs.problems import described, in_file, read_as
 from clustersim.inputs.references import Resolver, is_path
 from clustersim.inputs.resolve import (
     notes_of,
@@ -32,6 +33,7 @@ from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_yaml
 
 __all__ = [
+    "Source",
     "config_names",
     "load_claim",
     "load_config",
@@ -42,11 +44,8 @@ __all__ = [
     "spread_layers",
 ]
 
-Source = str | Path | Mapping[str, Any]
 Overrides = Mapping[str, Any] | Sequence[str]
 Part = TypeVar("Part", bound=Description)
-
-CONFIG_KINDS = {"scenarios": "scenario", "sweeps": "sweep", "claims": "claim"}
 
 
 def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
@@ -68,67 +67,18 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
 
 def load_claim(source: Source) -> Claim:
     """The claim of a file, of a name in configs/claims or of a mapping. Raises InputError with every problem."""
-    label, document = _config("claims", source)
-    if isinstance(source, Mapping) or "name" in document:
-        return read_as(Claim, document.without(*library.ABOUT_THE_FILE), label)
-    return read_as(Claim, document.without(*library.ABOUT_THE_FILE).with_entry("name", Path(label).stem), label)
-
-
-def load_config(kind: str, source: Source) -> Table:
-    """The document of a scenario, sweep or claim as it was written, a mapping that knows its lines.
-
-    `kind` is `scenarios`, `sweeps` or `claims`. `problems.read_as` makes a description of it.
-    Raises InputError where there is no such file or it isn't a YAML mapping.
-    """
-    return _config(kind, source)[1]
-
-
-def config_names(kind: str) -> list[str]:
-    """The names of the scenarios, sweeps or claims in ./configs and among the shipped ones."""
-    return sorted({file.stem for shelf in library.entries(library.config_folders(), kind) for file in shelf.values()})
-
-
-def _config(kind: str, source: Source) -> tuple[str, Table]:
-    problems: list[Problem] = []
-    label, document = _document(kind, source, problems, raw=True)
-    if document is None or problems:
-        raise InputError(label, in_file(problems, label))
-    return label, document
-
-
-def _document(kind: str, source: Source, problems: list[Problem], *, raw: bool = False) -> tuple[str, Table | None]:
-    """What the source is called in messages, and its mapping unless that can't be had."""
-    if isinstance(source, Mapping):
-        label = str(source.get("name") or CONFIG_KINDS[kind])
-        try:
-            document: Table = as_table(source)
-        except ValueError as error:
-            problems.append(Problem(str(error), label))
-            return label, None
-        return label, document if raw else library.bare(document)
-    file = _config_file(kind, source, problems)
-    if file is None:
-        return str(source), None
-    return str(file), library.read_document(file, problems, raw=raw)
-
-
-def _config_file(kind: str, source: str | Path, problems: list[Problem]) -> Path | None:
-    """The file that a path names, or a bare name among the configs."""
-    if isinstance(source, Path) or is_path(source):
-        return Path(os.path.expanduser(source))
-    file = library.find(library.config_folders(), kind, source)
-    if file is None:
-        hint = did_you_mean(source, config_names(kind))
-        message = f"no {CONFIG_KINDS[kind]} {shown(source)} in ./configs/{kind} or among the shipped ones{hint}"
-        problems.append(Problem(message, key=CONFIG_KINDS[kind]))
-    return file
+    label, document = labelled_config("claims", source)
+    document = document.without(*library.ABOUT_THE_FILE)
+    if "name" not in document and not isinstance(source, Mapping):
+        document = document.with_entry("name", Path(label).stem)
+    return read_as(Claim, document, label)
 
 
 def _scenario_document(
     source: Source, problems: list[Problem], chain: tuple[str, ...] = ()
 ) -> tuple[str, Table | None]:
     """A scenario's mapping, laid over the scenario that it extends."""
-    label, document = _document("scenarios", source, problems)
+    label, document = find_document("scenarios", source, problems)
     if document is None:
         return label, None
     document = long_names(document, problems)
@@ -149,7 +99,7 @@ def _extended(document: Table, problems: list[Problem], chain: tuple[str, ...]) 
         reason = "expected the name of a scenario, or a path"
     else:
         target: str | Path = Path(origin.file).parent / os.path.expanduser(name) if is_path(name) else name
-        file = _config_file("scenarios", target, problems)
+        file = config_file("scenarios", target, problems)
         if file is None:
             return None
         if library.same_file(file, chain):
@@ -165,21 +115,21 @@ def _overrides(overrides: Overrides, problems: list[Problem]) -> list[Table]:
     if isinstance(overrides, Mapping):
         pairs = list(overrides.items())
     else:
-        pairs = [_key_and_value(text, problems) for text in overrides]
+        pairs = [pair for text in overrides for pair in _key_and_value(text, problems)]
     found = [as_override(key, as_table(value), problems) for key, value in pairs]
     return [table for table in found if table is not None]
 
 
-def _key_and_value(text: str, problems: list[Problem]) -> tuple[str, Any]:
-    """`layout.pipeline=8` as a key and a value read as YAML."""
+def _key_and_value(text: str, problems: list[Problem]) -> list[tuple[str, Any]]:
+    """`layout.pipeline=8` as a key and a value read as YAML; nothing where it is neither."""
     key, equals, value = text.partition("=")
     if not equals:
         problems.append(Problem("expected KEY=VALUE, such as layout.pipeline=8", shown(text)))
-        return "", None
+        return []
     found: list[Problem] = []
     read = read_yaml(value, "", found)
     problems += [Problem(problem.message, key.strip()) for problem in found]
-    return key.strip(), _without_origins(read)
+    return [] if found else [(key.strip(), _without_origins(read))]
 
 
 def _without_origins(value: Any) -> Any:
@@ -205,10 +155,10 @@ def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
     problems += [_placed(problem, document) for problem in found]
     if scenario is None or problems:
         return None
-    scenario = scenario.model_copy(update={"notes": (*scenario.notes, *notes_of(scenario))})
     if isinstance(scenario.layout, Layout):
         return resolve_scenario(scenario, scenario.layout)
-    return scenario.model_copy(update={"training": resolve_training(scenario.training, scenario.stack)})
+    training = resolve_training(scenario.training, scenario.stack)
+    return scenario.model_copy(update={"training": training, "notes": notes_of(scenario)})
 
 
 def _problems_between_readable_parts(resolved: Table) -> list[Problem]:

@@ -24,7 +24,7 @@ def resolve_scenario(scenario: Scenario, layout: Layout) -> Scenario:
         update={
             "layout": resolved,
             "training": resolve_training(scenario.training, scenario.stack),
-            "notes": (*scenario.notes, *_layout_notes(layout, resolved, scenario.model)),
+            "notes": tuple(dict.fromkeys((*notes_of(scenario), *_layout_notes(layout, resolved, scenario.model)))),
         }
     )
 
@@ -59,13 +59,14 @@ def resolve_training(training: Training, stack: Stack) -> Training:
     return training.model_copy(update={"grad_reduce_precision": stack.defaults.grad_reduce_precision})
 
 
-def notes_of(scenario: Scenario) -> list[str]:
-    """What a reader should know of a scenario whether or not its layout is known."""
-    vendor, stack = scenario.cluster.accelerator.vendor, scenario.stack
-    if vendor in stack.vendors:
-        return []
-    chip = scenario.cluster.accelerator.name
-    return [f"stack {stack.name} is known for chips of {', '.join(stack.vendors)}, and this is {chip} of {vendor}"]
+def notes_of(scenario: Scenario) -> tuple[str, ...]:
+    """What a reader should know of a scenario whether or not its layout is known, after its own notes."""
+    chip, stack = scenario.cluster.accelerator, scenario.stack
+    if chip.vendor in stack.vendors:
+        return scenario.notes
+    known = ", ".join(stack.vendors)
+    note = f"stack {stack.name} is known for chips of {known}, and this is {chip.name} of {chip.vendor}"
+    return tuple(dict.fromkeys((*scenario.notes, note)))
 
 
 def scenario_problems(

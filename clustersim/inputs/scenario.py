@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from clustersim.errors import InfeasibleError
 from clustersim.inputs.base import Description, Reference
@@ -15,8 +15,15 @@ from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 
 
+def _may_extend(schema: dict[str, Any]) -> None:
+    schema["properties"]["extends"] = {"type": "string", "description": "a scenario that this one differs from"}
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+
+
 class Scenario(Description):
     """Model, cluster, training, layout and stack. `layout: search` (or none) asks for the best layout."""
+
+    model_config = ConfigDict(json_schema_extra=_may_extend)
 
     name: Annotated[str, Field(min_length=1, description="of the scenario; its file's unless given")] = "scenario"
     model: Annotated[

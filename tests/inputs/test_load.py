@@ -142,6 +142,8 @@ def test_a_foreign_stack_is_noted_not_refused(catalog: Path) -> None:
         "stack Other is known for chips of rival, and this is Acme One of acme",
     )
     assert len(load_scenario("s.yaml", {"layout": "search"}).notes) == 2
+    resolved = load_scenario("s.yaml")
+    assert load_scenario(resolved.model_dump(mode="json")) == resolved, "a note isn't made twice"
 
 
 def test_uneven_stages_are_noted(scenario_file: Path) -> None:

@@ -264,5 +264,8 @@ def test_the_schema_takes_references(catalog: Path) -> None:
         assert "$ref" in whole
         assert "extends" in differs["properties"]
     assert {"required": ["accelerator"]} in schema["properties"]["cluster"]["anyOf"][2]["anyOf"]
+    assert schema["anyOf"][1] == {"required": ["extends"]}
+    layout = schema["$defs"]["Layout"]["properties"]
+    assert layout["tp"] == layout["tensor"] | {"description": "short for tensor"}
     fields = [field for part in schema["$defs"].values() for field in part["properties"].values()]
     assert [field for field in fields if "description" not in field] == []
