@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,12 +38,33 @@ from clustersim.workload.shape import ACTIVATION_BYTES, shape_of
 Parts = Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class PlayedStep:
+    """A step as it was played: the task graph, when every task ran, and what every kind of task spent its time on."""
+
+    scenario: Scenario
+    program: Program
+    timeline: Timeline
+    parts: tuple[Parts, ...]  # of each kind: seconds by part of the breakdown
+    stages: tuple[Stage, ...]  # virtual stages in pipeline order
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took."""
+        return float(self.timeline.makespan[0])
+
+
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
-    """Play one optimizer step of a scenario with a resolved layout.
+    """Play one optimizer step of a scenario with a resolved layout, and read the result off its timeline.
 
     Raises InfeasibleError where this version cannot play what the layout asks for. A layout that does not fit in
     memory is played all the same: the result's `fits` tells.
     """
+    return result_of(play_step(scenario, engine=engine), intervals=intervals)
+
+
+def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
+    """Play one optimizer step of a scenario with a resolved layout. Raises InfeasibleError as `simulate_step` does."""
     layout = scenario.plan
     refuse_unplayed(layout)
     machine = machine_of(
@@ -53,12 +75,10 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
     shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
     pieces = price_pieces(scenario.model, shape, machine, recomputations(layout.recompute))
     stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
-    micro_batches = micro_batches_of(scenario)
-    program = step_program(scenario, micro_batches)
-    parts = [_parts_of(kind, scenario, machine, stages) for kind in program.kinds]
+    program = step_program(scenario, micro_batches_of(scenario))
+    parts = tuple(_parts_of(kind, scenario, machine, stages) for kind in program.kinds)
     durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
-    timeline = play(program.graph, durations, engine=engine)
-    return _result(scenario, program, timeline, parts, stages, micro_batches, intervals)
+    return PlayedStep(scenario, program, play(program.graph, durations, engine=engine), parts, tuple(stages))
 
 
 def refuse_unplayed(layout: ResolvedLayout) -> None:
@@ -160,26 +180,19 @@ def _transfer_time(scenario: Scenario, machine: Machine, kind: Kind) -> float:
     return seconds
 
 
-def _result(
-    scenario: Scenario,
-    program: Program,
-    timeline: Timeline,
-    parts: Sequence[Parts],
-    stages: Sequence[Stage],
-    micro_batches: int,
-    intervals: bool,
-) -> StepResult:
+def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
+    """The figures of a played step."""
+    scenario, seconds = step.scenario, step.seconds
     model, training = scenario.model, scenario.training
-    seconds = float(timeline.makespan[0])
     base = scenario.cluster.accelerator.base_peak * scenario.cluster.devices
     token_rate = training.tokens_per_step / seconds
     full = model_flops_per_token(model, training, "full")
     causal = model_flops_per_token(model, training, "causal")
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario))
-    busy_any, busy_compute = busy_shares(program, timeline, parts)
+    busy_any, busy_compute = busy_shares(step.program, step.timeline, step.parts)
     mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
-    residual = scenario.stack.residual
     figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
+    residual = scenario.stack.residual
     return StepResult(
         scenario=scenario,
         step_time_s=seconds,
@@ -188,14 +201,14 @@ def _result(
         hfu=(full + recomputed) * token_rate / base,
         busy_any=busy_any,
         busy_compute=busy_compute,
-        gemm_efficiency=_gemm_efficiency(stages, scenario),
+        gemm_efficiency=_gemm_efficiency(step.stages, scenario),
         model_flops=full * training.tokens_per_step,
-        breakdown=breakdown(program, timeline, parts),
-        memory=memory_report(scenario, stages, micro_batches),
+        breakdown=breakdown(step.program, step.timeline, step.parts),
+        memory=memory_report(scenario, step.stages, step.program.micro_batches),
         intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
         if intervals
         else {},
-        engine=timeline.engine,
+        engine=step.timeline.engine,
     )
 
 
