@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import library
 from clustersim.inputs.base import Description
-from clustersim.inputs.claim import Claim
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout
@@ -31,6 +30,9 @@ from clustersim.inputs.table import Items, Origin, Table, as_table, locate
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_yaml
+
+if TYPE_CHECKING:
+    from clustersim.inputs.claim import Claim
 
 __all__ = [
     "Source",
@@ -67,6 +69,8 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
 
 def load_claim(source: Source) -> Claim:
     """The claim of a file, of a name in configs/claims or of a mapping. Raises InputError with every problem."""
+    from clustersim.inputs.claim import Claim  # only claims need it
+
     label, document = labelled_config("claims", source)
     document = document.without(*library.ABOUT_THE_FILE)
     if "name" not in document and not isinstance(source, Mapping):

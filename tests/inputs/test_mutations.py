@@ -15,7 +15,7 @@ from clustersim.errors import InputError
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 
-MUTANTS = 1200
+MUTANTS = 800
 
 WHOLE: dict[str, Any] = {
     "name": "whole",
