@@ -68,18 +68,17 @@ def described(
     table: Mapping[str, Any],
     problems: list[Problem],
     *,
-    prefix: KeyPath = (),
     known_bad: Collection[KeyPath] = (),
     extra_keys: Collection[str] = (),
 ) -> Described | None:
-    """A description from a mapping that stands at `prefix` of a document, or None with what is wrong with it added.
+    """A description from a mapping, or None with everything that is wrong with it added to `problems`.
 
     Nothing is said about the paths that are `known_bad` already. `extra_keys` are known to an earlier step.
     """
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems += _translate(error, kind, table, prefix, known_bad, extra_keys)
+        problems += _translate(error, kind, table, known_bad, extra_keys)
         return None
 
 
@@ -93,21 +92,20 @@ def _translate(
     error: ValidationError,
     kind: type[BaseModel],
     table: Mapping[str, Any],
-    prefix: KeyPath,
     known_bad: Collection[KeyPath],
     extra_keys: Collection[str],
 ) -> Iterator[Problem]:
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         by_path.setdefault(_real_path(detail, table), []).append(detail)
+    around = {path[:end] for path in by_path for end in range(len(path))}
     for path, details in by_path.items():
-        inner = any(len(other) > len(path) and other[: len(path)] == path for other in by_path)
-        told = any((prefix + path)[: len(bad)] == bad for bad in known_bad)
-        if told or (inner and _is_union_noise(details)):
+        told = any(path[: len(bad)] == bad for bad in known_bad)
+        if told or (path in around and _is_union_noise(details)):
             continue
         origin = locate(table, path)
         message = _sentence(kind, path, details, extra_keys if len(path) == 1 else ())
-        yield Problem(message, dotted(prefix + path), origin.line, origin.file)
+        yield Problem(message, dotted(path), origin.line, origin.file)
 
 
 def _is_union_noise(details: Sequence[ErrorDetails]) -> bool:

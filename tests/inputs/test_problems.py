@@ -104,8 +104,8 @@ def test_a_mapping_where_none_belongs() -> None:
 def test_paths_known_to_be_bad_are_not_mentioned_again() -> None:
     problems: list[Problem] = []
     table = as_table({"name": "xx", "flag": 1})
-    assert described(Outer, table, problems, prefix=("a",), known_bad=[("a", "inner")]) is None
-    assert [str(problem) for problem in problems] == ["a.flag: expected true or false; got 1"]
+    assert described(Outer, table, problems, known_bad=[("inner",)]) is None
+    assert [str(problem) for problem in problems] == ["flag: expected true or false; got 1"]
 
 
 def test_layout_words() -> None:
