@@ -19,10 +19,17 @@ from clustersim.cli.options import examples, json_option, print_json
 )
 @click.argument("results", metavar="RESULTS")
 @click.option("--x", required=True, metavar="COLUMN", help="Along the horizontal axis, such as devices.")
-@click.option("--y", default="mfu", show_default=True, metavar="COLUMN", help="Along the vertical axis.")
+@click.option(
+    "--y",
+    default="mfu",
+    show_default=True,
+    metavar="COLUMN",
+    help="Along the vertical axis; breakdown: where the time goes.",
+)
 @click.option("--by", default=None, metavar="COLUMN", help="Makes the lines; by default what tells the points apart.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only points with this value. May be repeated.")
 @click.option("--log-x/--linear-x", default=None, help="Powers of two along x.  [default: for sizes that double]")
+@click.option("--log-y", is_flag=True, help="A logarithmic vertical axis.")
 @click.option("--title", default="", help="Above the figure.")
 @click.option("--published", multiple=True, metavar="ID", help="Published MFU to draw beside. May be repeated.")
 @click.option(
@@ -40,6 +47,7 @@ def command(
     by: str | None,
     where: tuple[str, ...],
     log_x: bool | None,
+    log_y: bool,
     title: str,
     published: tuple[str, ...],
     output: str | None,
@@ -48,13 +56,13 @@ def command(
     """Draw RESULTS, the folder or the CSV file of a sweep, with 80 % intervals where it has them."""
     from clustersim.inputs.sweep import FigureSpec
     from clustersim.views.drawing import save, write
-    from clustersim.views.plots import draw_curves
+    from clustersim.views.plots import draw
     from clustersim.views.tables import read_table
 
     chosen = dict(_condition(text) for text in where)
-    spec = FigureSpec(x=x, y=y, by=by, where=chosen, log_x=log_x, title=title, published=published)
+    spec = FigureSpec(x=x, y=y, by=by, where=chosen, log_x=log_x, log_y=log_y, title=title, published=published)
     table, rows, keys = read_table(Path(results))
-    figure = draw_curves(rows, keys, spec)
+    figure = draw(rows, keys, spec)
     if output is None:
         paths = save(figure, table.parent / spec.stem)
     else:

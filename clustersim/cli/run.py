@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 @click.option("--cluster", metavar="NAME|PATH", help="A catalog cluster, or a YAML file.")
 @click.option("--tokens", metavar="COUNT", help="Tokens of the whole training, such as 14.8T.")
 @click.option("--layout", metavar="KEY=SIZE,...", help="Such as tensor=8,pipeline=4; searched if absent.")
-@click.option("--stack", metavar="NAME|PATH", help="The training software; by default the newest of the chip's vendor.")
+@click.option(
+    "--stack", metavar="NAME|PATH", help="The training software; by default the usual one of the chip's vendor."
+)
 @click.option("--sequence-length", type=click.IntRange(min=1), metavar="TOKENS", help="Tokens of a sequence.")
 @click.option("--global-batch", type=click.IntRange(min=1), metavar="SEQUENCES", help="Sequences an optimizer step.")
 @click.option("--precision", metavar="NAME", help="Of the matrix products: bf16, fp16, fp8, ...")
@@ -49,7 +51,9 @@ def command(
 ) -> None:
     """Simulate SCENARIO: a file, a name in configs/scenarios, or a catalog model with --cluster.
 
-    A layout that isn't given is searched. One that does not fit in memory is shown, and the exit code is 3.
+    Of a model, what isn't said is assumed, and that is noted: sequences of 4,096 tokens, 4 M tokens a step, bf16, the
+    usual stack of the chip's vendor. A layout that isn't given is searched. One that does not fit in memory is shown,
+    and the exit code is 3.
     """
     from clustersim.cli.scenarios import scenario_from
 

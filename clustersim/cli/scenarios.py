@@ -72,6 +72,7 @@ def _is_model(source: str) -> bool:
     if slug(source) in models or slug(re.sub(r"\s*[(\[].*", "", source)) in models:
         return True
     hint = did_you_mean(source, [*scenarios, *models])
+    hint = hint or f". Scenarios: {', '.join(scenarios)}. `clustersim show models` lists the models"
     raise InputError(source, [Problem(f"no scenario or model {shown(source)}{hint}", "SCENARIO")])
 
 

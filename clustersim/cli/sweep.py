@@ -89,12 +89,12 @@ def _draw(result: SweepResult) -> list[Path]:
         return []
     from clustersim.errors import InputError
     from clustersim.views.drawing import save
-    from clustersim.views.plots import draw_curves
+    from clustersim.views.plots import draw
 
     paths: list[Path] = []
     for spec in result.figures:
         try:
-            paths += save(draw_curves(result.rows, result.keys, spec), result.folder / spec.stem)
+            paths += save(draw(result.rows, result.keys, spec), result.folder / spec.stem)
         except InputError as error:
             click.echo(f"the figure {spec.stem} was not drawn: {error}", err=True)
     return paths

@@ -28,6 +28,7 @@ class FigureSpec(Description):
     by: Annotated[str | None, Field(description="column that makes the lines; found if absent")] = None
     where: Annotated[dict[str, Any], Field(description="columns with the value that drawn points have")] = {}
     log_x: Annotated[bool | None, Field(description="powers of two along x; found if absent")] = None
+    log_y: Annotated[bool, Field(description="a logarithmic vertical axis, which then doesn't begin at zero")] = False
     title: Annotated[str, Field(description="above the figure")] = ""
     name: Annotated[str | None, Field(pattern=r"^[\w.-]+$", description="of its files; y_against_x if absent")] = None
     published: Annotated[

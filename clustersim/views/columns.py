@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clustersim.inputs.units import DIMENSIONS, parse_quantity
-from clustersim.views.words import GIB
+from clustersim.views.words import GIB, PART_NAMES
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ def column_of(name: str, cells: Sequence[Cell] = ()) -> Column:
     """How a column is shown; one that isn't known is named by its key, with the unit of its cells."""
     if name in COLUMNS:
         return COLUMNS[name]
-    label = name.removeprefix("breakdown_").replace("_", " ").replace(".", " ")
-    if name.startswith("breakdown_"):
-        return Column(f"{label} (% of the step)", percent=True)
+    part = name.removeprefix("breakdown_")
+    if part != name:
+        return Column(f"{PART_NAMES.get(part, part)} (% of the step)", percent=True)
+    label = name.replace("_", " ").replace(".", " ")
     dimension = _dimension(cells)
     if dimension is None:
         return Column(label)

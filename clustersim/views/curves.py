@@ -10,12 +10,12 @@ from clustersim.errors import InputError, Problem
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.inputs.units import shown
-from clustersim.views.columns import Cell, column_of, numbers
+from clustersim.views.columns import COLUMNS, Cell, numbers
 
 Rows = Sequence[Mapping[str, Cell]]
 
 MOST_LINES = 8  # colours that stay apart
-ALWAYS_GROUP_BY = ("accelerator", "model", "stack")
+NICEST = ("accelerator", "model")  # columns to tell lines apart by, before those that varied
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,14 @@ class Line:
     y: tuple[float, ...]
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
+
+    def scaled(self, along: float, up: float) -> Line:
+        """The same in other units."""
+        x, y, low, high = (
+            None if values is None else tuple(value * scale for value in values)
+            for values, scale in ((self.x, along), (self.y, up), (self.low, up), (self.high, up))
+        )
+        return Line(self.label, x or (), y or (), low, high)
 
 
 @dataclass(frozen=True)
@@ -44,27 +52,38 @@ def curves_of(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Curves:
     Points that are not done are left out. Raises InputError for an unknown column, when nothing is left to draw, and
     when several points of a line share an x.
     """
-    _check_columns(rows, spec)
-    drawn = [row for row in rows if row.get("status", "done") == "done" and _chosen(row, spec.where)]
-    drawn = [row for row in drawn if row.get(spec.x) not in (None, "") and row.get(spec.y) not in (None, "")]
-    if not drawn:
-        raise InputError("plot", [Problem(f"no finished point has both {spec.x} and {spec.y}", "rows")])
+    _check_columns(rows, {"x": spec.x, "y": spec.y, "by": spec.by}, spec.where)
+    drawn = picked(rows, spec.x, spec.y, spec.where)
     y = _numeric(spec.y, drawn)
-    x = numbers(spec.x, [row[spec.x] for row in drawn])
-    categories: tuple[str, ...] = ()
-    if x is None:
-        categories = tuple(dict.fromkeys(str(row[spec.x]) for row in drawn))
-        x = [float(categories.index(str(row[spec.x]))) for row in drawn]
-    places = [value for value in x if value is not None]
-    by = (spec.by,) if spec.by else _groups(drawn, places, keys, spec)
+    places, categories = places_of(spec.x, drawn)
+    by = (spec.by,) if spec.by else groups_of(drawn, places, keys, spec)
     return Curves(_lines(drawn, places, y, by, spec), by, categories)
 
 
-def _check_columns(rows: Rows, spec: FigureSpec) -> None:
+def picked(rows: Rows, x: str, y: str, where: Mapping[str, Cell]) -> list[Mapping[str, Cell]]:
+    """The finished points that have both columns and the values asked for. Raises InputError where there is none."""
+    _check_columns(rows, {"x": x, "y": y}, where)
+    drawn = [row for row in rows if row.get("status", "done") == "done" and _chosen(row, where)]
+    drawn = [row for row in drawn if row.get(x) not in (None, "") and row.get(y) not in (None, "")]
+    if not drawn:
+        raise InputError("plot", [Problem(f"no finished point has both {x} and {y}", "rows")])
+    return drawn
+
+
+def places_of(name: str, rows: Rows) -> tuple[list[float], tuple[str, ...]]:
+    """Where each row stands along x; and the names at 0, 1, 2 ... where the column holds words."""
+    found = numbers(name, [row[name] for row in rows])
+    if found is not None:
+        return [place for place in found if place is not None], ()
+    names = tuple(dict.fromkeys(str(row[name]) for row in rows))
+    return [float(names.index(str(row[name]))) for row in rows], names
+
+
+def _check_columns(rows: Rows, wanted: Mapping[str, str | None], where: Mapping[str, Cell]) -> None:
     known = list(dict.fromkeys(column for row in rows for column in row))
     problems = [
         Problem(f"no column {shown(name)} in the results{did_you_mean(name, known)}", option)
-        for option, name in [("x", spec.x), ("y", spec.y), ("by", spec.by), *(("where", key) for key in spec.where)]
+        for option, name in [*wanted.items(), *(("where", key) for key in where)]
         if name is not None and name not in known
     ]
     if problems:
@@ -91,15 +110,15 @@ def _numeric(name: str, rows: Rows) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def _groups(rows: Rows, x: Sequence[float], keys: Sequence[str], spec: FigureSpec) -> tuple[str, ...]:
+def groups_of(rows: Rows, x: Sequence[float], keys: Sequence[str], spec: FigureSpec) -> tuple[str, ...]:
     """The columns that make the lines: as few as leave one point an x, then as few lines as possible."""
     taken = {spec.x, spec.y}
-    candidates = [name for name in dict.fromkeys((*ALWAYS_GROUP_BY, *keys)) if name not in taken and name in rows[0]]
+    candidates = [name for name in dict.fromkeys((*NICEST, *keys)) if name not in taken and name in rows[0]]
     candidates = [name for name in candidates if len({_word(row.get(name)) for row in rows}) > 1]
     for size in range(len(candidates) + 1):
         fitting = [chosen for chosen in combinations(candidates, size) if not _shared(rows, x, chosen)]
         if fitting:
-            return min(fitting, key=lambda chosen: len({_label(row, chosen) for row in rows}))
+            return min(fitting, key=lambda chosen: len({label_of(row, chosen) for row in rows}))
     return tuple(candidates)
 
 
@@ -114,13 +133,14 @@ def _shared(rows: Rows, x: Sequence[float], by: Sequence[str]) -> list[Mapping[s
     return []
 
 
-def _label(row: Mapping[str, Cell], by: Iterable[str]) -> str:
-    """What a line is called: the value where it speaks for itself, `micro batch 4` where it is a number."""
+def label_of(row: Mapping[str, Cell], by: Iterable[str]) -> str:
+    """What a line is called: the value where it speaks for itself, `micro-batch 4` where it is a number."""
     words = []
     for name in by:
         value = str(row.get(name))
-        is_number = numbers(name, [row.get(name)]) is not None
-        words.append(f"{column_of(name).label.split(' (')[0]} {value}" if is_number else value)
+        speaks = numbers(name, [row.get(name)]) is None and value.lower() not in ("true", "false")
+        what = COLUMNS[name].label.split(" (")[0] if name in COLUMNS else name.split(".")[-1].replace("_", " ")
+        words.append(value if speaks else f"{what} {value}")
     return ", ".join(words)
 
 
@@ -133,7 +153,7 @@ def _lines(rows: Rows, x: Sequence[float], y: Sequence[float], by: Sequence[str]
         raise InputError("plot", [Problem(message, "by")])
     groups: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
-        groups.setdefault(_label(row, by), []).append(number)
+        groups.setdefault(label_of(row, by), []).append(number)
     if len(groups) > MOST_LINES:
         message = f"{len(groups)} lines are too many to tell apart ({MOST_LINES} at most): choose with --by or --where"
         raise InputError("plot", [Problem(message, "by")])

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
@@ -91,16 +92,29 @@ def label_axis(axes: Axes, side: str, column: Column) -> None:
     axis.set_label_text(column.label)
     if column.percent:
         axis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0, symbol=" %"))
+    elif axis.get_scale() == "linear":
+        plain_numbers(axis)
 
 
-def powers_of_two(axes: Axes, values: Sequence[float], scale: float) -> None:
-    """A logarithmic x axis to base 2 with plain numbers at powers of two, as many as fit."""
-    axes.set_xscale("log", base=2)
-    first, last = math.floor(math.log2(min(values))), math.ceil(math.log2(max(values)))
-    step = 1 if last - first <= 10 else 2
-    axes.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(first, last + 1, step)]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * scale:,.6g}"))
+def logarithmic(axes: Axes, side: str, values: Sequence[float], *, doubling: bool = False) -> None:
+    """A logarithmic axis with plain numbers: at powers of two where sizes double, else at 1, 2 and 5 of each ten."""
+    low, high = min(values), max(values)
+    if doubling:
+        first, last = math.floor(math.log2(low)), math.ceil(math.log2(high))
+        ticks = [2.0**power for power in range(first, last + 1, 1 if last - first <= 10 else 2)]
+    else:
+        tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [digit * 10.0**ten for ten in tens for digit in (1, 2, 5)]
+    axes.set(**{f"{side}scale": "log"})
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low / 1.05 <= tick <= high * 1.05]))
+    axis.set_minor_locator(NullLocator())
+    plain_numbers(axis)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Numbers without powers of ten, thousands separated."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
 
 
 def from_zero(axes: Axes, *, most: float) -> None:

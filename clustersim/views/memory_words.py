@@ -11,9 +11,9 @@ ACTIVATIONS = ("activations", "recomputation", "fragmentation", "logits")
 
 
 def memory_words(memory: MemoryReport) -> str:
-    """71.3 of 75.2 GiB usable on stage 0."""
+    """71.3 of 75.2 GiB usable, on stage 0."""
     held, usable = gib(memory.peak_bytes).removesuffix(" GiB"), gib(memory.usable_bytes)
-    return f"{held} of {usable} usable, on stage {memory.stage}"
+    return f"{held} of {usable} usable, on stage {memory.stage}" + ("" if memory.fits else ": does not fit")
 
 
 def shortage(memory: MemoryReport, layout: ResolvedLayout) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from clustersim.studies.validation import ValidationReport, ValidationRow
-from clustersim.views.drawing import COLOURS, GREY, MARKERS, canvas
+from clustersim.views.drawing import COLOURS, GREY, MARKERS, canvas, plain_numbers
 from clustersim.views.words import percent
 
 
@@ -43,7 +42,7 @@ def draw_parity(report: ValidationReport) -> Figure:
         axes.set_xlabel("measured step time (s)")
         axes.set_ylabel("predicted step time (s)")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            plain_numbers(axis)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
     return figure
 

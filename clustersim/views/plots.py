@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clustersim.errors import InputError, Problem
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.studies.published import PublishedSeries, published_series
+from clustersim.views.breakdown_plot import BREAKDOWN, draw_breakdown
 from clustersim.views.columns import Column, column_of
 from clustersim.views.curves import Curves, Line, Rows, curves_of
-from clustersim.views.drawing import COLOURS, DASHES, GREY, MARKERS, canvas, from_zero, label_axis, powers_of_two
+from clustersim.views.drawing import COLOURS, DASHES, GREY, MARKERS, canvas, from_zero, label_axis, logarithmic
+
+
+def draw(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
+    """The figure that `spec` asks for: curves, or with y = breakdown where the time goes. Raises InputError."""
+    if spec.y == BREAKDOWN:
+        return draw_breakdown(rows, keys, spec)
+    return draw_curves(rows, keys, spec)
+
+
+PUBLISHED_AGAINST = (("devices", "mfu"), ("devices", "mfu_causal"))
+DODGE = 0.12  # of the distance between two names, from one group to the next
 
 
 def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
@@ -20,20 +34,33 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
     Raises InputError for what cannot be drawn; see `curves_of`.
     """
     curves = curves_of(rows, keys, spec)
+    if spec.published and (spec.x, spec.y) not in PUBLISHED_AGAINST:
+        raise InputError(
+            "plot", [Problem("published MFU goes with x = devices and y = mfu or mfu_causal", "published")]
+        )
     published = published_series(spec.published)
     across = column_of(spec.x, [row.get(spec.x) for row in rows])
     up = column_of(spec.y, [row.get(spec.y) for row in rows])
+    curves = replace(
+        curves,
+        lines=tuple(line.scaled(1.0 if curves.categories else across.scale, up.scale) for line in curves.lines),
+    )
     with canvas() as (figure, axes):
         for number, line in enumerate(curves.lines):
             named = f"{line.label or spec.y} (simulated)" if published else line.label
-            _draw_line(axes, line, number, named, words=bool(curves.categories))
+            if curves.categories:
+                _draw_dots(axes, line, number, named, DODGE * (number - (len(curves.lines) - 1) / 2))
+            else:
+                _draw_line(axes, line, number, named)
         for number, series in enumerate(published):
             _draw_published(axes, series, curves, number)
         _scale_x(axes, spec, curves, across, published)
+        heights = _heights(curves, published)
+        if spec.log_y and min(heights) > 0:
+            logarithmic(axes, "y", heights)
+        else:
+            from_zero(axes, most=max(heights))
         label_axis(axes, "y", up)
-        if not up.percent and up.scale != 1.0:
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value * up.scale:,.6g}")
-        from_zero(axes, most=_highest(curves, published))
         if spec.title:
             axes.set_title(spec.title)
         if len(curves.lines) > 1 or published:
@@ -41,27 +68,23 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
     return figure
 
 
-def _draw_line(axes: Axes, line: Line, number: int, label: str, *, words: bool) -> None:
-    colour = COLOURS[number]
+def _draw_line(axes: Axes, line: Line, number: int, label: str) -> None:
+    """A line with its interval as a band."""
     axes.plot(
-        line.x,
-        line.y,
-        color=colour,
-        marker=MARKERS[number],
-        linestyle="none" if words else DASHES[number],
-        label=label,
-        zorder=3,
+        line.x, line.y, color=COLOURS[number], marker=MARKERS[number], linestyle=DASHES[number], label=label, zorder=3
     )
-    if line.low is None or line.high is None:
-        return
-    if words:
-        reach = [
-            [y - low for y, low in zip(line.y, line.low, strict=True)],
-            [high - y for y, high in zip(line.y, line.high, strict=True)],
-        ]
-        axes.errorbar(line.x, line.y, yerr=reach, fmt="none", ecolor=colour, capsize=3, zorder=2)
-    else:
-        axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0, zorder=1)
+    if line.low is not None and line.high is not None:
+        axes.fill_between(line.x, line.low, line.high, color=COLOURS[number], alpha=0.13, linewidth=0, zorder=1)
+
+
+def _draw_dots(axes: Axes, line: Line, number: int, label: str, aside: float) -> None:
+    """Dots over names, a little aside of each other, with their intervals as bars."""
+    x = [place + aside for place in line.x]
+    axes.plot(x, line.y, color=COLOURS[number], marker=MARKERS[number], linestyle="none", label=label, zorder=3)
+    if line.low is not None and line.high is not None:
+        below = [y - low for y, low in zip(line.y, line.low, strict=True)]
+        above = [high - y for y, high in zip(line.y, line.high, strict=True)]
+        axes.errorbar(x, line.y, yerr=[below, above], fmt="none", ecolor=COLOURS[number], capsize=3, zorder=2)
 
 
 def _draw_published(axes: Axes, series: PublishedSeries, curves: Curves, number: int) -> None:
@@ -93,22 +116,23 @@ def _scale_x(
     values = [x for line in curves.lines for x in line.x] + [x for series in published for x in series.devices]
     log = spec.log_x if spec.log_x is not None else column.powers_of_two and max(values) >= 8 * min(values)
     if log and min(values) > 0:
-        powers_of_two(axes, values, column.scale)
-    elif column.scale != 1.0:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value * column.scale:,.6g}")
+        logarithmic(axes, "x", values, doubling=column.powers_of_two)
     label_axis(axes, "x", column)
 
 
-def _highest(curves: Curves, published: Sequence[PublishedSeries]) -> float:
-    tops = [value for line in curves.lines for value in (*line.y, *(line.high or ()))]
-    return max(*tops, *(value for series in published for value in series.mfu), 1e-12)
+def _heights(curves: Curves, published: Sequence[PublishedSeries]) -> list[float]:
+    """Every y that is drawn, intervals included."""
+    drawn = [y for line in curves.lines for values in (line.y, line.low or (), line.high or ()) for y in values]
+    return [*drawn, *(mfu for series in published for mfu in series.mfu)]
 
 
 def _legend(figure: Figure, axes: Axes, curves: Curves) -> None:
-    """Under the figure, so that it never covers a point; it says what the bands are."""
+    """Under the figure, so that it never covers a point; it says what bands and bars are."""
     handles, labels = axes.get_legend_handles_labels()
-    bands = any(line.low is not None for line in curves.lines) and not curves.categories
-    title = "bands: 80 % interval of the prediction" if bands else None
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title)
+    shape = "bars" if curves.categories else "bands"
+    told = any(line.low is not None for line in curves.lines)
+    title = f"{shape}: 80 % interval of the prediction" if told else None
+    columns = 3 if len(labels) == 3 and max(map(len, labels)) < 28 else 2
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=title)
     legend.get_title().set_fontsize(8)
     legend.get_title().set_color(GREY)

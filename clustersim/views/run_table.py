@@ -13,24 +13,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.results import Interval, RunResult
 from clustersim.views.memory_words import memory_words
-from clustersim.views.words import bar, between, count, dollars, layout_words, percent, significant
-
-PART_NAMES = {
-    "gemm": "matrix kernels",
-    "attention": "attention",
-    "memory_bound": "memory-bound",
-    "recompute": "recomputation",
-    "tensor_comm": "tensor parallel, exposed",
-    "expert_comm": "expert all-to-all, exposed",
-    "context_comm": "context parallel, exposed",
-    "data_comm": "data parallel, exposed",
-    "pipeline_comm": "stage to stage, exposed",
-    "bubble": "pipeline bubble",
-    "imbalance": "imbalance",
-    "optimizer": "optimizer",
-    "host": "host",
-    "other": "other",
-}
+from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
 
 
 def run_view(result: RunResult, searched: str = "") -> RenderableType:
@@ -76,12 +59,13 @@ def _figures(result: RunResult) -> Iterator[tuple[Text | str, ...]]:
     cost = _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
     yield _pair("MFU", mfu, "cost", cost)
     yield _pair("", f"base {base}: the dense 16-bit matrix peak", "energy", _or_why(result, "energy_kwh", _energy))
-    yield _pair("HFU", f"{percent(step.hfu)} with recomputed work", "memory", memory_words(step.memory))
+    held = Text(memory_words(step.memory), style="" if step.fits else "bold red")
+    yield _pair("HFU", f"{percent(step.hfu)} with recomputed work", "memory", held)
     rate = f"{count(step.tokens_per_s)} tokens/s, {significant(step.tokens_per_s_per_device)} a device"
     yield _pair("busy", busy, "throughput", rate)
 
 
-def _pair(left: str, what: str, right: str, other: str) -> tuple[Text | str, ...]:
+def _pair(left: str, what: str, right: str, other: str | Text) -> tuple[Text | str, ...]:
     return Text(left, style="cyan"), what, Text(right, style="cyan"), other
 
 

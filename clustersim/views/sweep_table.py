@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from clustersim.views.columns import Cell
 from clustersim.views.words import gib, percent, significant
 
 MOST_ROWS = 40
+MOST_REASONS = 5
 FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "step_time_s": ("step time", lambda value: f"{significant(value)} s"),
     "mfu": ("MFU full", percent),
@@ -26,31 +28,57 @@ FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
-    """What varied with the main figures, how many points ended how, and the paths of table and figures."""
+    """What varied with the main figures, how many points ended how and why, and the paths of table and figures."""
+    keys = telling_keys(result)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for key in result.keys:
+    for key in keys:
         table.add_column(key.removeprefix("cluster.").removeprefix("training."))
     shown = [name for name in FIGURES if any(row.get(name) is not None for row in result.rows)]
     for name in shown:
         table.add_column(FIGURES[name][0], justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    table.add_column("", no_wrap=True)
     for row in result.rows[:MOST_ROWS]:
-        cells = [str(row.get(key, "")) for key in result.keys]
-        table.add_row(*cells, *(_figure(row.get(name), name) for name in shown), _remark(row))
+        style = "" if row["status"] == "done" else "dim"
+        remark = "" if row["status"] == "done" else str(row["status"])
+        cells = [_word(row.get(key)) for key in keys]
+        table.add_row(*cells, *(_figure(row.get(name), name) for name in shown), remark, style=style)
     parts: list[RenderableType] = [table]
     if len(result.rows) > MOST_ROWS:
         parts.append(Text(f"... and {len(result.rows) - MOST_ROWS:,} more points in the table below\n"))
     parts.append(Text(_counts(result)))
+    parts += _reasons(result)
     parts += [Text(f"  {path}") for path in (result.folder / "results.csv", *figures)]
     return Group(*parts)
 
 
+def telling_keys(result: SweepResult) -> list[str]:
+    """The keys that tell the points apart: not those that follow from one key before, nor mappings that fill lines."""
+    chosen: list[str] = []
+    for key in result.keys:
+        values = [str(row.get(key)) for row in result.rows]
+        told = any(_follows([str(row.get(other)) for row in result.rows], values) for other in chosen)
+        if not told and len(set(values)) > 1 and not any(value.startswith(("{", "[")) for value in values):
+            chosen.append(key)
+    return chosen
+
+
+def _follows(given: Sequence[str], values: Sequence[str]) -> bool:
+    """Whether a value follows from what is given at its point."""
+    return len(set(zip(given, values, strict=True))) == len(set(given))
+
+
+def _reasons(result: SweepResult) -> list[RenderableType]:
+    """Why points are not done, the most frequent reasons first."""
+    reasons = Counter(str(row["reason"]) for row in result.rows if row["status"] != "done")
+    return [Text(f"  {count} x {reason}", style="dim") for reason, count in reasons.most_common(MOST_REASONS)]
+
+
+def _word(value: Cell) -> str:
+    return str(value).lower() if isinstance(value, bool) else str("" if value is None else value)
+
+
 def _figure(value: Cell, name: str) -> str:
     return FIGURES[name][1](float(value)) if isinstance(value, (int, float)) else ""
-
-
-def _remark(row: dict[str, Cell]) -> str:
-    return "" if row["status"] == "done" else f"{row['status']}: {row['reason']}"
 
 
 def _counts(result: SweepResult) -> str:

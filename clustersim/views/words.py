@@ -8,6 +8,22 @@ from clustersim.inputs.layout import Layout, PartialRecompute
 
 GIB = 2.0**30
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"))
+PART_NAMES = {
+    "gemm": "matrix kernels",
+    "attention": "attention",
+    "memory_bound": "memory-bound",
+    "recompute": "recomputation",
+    "tensor_comm": "tensor parallel, exposed",
+    "expert_comm": "expert all-to-all, exposed",
+    "context_comm": "context parallel, exposed",
+    "data_comm": "data parallel, exposed",
+    "pipeline_comm": "stage to stage, exposed",
+    "bubble": "pipeline bubble",
+    "imbalance": "imbalance",
+    "optimizer": "optimizer",
+    "host": "host",
+    "other": "other",
+}
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
