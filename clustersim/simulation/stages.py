@@ -22,7 +22,7 @@ from clustersim.workload.parameters import (
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.passes import Recomputation, beside, element_pass, saved_bytes
+from clustersim.workload.passes import NO_PASS, Phase, Recomputation, beside, element_pass, saved_bytes
 from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 
@@ -31,7 +31,8 @@ class Piece:
     """A layer or an end of the model, played once, to be counted as often as stages hold it."""
 
     forward: Segment
-    backward: Segment
+    backward: Segment  # both gradients, or the input's alone where weights' are apart
+    weight_gradient: Segment
     kept_bytes: Floats  # [points] from forward to backward
     whole_bytes: Floats  # [points] the same without recomputation
 
@@ -67,6 +68,7 @@ class Stage:
     units: tuple[Unit, ...]
     forward: Segment
     backward: Segment
+    weight_gradient: Segment
 
     @property
     def activation_bytes(self) -> Floats:
@@ -99,20 +101,32 @@ class Stage:
 
 
 def price_pieces(
-    model: Model, shape: Shape, machine: Machine, modes: Sequence[Recomputation], points: int = 1
+    model: Model,
+    shape: Shape,
+    machine: Machine,
+    modes: Sequence[Recomputation],
+    points: int = 1,
+    *,
+    split_backward: bool = False,
 ) -> Pieces:
-    """Play every kind of layer that the model has; `points` is the length of the shape's arrays."""
+    """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
+
+    `split_backward`: the gradients of weights run as passes of their own (zero-bubble schedules).
+    """
+    back: Phase = "input_gradient" if split_backward else "backward"
 
     def play(elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
         block_input = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
-        passes = element_pass(elements, "forward"), element_pass(elements, "backward", recompute)
+        passes = element_pass(elements, "forward"), element_pass(elements, back, recompute)
         forward, backward = (play_segment(work, machine, points) for work in passes)
         if "expert" in shape.overlap:
             forward, backward = shared_waits(forward, backward, steady_pair(elements, recompute))
+        later = element_pass(elements, "weight_gradient") if split_backward else NO_PASS
         return Piece(
             forward,
             backward,
+            play_segment(later, machine, points),
             saved_bytes(elements, recompute, block_input) + zero,
             saved_bytes(elements, "none", block_input) + zero,
         )
@@ -123,7 +137,7 @@ def price_pieces(
             play_segment(
                 beside(
                     element_pass(list(elements) * layers, "forward"),
-                    element_pass(list(elements) * layers, "backward", recompute),
+                    element_pass(list(elements) * layers, back, recompute),
                 ),
                 machine,
                 points,
@@ -182,10 +196,16 @@ def _build(
         units.insert(0, _end_unit(pieces, pieces.embedding, embedding_parameters(pieces.model)))
     if last:
         units += _last_units(pieces, alone=alone)
-    forward, backward = empty_segment(pieces.points), empty_segment(pieces.points)
-    for unit in units:
-        forward, backward = forward + unit.piece.forward * unit.times, backward + unit.piece.backward * unit.times
-    return Stage(tuple(units), forward, backward)
+
+    def total(segment: Callable[[Piece], Segment]) -> Segment:
+        return sum((segment(unit.piece) * unit.times for unit in units), empty_segment(pieces.points))
+
+    return Stage(
+        tuple(units),
+        total(lambda piece: piece.forward),
+        total(lambda piece: piece.backward),
+        total(lambda piece: piece.weight_gradient),
+    )
 
 
 def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> Unit:

@@ -12,6 +12,8 @@ from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 Phase = Literal["forward", "backward", "input_gradient", "weight_gradient"]
 Recomputation = Literal["none", "selective", "full"]
 
+NO_PASS = Pass((), (), ())
+
 
 def element_pass(elements: Sequence[Element], phase: Phase, recompute: Recomputation = "none") -> Pass:
     """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed."""
