@@ -73,10 +73,11 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
         place_groups(group_sizes(layout), layout.rank_order, scenario.cluster.node.domain),
     )
     shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
-    pieces = price_pieces(scenario.model, shape, machine, recomputations(layout.recompute))
-    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
     program = step_program(scenario, micro_batches_of(scenario))
-    parts = tuple(_parts_of(kind, scenario, machine, stages) for kind in program.kinds)
+    split = _is_split(program)
+    pieces = price_pieces(scenario.model, shape, machine, recomputations(layout.recompute), split_backward=split)
+    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
+    parts = tuple(_parts_of(kind, scenario, machine, stages, split) for kind in program.kinds)
     durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
     return PlayedStep(scenario, program, play(program.graph, durations, engine=engine), parts, tuple(stages))
 
@@ -110,17 +111,24 @@ def step_program(scenario: Scenario, micro_batches: int) -> Program:
     )
 
 
-def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence[Stage]) -> Parts:
-    """Seconds of one kind of task, by part of the breakdown."""
+def _is_split(program: Program) -> bool:
+    """Whether gradients of weights are passes of their own."""
+    return any(kind.operation is Operation.WEIGHT_GRADIENT for kind in program.kinds)
+
+
+def _parts_of(kind: Kind, scenario: Scenario, machine: Machine, stages: Sequence[Stage], split: bool) -> Parts:
+    """Seconds of one kind of task, by part of the breakdown. `split`: weights' gradients are passes of their own."""
     layout = scenario.plan
     virtual = kind.chunk * layout.pipeline + kind.stage
     match kind.operation:
         case Operation.FORWARD | Operation.BACKWARD:
             return _pass_parts(kind, scenario, machine, stages[virtual])
+        case Operation.WEIGHT_GRADIENT:
+            return _segment_parts(stages[virtual].weight_gradient)
         case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
             return {"pipeline_comm": _transfer_time(scenario, machine, kind)}
         case Operation.REDUCE_GRADIENTS:
-            return {"data_comm": _reduce_time(scenario, machine, stages[virtual])}
+            return {"data_comm": _reduce_time(scenario, machine, stages[virtual], split)}
         case Operation.GATHER_PARAMETERS:
             return {"data_comm": gather_stage_time(scenario, machine, stages[virtual])}
         case Operation.SYNC_EMBEDDINGS:
@@ -151,10 +159,10 @@ def _pass_parts(kind: Kind, scenario: Scenario, machine: Machine, stage: Stage) 
     return _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
 
 
-def _reduce_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
-    """Seconds that gradient reduction takes after the last backward pass."""
+def _reduce_time(scenario: Scenario, machine: Machine, stage: Stage, split: bool) -> float:
+    """Seconds that gradient reduction takes after the last backward pass (or the last pass over weights' gradients)."""
     layout = scenario.plan
-    if pass_traffic(layout, forward=False, at_end=True) == SILENT:
+    if split or pass_traffic(layout, forward=False, at_end=True) == SILENT:
         return reduce_stage_time(scenario, machine, stage)
     last = shared_pass(stage, machine, layout, gradient_bytes(scenario), forward=False, at_end=True)
     return last.carry_s
