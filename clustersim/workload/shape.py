@@ -11,6 +11,7 @@ from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
+FP32_BYTES = 4.0
 
 
 @dataclass(frozen=True)

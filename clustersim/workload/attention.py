@@ -1,0 +1,105 @@
+"""The core of attention: scores, softmax and weighted values, fused in one kernel or as kernels of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clustersim.workload.arrays import Array
+from clustersim.workload.operations import Attention, Gemm, PassBuilder, Pointwise
+from clustersim.workload.shape import ACTIVATION_BYTES
+
+
+@dataclass(frozen=True)
+class FusedAttention:
+    """Softmax(Q K^T) V in one kernel, block-wise, so that no score reaches memory.
+
+    FLOPs executed forward: 2 heads q_length span (d_qk + d_v), halved by the causal mask, whose blocks are skipped;
+    backward 2.5 times that: five products for two. Source: Dao 2023, FlashAttention-2, arXiv 2307.08691, section 3.
+    """
+
+    heads: Array  # of this rank, times sequences of the micro-batch
+    queries: Array  # tokens of a sequence on this rank
+    span: float
+    qk_size: float
+    v_size: float
+    saved: Array
+    precision: str
+    selective: bool = False  # its backward kernel computes the scores again in any case
+
+    @property
+    def forward_flops(self) -> Array:
+        """FLOP of the forward kernel with masked blocks skipped."""
+        return self.heads * self.queries * self.span * (self.qk_size + self.v_size)
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """Bytes of queries, keys, values, output and the softmax statistics."""
+        return self.saved
+
+    def forward(self, builder: PassBuilder) -> None:
+        """One kernel."""
+        builder.run(Attention("attention", self.forward_flops, self.qk_size, False, self.precision))
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """One kernel, which computes the scores again."""
+        builder.run(Attention("attention backward", 2.5 * self.forward_flops, self.qk_size, True, self.precision))
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """No weights."""
+
+    def backward(self, builder: PassBuilder) -> None:
+        """The input gradient is all there is."""
+        self.input_gradient(builder)
+
+
+@dataclass(frozen=True)
+class UnfusedAttention:
+    """Scores, softmax and weighted values as separate kernels over the whole square, masked or not."""
+
+    heads: Array
+    queries: Array
+    span: float
+    qk_size: float
+    v_size: float
+    dropout: bool
+    precision: str
+    projections: Array  # bytes of queries, keys and values kept
+    selective: bool = True
+
+    @property
+    def _scores(self) -> Array:
+        return self.heads * self.queries * self.span
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """Bytes kept: Q, K, V; softmax output; dropout mask and output (Korthikanti et al. 2022, section 4.1)."""
+        if selective:
+            return self.projections
+        return self.projections + self._scores * (ACTIVATION_BYTES + (1.0 + ACTIVATION_BYTES if self.dropout else 0.0))
+
+    def forward(self, builder: PassBuilder) -> None:
+        """Q K^T, scale-mask-softmax, dropout, P V."""
+        builder.run(self._gemm("scores", self.queries, self.span, self.qk_size))
+        builder.run(Pointwise("softmax", 2 * ACTIVATION_BYTES * self._scores, fused=True))
+        if self.dropout:
+            builder.run(Pointwise("attention dropout", (2 * ACTIVATION_BYTES + 1.0) * self._scores, fused=True))
+        builder.run(self._gemm("weighted values", self.queries, self.v_size, self.span))
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """The gradients of P, V, the softmax, Q and K."""
+        builder.run(self._gemm("weights gradient", self.queries, self.span, self.v_size))
+        builder.run(self._gemm("values gradient", self.span, self.v_size, self.queries))
+        if self.dropout:
+            dropped = (2 * ACTIVATION_BYTES + 1.0) * self._scores
+            builder.run(Pointwise("attention dropout backward", dropped, fused=True))
+        builder.run(Pointwise("softmax backward", 3 * ACTIVATION_BYTES * self._scores, fused=True))
+        builder.run(self._gemm("queries gradient", self.queries, self.qk_size, self.span))
+        builder.run(self._gemm("keys gradient", self.span, self.qk_size, self.queries))
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """No weights."""
+
+    def backward(self, builder: PassBuilder) -> None:
+        """The input gradient is all there is."""
+        self.input_gradient(builder)
+
+    def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
+        return Gemm(name, m, n, k, self.heads, self.precision, part="attention")

@@ -1,0 +1,64 @@
+"""The mixture of experts: router, dispatch, grouped products, combine, shared experts."""
+
+from __future__ import annotations
+
+from clustersim.inputs.model import Experts, Model
+from clustersim.workload.arrays import Array
+from clustersim.workload.elements import Element, Exchange, Memory
+from clustersim.workload.feed_forward import activation, dense_elements
+from clustersim.workload.linear import Linear
+from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+
+
+def expert_elements(model: Model, shape: Shape) -> list[Element]:
+    """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward beside them.
+
+    Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
+    Assumes balanced routing and no dropped tokens. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
+    """
+    moe = model.moe
+    if moe is None:
+        raise ValueError(f"{model.name} has no experts")
+    held = shape.resident_tokens
+    routed = held * moe.top_k
+    vector = ACTIVATION_BYTES * model.hidden
+    message = vector * routed
+    gathered = message * shape.expert_tensor
+    shared = _shared_elements(model, moe, shape)
+    return [
+        _router(model, moe, shape),
+        Memory("permute", 2 * message, 2 * message, saved=0.0),
+        Exchange("dispatch", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
+        Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
+        *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
+        Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
+        Exchange("combine", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
+        Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=message),
+        *shared,
+    ]
+
+
+def _router(model: Model, moe: Experts, shape: Shape) -> Memory:
+    """Scores in fp32 (a thin product, bound by reading the tokens), softmax or sigmoid, top-k, counts."""
+    held = shape.resident_tokens
+    traffic = ACTIVATION_BYTES * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
+    return Memory("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
+
+
+def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
+    local = moe.experts / shape.expert
+    inner = moe.ffn_hidden / shape.expert_tensor
+    outputs = (2 if model.gated else 1) * inner
+    hidden = float(model.hidden)
+    return [
+        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=ACTIVATION_BYTES * rows * hidden),
+        activation("expert activation", model, rows * inner),
+        Linear("expert down", rows / local, hidden, inner, shape, local, saved=ACTIVATION_BYTES * rows * inner),
+    ]
+
+
+def _shared_elements(model: Model, moe: Experts, shape: Shape) -> list[Element]:
+    if not moe.shared:
+        return []
+    width = moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
+    return dense_elements(model, shape, width, prefix="shared ")

@@ -1,0 +1,56 @@
+"""The feed-forward part of a layer, and the two ways in which the tensor group cuts a matrix."""
+
+from __future__ import annotations
+
+from clustersim.inputs.model import Model
+from clustersim.workload.arrays import Array
+from clustersim.workload.elements import Element, Memory
+from clustersim.workload.linear import Linear
+from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+
+
+def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
+    inner = ffn_hidden / shape.tensor
+    return [
+        column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden),
+        activation(f"{prefix}activation", model, shape.tokens * inner),
+        row(f"{prefix}ffn down", model, shape, inner),
+    ]
+
+
+def activation(name: str, model: Model, elements: Array) -> Memory:
+    """GeLU or the gated product; keeps its input."""
+    inputs = 2 if model.gated else 1
+    return Memory(
+        name,
+        ACTIVATION_BYTES * (inputs + 1) * elements,
+        ACTIVATION_BYTES * (2 * inputs + 1) * elements,
+        saved=ACTIVATION_BYTES * inputs * elements,
+    )
+
+
+def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float) -> Linear:
+    width = ACTIVATION_BYTES * model.hidden
+    return Linear(
+        name,
+        shape.tokens,
+        outputs,
+        float(inputs),
+        shape,
+        gathers=True,
+        group_bytes=width * shape.tokens,
+        saved=width * shape.resident_tokens,
+    )
+
+
+def row(name: str, model: Model, shape: Shape, inputs: Array) -> Linear:
+    return Linear(
+        name,
+        shape.tokens,
+        float(model.hidden),
+        inputs,
+        shape,
+        reduces=True,
+        group_bytes=ACTIVATION_BYTES * shape.tokens * model.hidden,
+        saved=ACTIVATION_BYTES * shape.tokens * inputs,
+    )

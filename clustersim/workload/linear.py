@@ -1,0 +1,120 @@
+"""Weight matrices, cut by the tensor group or not.
+
+Tensor parallelism with and without sequence parallelism follows Shoeybi et al. 2019 (arXiv 1909.08053, section 3) and
+Korthikanti et al. 2022 (arXiv 2205.05198, section 4.2.2); activation bytes follow the latter's section 4.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from clustersim.workload.arrays import Array
+from clustersim.workload.operations import Collective, Gemm, PassBuilder
+from clustersim.workload.shape import Shape
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A weight matrix `[k, n]` (this rank's part) met by `m` rows; `count` of them for grouped experts.
+
+    `gathers`: column-parallel, its input comes from the whole tensor group (Megatron's f operator). `reduces`:
+    row-parallel, its output is summed over the group (g). `group_bytes`: the full-width vector that crosses the group.
+    """
+
+    name: str
+    m: Array
+    n: Array
+    k: Array
+    shape: Shape
+    count: Array = 1.0
+    gathers: bool = False
+    reduces: bool = False
+    group_bytes: Array = 0.0
+    saved: Array = 0.0
+    selective: bool = False
+    precision: str | None = None
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """Bytes of the input, kept for the weight gradient."""
+        return self.saved
+
+    def forward(self, builder: PassBuilder) -> None:
+        """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.
+
+        A stack that overlaps tensor-parallel traffic cuts the rows into pieces, and multiplies one while another moves
+        (Transformer Engine's userbuffers in four, Ascend's fused kernels in two pieces: assumed).
+        """
+        sequence_parallel = self.shape.sequence_parallel
+        pieces = self._pieces()
+        if pieces > 1 and (self.gathers or self.reduces):
+            self._forward_in_pieces(builder, pieces)
+            return
+        if self.gathers and sequence_parallel:
+            builder.communicate(self._collective("all-gather"))
+        builder.run(self._gemm(self.name, self.m, self.n, self.k))
+        if self.reduces:
+            builder.communicate(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
+
+    def _pieces(self) -> int:
+        overlap = self.shape.overlap
+        if not self.shape.sequence_parallel:
+            return 1
+        return 4 if "tensor" in overlap else 2 if "tensor_fused" in overlap else 1
+
+    def _forward_in_pieces(self, builder: PassBuilder, pieces: int) -> None:
+        kind = "all-gather" if self.gathers else "reduce-scatter"
+        message = replace(self._collective(kind), bytes=self.group_bytes / pieces)
+        product = self._gemm(self.name, self.m / pieces, self.n, self.k)
+        arriving = [builder.launch(message) for _ in range(pieces)] if self.gathers else []
+        leaving = []
+        for piece in range(pieces):
+            if arriving:
+                builder.wait(arriving[piece])
+            builder.run(product)
+            if self.reduces:
+                leaving.append(builder.launch(message))
+        for launched in leaving:
+            builder.wait(launched)
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """Gather the output's gradient if it is scattered, multiply by the transposed weight, reduce."""
+        launched = self._issue_input_gradient(builder)
+        if launched is not None:
+            builder.wait(launched)
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """Multiply the transposed input (gathered again if it was kept scattered) by the output's gradient."""
+        if self.gathers and self.shape.sequence_parallel:
+            builder.communicate(self._collective("all-gather"))
+        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+
+    def backward(self, builder: PassBuilder) -> None:
+        """Both gradients; with tensor overlap the collectives run behind the products (Megatron-LM since 2022)."""
+        if not self.shape.overlap & {"tensor", "tensor_fused", "tensor_backward"}:
+            self.input_gradient(builder)
+            self.weight_gradient(builder)
+            return
+        regather = self.gathers and self.shape.sequence_parallel
+        gathered = builder.launch(self._collective("all-gather")) if regather else None
+        launched = self._issue_input_gradient(builder)
+        if gathered is not None:
+            builder.wait(gathered)
+        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+        if launched is not None:
+            builder.wait(launched)
+
+    def _issue_input_gradient(self, builder: PassBuilder) -> int | None:
+        """Issue the input gradient's product; return the collective that is still to be waited for."""
+        sequence_parallel = self.shape.sequence_parallel
+        if self.reduces and sequence_parallel:
+            builder.communicate(self._collective("all-gather"))
+        builder.run(self._gemm(f"{self.name} input gradient", self.m, self.k, self.n))
+        if not self.gathers:
+            return None
+        return builder.launch(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
+
+    def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
+        return Gemm(name, m, n, k, self.count, self.precision or self.shape.precision)
+
+    def _collective(self, kind: str) -> Collective:
+        return Collective(f"{self.name} {kind}", kind, "tensor", self.group_bytes)  # type: ignore[arg-type]

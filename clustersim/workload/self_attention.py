@@ -1,0 +1,100 @@
+"""The attention part of a layer: projections (or MLA's), rotary positions, context parallelism, the core, the output."""
+
+from __future__ import annotations
+
+from clustersim.inputs.model import BlockKind, LatentAttention, Model
+from clustersim.workload.attention import FusedAttention, UnfusedAttention
+from clustersim.workload.elements import Element, Exchange, Memory
+from clustersim.workload.feed_forward import column, row
+from clustersim.workload.linear import Linear
+from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+
+
+def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
+    if model.latent is not None:
+        projections = _latent_projections(model, model.latent, shape)
+    else:
+        outputs = (model.heads + 2 * model.kv_heads) * model.head_size
+        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden)]
+    rotary = [_rotary(model, shape)] if model.position == "rotary" else []
+    core = _core_attention(model, kind, shape)
+    output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor)
+    return [*projections, *rotary, *_context_exchange(model, shape), core, *_context_return(model, shape), output]
+
+
+def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
+    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2)."""
+    rows, heads = shape.tokens, model.heads / shape.tensor
+    resident, hidden = shape.resident_tokens, float(model.hidden)
+    compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
+    down = compressed + (latent.q_lora_rank or 0)
+    elements: list[Element] = [
+        Linear("latent down", resident, float(down), hidden, shape, saved=ACTIVATION_BYTES * resident * hidden),
+        Memory("latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2),
+    ]
+    q_inputs = float(latent.q_lora_rank or model.hidden)
+    q_outputs = heads * model.qk_head_size
+    kv_outputs = heads * (latent.qk_nope_head_dim + latent.v_head_dim)
+    for name, inputs, outputs in (
+        ("query up", q_inputs, q_outputs),
+        ("key-value up", float(latent.kv_lora_rank), kv_outputs),
+    ):
+        elements.append(
+            Linear(
+                name,
+                rows,
+                outputs,
+                inputs,
+                shape,
+                gathers=True,
+                group_bytes=ACTIVATION_BYTES * rows * inputs,
+                saved=ACTIVATION_BYTES * resident * inputs,
+            )
+        )
+    return elements
+
+
+def _rotary(model: Model, shape: Shape) -> Memory:
+    rotated = (model.latent.qk_rope_head_dim if model.latent else model.head_size) * (model.heads + model.kv_heads)
+    traffic = 2 * ACTIVATION_BYTES * shape.tokens * rotated / shape.tensor
+    return Memory("rotary", traffic, traffic)
+
+
+def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
+    heads = shape.micro_batch * model.heads / shape.tensor
+    queries = shape.sequence / shape.context
+    span = min(shape.span, model.window) if kind.attention == "sliding" and model.window else shape.span
+    kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
+    projections = ACTIVATION_BYTES * shape.tokens * kept_heads / shape.tensor
+    if shape.fused_attention:
+        statistics = FP32_BYTES * heads * queries
+        sizes = (float(model.qk_head_size), float(model.v_head_size))
+        return FusedAttention(heads, queries, span, *sizes, projections + statistics, shape.precision)
+    return UnfusedAttention(
+        heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.precision, projections
+    )
+
+
+def _key_value_width(model: Model) -> float:
+    """Elements of keys and values a token that attention keeps; MLA keeps them expanded to all heads in training."""
+    heads = model.heads if model.latent is not None else model.kv_heads
+    return heads * (model.qk_head_size + model.v_head_size)
+
+
+def _context_exchange(model: Model, shape: Shape) -> list[Element]:
+    """Bring the other ranks' keys and values here (ring or all-gather), or trade sequence for heads (Ulysses)."""
+    if shape.context_kind == "ulysses":
+        width = model.heads * model.qk_head_size + _key_value_width(model)
+        return [_all_to_all("context", shape, width)]
+    message = ACTIVATION_BYTES * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
+    return [Exchange("context", "context", "all-gather", "reduce-scatter", message)]
+
+
+def _context_return(model: Model, shape: Shape) -> list[Element]:
+    if shape.context_kind != "ulysses":
+        return []
+    return [_all_to_all("context return", shape, model.heads * model.v_head_size)]
+
+
+def _all_to_all(name: str, shape: Shape, width: float) -> Exchange:
+    return Exchange(name, "context", "all-to-all", "all-to-all", ACTIVATION_BYTES * shape.tokens * width / shape.tensor)
