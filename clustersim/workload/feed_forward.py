@@ -10,6 +10,7 @@ from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 
 def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
+    """Up-projection (both halves when gated), activation, down-projection, cut by the tensor group."""
     inner = ffn_hidden / shape.tensor
     return [
         column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden),
@@ -30,6 +31,7 @@ def activation(name: str, model: Model, elements: Array) -> Memory:
 
 
 def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float) -> Linear:
+    """A matrix cut by its outputs: every tensor rank needs the whole input, `hidden` wide."""
     width = ACTIVATION_BYTES * model.hidden
     return Linear(
         name,
@@ -44,6 +46,7 @@ def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float)
 
 
 def row(name: str, model: Model, shape: Shape, inputs: Array) -> Linear:
+    """A matrix cut by its inputs: tensor ranks hold partial sums of an output `hidden` wide."""
     return Linear(
         name,
         shape.tokens,

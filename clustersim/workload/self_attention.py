@@ -1,4 +1,4 @@
-"""The attention part of a layer: projections (or MLA's), rotary positions, context parallelism, the core, the output."""
+"""The attention part of a layer: projections (or MLA's), rotary positions, context parallelism, core and output."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
 
 
 def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
+    """Everything between a layer's first norm and its first residual sum, on one rank."""
     if model.latent is not None:
         projections = _latent_projections(model, model.latent, shape)
     else:
