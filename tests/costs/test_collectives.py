@@ -34,7 +34,7 @@ def test_ring_inside_a_domain_without_latency() -> None:
 
 
 def test_segments_bend_the_way_from_latency_to_bandwidth() -> None:
-    """Tiny messages take the hops, huge ones the bandwidth, and the cross term 2 sqrt(latency transfer) lies between."""
+    """Tiny messages take the hops, huge ones the bandwidth; the cross term 2 sqrt(latency transfer) lies between."""
     group = Placement(8.0, 8.0, 1.0)
     latency = 2e-6 + 14 * 1e-6
     start = Link(UP.bandwidth, UP.latency, start=2e-6)

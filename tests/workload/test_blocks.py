@@ -49,7 +49,7 @@ def test_activation_bytes_are_korthikantis_equations(micro_batch: int, tensor: i
 
 @pytest.mark.parametrize("sequence_parallel", [False, True])
 def test_tensor_parallel_messages_of_a_layer(sequence_parallel: bool) -> None:
-    """Two all-reduces a pass (Shoeybi et al. 2019), or as many pairs of gather and scatter (Korthikanti et al. 2022)."""
+    """Two all-reduces a pass (Shoeybi et al. 2019), or pairs of gather and scatter (Korthikanti et al. 2022)."""
     here = shape(tensor=8.0, sequence_parallel=sequence_parallel)
     elements = block_elements(gpt(), DENSE, here)
     vector = 2.0 * 2048 * 12288
