@@ -50,6 +50,10 @@ class Kernels(Description):
     """How close single kernels come to the hardware, measured in isolation on this chip."""
 
     gemm_ceiling: Annotated[Efficiency, Field(description="best matrix-multiply rate over the peak")]
+    best_measured: Annotated[
+        Efficiency | None,
+        Field(description="the highest rate that any tool measured on any chip of the kind, over the peak: bounds claims"),
+    ] = None
     gemm_short_k: Annotated[float, Field(ge=0, description="k at which the rate is half of the ceiling")] = 0.0
     gemm_small: Annotated[float, Field(ge=0, description="m n k (FLOP/2) at which launch and ramp halve the rate")] = (
         0.0
@@ -67,6 +71,11 @@ class Kernels(Description):
     ] = 1.0
     memory: Annotated[Efficiency, Field(description="bandwidth of streaming kernels over the nominal one")]
     launch: Annotated[Seconds, Field(description="seconds between two small kernels of a stream")] = 5e-6
+
+    @property
+    def best_rate(self) -> float:
+        """The highest matrix-multiply rate that was ever measured over the peak: what no claim gets past."""
+        return max(self.gemm_ceiling, self.best_measured or 0.0)
 
 
 class Accelerator(Description):

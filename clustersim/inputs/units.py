@@ -42,7 +42,7 @@ class Dimension:
     @property
     def plural(self) -> str:
         """What a unit is a unit of."""
-        return f"{self.name}s" if self.name in ("fraction", "count") else self.name
+        return f"{self.name}s" if self.name in ("fraction", "ratio", "count") else self.name
 
     @property
     def accepted(self) -> str:
@@ -94,6 +94,7 @@ DIMENSIONS = {
             ('"2.29 USD/h"', '"$2/h"'),
         ),
         Dimension("fraction", "from 0 to 1", {"%": 0.01}, ('"82 %"', "0.82"), most=1.0),
+        Dimension("ratio", "such as 1.3", {"%": 0.01}, ('"91 %"', '"130 %"')),
         Dimension(
             "count",
             "such as 175e9",
@@ -169,7 +170,7 @@ def format_quantity(value: float, dimension: str) -> str:
     """A quantity for people, in four digits: `353.9 TFLOP/s`, `80 GiB`, `54 days`, `82 %`."""
     if not math.isfinite(value):
         return str(value)
-    if dimension == "fraction":
+    if dimension in ("fraction", "ratio"):
         return f"{100 * value:.4g} %"
     if dimension == "USD/h":
         return f"{value:.4g} USD/h"
@@ -220,4 +221,5 @@ Seconds = Annotated[float, *_annotations("s")]
 Watts = Annotated[float, *_annotations("W")]
 DollarsPerHour = Annotated[float, *_annotations("USD/h")]
 Fraction = Annotated[float, *_annotations("fraction")]
+Ratio = Annotated[float, *_annotations("ratio")]
 Count = Annotated[float, *_annotations("count")]

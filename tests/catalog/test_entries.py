@@ -117,6 +117,24 @@ def test_accelerators_are_consistent(name: str) -> None:
     assert chip.peak.get("fp8", 2 * chip.base_peak) == pytest.approx(2 * chip.base_peak, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("chip", "measured"), [("A100-40GB-SXM", "a100-sxm-40gb"), ("Ascend 910B (Atlas 800T A2)", "ascend-910b2")]
+)
+def test_no_kernel_was_measured_past_the_best_rate(chip: str, measured: str) -> None:
+    path = files("clustersim.catalog").joinpath("measured", "kernels.csv")
+    with path.open(encoding="utf-8", newline="") as file:  # type: ignore[call-arg]
+        rows = [row for row in csv.DictReader(file) if row["chip"] == chip and row["op"] == "gemm"]
+    entry: Accelerator = load("accelerators", measured)
+    best = max(float(row["value"]) for row in rows if row["dtype"] in ("fp16", "bf16"))
+    assert best * 1e12 / entry.base_peak <= entry.kernels.best_rate + 5e-4
+
+
+def test_the_best_rate_is_the_ceiling_unless_a_higher_one_was_measured() -> None:
+    assert load("accelerators", "h100-sxm-80gb").kernels.best_rate == 0.803
+    assert load("accelerators", "a100-sxm-80gb").kernels.best_rate == 0.956
+    assert load("accelerators", "ascend-910b2").kernels.best_rate == 0.927
+
+
 @pytest.mark.parametrize("name", names("nodes"))
 def test_nodes_are_consistent(name: str) -> None:
     node: Node = load("nodes", name)
