@@ -21,6 +21,7 @@ from clustersim import __version__
 from clustersim.errors import ClustersimError, DeadlockError, InfeasibleError
 
 DONE, FAILED, BAD_INPUT, INFEASIBLE, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 130
+STDOUT = 1  # its file descriptor
 DEBUG_VARIABLE = "CLUSTERSIM_DEBUG"  # set: an internal error shows its traceback
 
 
@@ -29,9 +30,8 @@ def exit_with(command: Callable[[], Any]) -> NoReturn:
     try:
         code = _code_of(command)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it must stay open until the interpreter ends
-        code = DONE
+    except BrokenPipeError:
+        code = _nobody_listens()
     sys.exit(code)
 
 
@@ -44,8 +44,8 @@ def _code_of(command: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         _say("\n".join(["interrupted", *_notes(error)]))
         return INTERRUPTED
-    except BrokenPipeError:
-        raise
+    except SystemExit:  # click's answer to a closed pipe
+        return _nobody_listens()
     except DeadlockError as error:
         return _bug(error)
     except ClustersimError as error:
@@ -59,6 +59,12 @@ def _code_of(command: Callable[[], Any]) -> int:
     except Exception as error:
         return _bug(error)
     return answer if isinstance(answer, int) else DONE
+
+
+def _nobody_listens() -> int:
+    """The reader of our output, such as `head`, has seen enough: nothing is wrong, and nothing more is written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return DONE
 
 
 def _bug(error: Exception) -> int:

@@ -33,7 +33,7 @@ def run_chunks(
     """
     started = time.perf_counter()
     done = 0
-    while done < len(tasks) and (workers == 1 or time.perf_counter() - started < CHUNK_SECONDS):
+    while done < len(tasks) and (done == 0 or workers == 1 or time.perf_counter() - started < CHUNK_SECONDS):
         yield [tasks[done]], work([tasks[done]])
         done += 1
     if done == len(tasks):

@@ -27,6 +27,13 @@ COLOURS = {
     "impossible": "bold red",
 }
 SCALES = {"FLOP/s": (1e-15, "PFLOP/s")}
+UNITS = {
+    "step_time_s": "s",
+    "tokens_per_s": "tokens/s",
+    "training_days": "days",
+    "device_hours": "h",
+    "cost_usd": "USD",
+}
 
 
 def claim_view(report: ClaimReport) -> RenderableType:
@@ -63,24 +70,27 @@ def _verdict(word: str) -> Text:
 
 def _assertion(name: str, rows: Sequence[AssertionRow]) -> list[RenderableType]:
     """One figure of the claim under each of its meanings; the dim ones don't count for the verdict."""
+    based = any(row.base for row in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("meaning")
-    table.add_column("base")
+    table.add_column("meaning", no_wrap=True)
+    if based:
+        table.add_column("base", no_wrap=True)
     table.add_column("claimed", justify="right", no_wrap=True)
     table.add_column("best attainable (80 %)", justify="right", no_wrap=True)
     table.add_column("P", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("why", ratio=1)
     for row in rows:
-        best = "-" if row.best_attainable is None else figure(row.best_attainable, row.unit)
+        unit = row.unit or UNITS.get(row.definition, "")
+        best = "-" if row.best_attainable is None else figure(row.best_attainable, unit)
         if row.interval_80 is not None:
-            low, high = (figure(bound, row.unit) for bound in row.interval_80)
+            low, high = (figure(bound, unit) for bound in row.interval_80)
             best += f" ({between(low, high)})"
         why = row.reason if row.record is None else f"{row.reason}; record: {row.record}"
         table.add_row(
             row.definition,
-            row.base,
-            figure(row.claimed, row.unit),
+            *([row.base] if based else []),
+            figure(row.claimed, unit),
             best,
             _probability(row.probability),
             _verdict(row.verdict),

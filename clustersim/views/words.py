@@ -7,7 +7,7 @@ import math
 from clustersim.inputs.layout import Layout, PartialRecompute
 
 GIB = 2.0**30
-LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k"))
+LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
 PART_NAMES = {
     "gemm": "matrix kernels",
     "attention": "attention",
@@ -31,8 +31,8 @@ def significant(value: float, digits: int = 3) -> str:
     """A number rounded to its significant digits, thousands separated: 4,212 stays 4,210 in three digits."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, decimals)
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:,.{max(0, decimals)}f}"
 
 
@@ -42,7 +42,7 @@ def percent(fraction: float, digits: int = 1) -> str:
 
 
 def count(value: float, digits: int = 3) -> str:
-    """A large number with its letter: 2.66 M, 14.8 T; below ten thousand as it is."""
+    """A large number with its letter: 2.66 M, 14.8 T; below a million as it is."""
     for size, letter in LARGE:
         if abs(value) >= size:
             return f"{significant(value / size, digits)} {letter}"

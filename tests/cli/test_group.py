@@ -1,0 +1,167 @@
+"""The command group: start-up, help, and how every command ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from clustersim import __version__
+from clustersim.cli import COMMANDS, cli
+from clustersim.errors import (
+    DeadlockError,
+    InfeasibleError,
+    InputError,
+    MissingExtraError,
+    Problem,
+    UnsupportedGraphError,
+)
+
+HEAVY = ("numpy", "pydantic", "scipy", "matplotlib", "simpy", "rich", "yaml", "concurrent.futures", "multiprocessing")
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS), ["--version"], ["rum"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from clustersim.cli import cli
+try:
+    cli.main({arguments})
+except SystemExit:
+    pass
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    assert python(code).stderr.splitlines()[-1] == "[]"
+
+
+def test_help_lists_every_command_with_a_line() -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    listed = result.stdout.split("Commands:")[1].split("\n")
+    words = [line.split(maxsplit=1) for line in listed if line.strip()]
+    assert [word for word, _ in words] == list(COMMANDS)
+    assert all(len(about) > 20 for _, about in words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_ends_with_two_examples_that_parse(name: str) -> None:
+    lines = invoke(name, "--help").stdout.rstrip().splitlines()
+    examples = [line.strip() for line in lines[lines.index("  Examples:") + 1 :]]
+    assert len(examples) == 2
+    for example in examples:
+        program, command, *arguments = example.split(" > ")[0].split()
+        assert (program, command) == ("clustersim", name)
+        parsed = import_module(f"clustersim.cli.{name}").command.make_context(name, arguments)
+        assert isinstance(parsed, click.Context)
+
+
+def test_version() -> None:
+    assert invoke("--version").stdout == f"clustersim {__version__}\n"
+
+
+def test_no_command_shows_the_help_and_is_bad_usage() -> None:
+    result = invoke()
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["rum"], "Did you mean run?"),
+        (["shwo"], "Did you mean show?"),
+        (["xyzzy"], "There are run, sweep"),
+        (["run", "--lay", "tensor=8"], "Did you mean '--layout'"),
+        (["run", "x", "--seed", "-1"], "--seed"),
+        (["run", "x", "--engine", "arry"], "'auto', 'reference', 'array'"),
+        (["schema", "scenari"], "scenario"),
+        (["plot", "results"], "--x"),
+        (["--vresion"], "--version"),
+    ],
+)
+def test_wrong_words_on_the_command_line(arguments: list[str], hint: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("my.yaml", [Problem("no such key", "layout.tensr", 7)]), 2, "line 7"),
+        (InfeasibleError("needs 90 GiB"), 3, "needs 90 GiB"),
+        (MissingExtraError("pyarrow", "parquet"), 2, "pip install 'clustersim[parquet]'"),
+        (UnsupportedGraphError("order decided at run time"), 2, "order decided"),
+        (DeadlockError("a waits for b"), 4, "This is a bug"),
+        (ZeroDivisionError("division by zero"), 4, "ZeroDivisionError: division by zero"),
+        (PermissionError(13, "Permission denied", "results/x"), 2, "results/x: Permission denied"),
+        (OSError("disk on fire"), 4, "disk on fire"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.UsageError("no"), 2, "Error: no"),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(import_module("clustersim.cli.schema").command, "callback", fail)
+    result = invoke("schema")
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_note_on_an_interruption_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> None:
+        error = KeyboardInterrupt()
+        error.add_note("the same command goes on from there")
+        raise error
+
+    monkeypatch.setattr(import_module("clustersim.cli.schema").command, "callback", interrupted)
+    assert "the same command goes on from there" in invoke("schema").stderr
+
+
+def test_a_bug_shows_its_traceback_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setenv("CLUSTERSIM_DEBUG", "1")
+    monkeypatch.setattr(import_module("clustersim.cli.schema").command, "callback", fail)
+    assert isinstance(invoke("schema").exception, ZeroDivisionError)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = """
+import os, sys
+reader, writer = os.pipe()
+os.close(reader)
+os.dup2(writer, 1)
+from clustersim.cli import cli
+cli.main(["schema", "scenario"])
+"""
+    ended = python(code)
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+
+
+def test_the_console_script_leaves_with_the_exit_code() -> None:
+    ended = python("from clustersim.cli import main; import sys; sys.argv = ['clustersim', 'xyzzy']; main()")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
