@@ -31,14 +31,15 @@ def breakdown(program: Program, timeline: Timeline, parts: Sequence[Mapping[str,
     ends = timeline.end[:, 0]
     stage = int(program.stage[int(np.argmax(ends))])
     graph = program.graph
-    clock = 0.0
     tasks = np.flatnonzero(graph.stream == program.compute_streams[stage])
-    for task in tasks:
-        start, end = float(timeline.start[task, 0]), float(ends[task])
-        _add_wait(total, program, timeline, graph.dependencies_of(int(task)), start - clock)
-        for part, seconds in parts[graph.kind[task]].items():
-            total[part] += seconds
-        clock = end
+    played = np.bincount(graph.kind[tasks], minlength=graph.kinds)  # [kinds] times
+    for kind in np.flatnonzero(played).tolist():
+        for part, seconds in parts[kind].items():
+            total[part] += float(played[kind]) * seconds
+    gaps = timeline.start[tasks, 0] - np.concatenate([[0.0], ends[tasks[:-1]]])
+    for index in np.flatnonzero(gaps > 0.0):
+        _add_wait(total, program, timeline, graph.dependencies_of(int(tasks[index])), float(gaps[index]))
+    clock = float(ends[tasks[-1]])
     own = np.flatnonzero((program.stage == stage) & (graph.stream != program.compute_streams[stage]))
     _add_wait(total, program, timeline, own, float(ends[program.stage == stage].max()) - clock)
     return total
@@ -61,7 +62,7 @@ def busy_shares(program: Program, timeline: Timeline, parts: Sequence[Mapping[st
     """(busy_any, busy_compute): shares of the step in which any stream, or the compute stream, runs; device mean."""
     makespan = float(timeline.makespan[0])
     kinds = program.graph.kind
-    exposed = np.array([sum(seconds for part, seconds in row.items() if part in COMMUNICATION) for row in parts])
+    exposed = np.array([sum(row[part] for part in row.keys() & COMMUNICATION) for row in parts])
     durations = timeline.end[:, 0] - timeline.start[:, 0]
     any_stream, compute = 0.0, 0.0
     for stage, stream in enumerate(program.compute_streams):

@@ -88,7 +88,7 @@ class SharedPass:
     @property
     def whole(self) -> Segment:
         """The pass until its last message has arrived."""
-        return _waiting(self.segment, self.carry_s)
+        return _waiting(self.segment, self.carry_s) if self.carry_s else self.segment
 
 
 def shared_pass(

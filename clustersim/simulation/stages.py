@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -70,28 +71,28 @@ class Stage:
     backward: Segment
     weight_gradient: Segment
 
-    @property
+    @cached_property
     def activation_bytes(self) -> Floats:
         """Bytes [points] that one micro-batch keeps from forward to backward."""
         return self._total(lambda unit: unit.piece.kept_bytes * unit.is_layer)
 
-    @property
+    @cached_property
     def logit_bytes(self) -> Floats:
         """Bytes [points] that the model's ends keep, for one micro-batch at a time."""
         return self._total(lambda unit: unit.piece.kept_bytes * (not unit.is_layer))
 
-    @property
+    @cached_property
     def working_bytes(self) -> Floats:
         """Bytes [points] of one layer's activations while they are computed again."""
         dropped = [unit.piece.whole_bytes - unit.piece.kept_bytes for unit in self.units]
         return np.asarray(np.max([np.zeros_like(self.forward.seconds), *dropped], axis=0))
 
-    @property
+    @cached_property
     def dense_parameters(self) -> Floats:
         """Parameters [points] of one rank that the data group shares."""
         return self._total(lambda unit: unit.dense_parameters)
 
-    @property
+    @cached_property
     def expert_parameters(self) -> Floats:
         """Parameters [points] of one rank's routed experts."""
         return self._total(lambda unit: unit.expert_parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 from clustersim.inputs.model import BlockKind, Model
@@ -24,15 +25,16 @@ def model_flops_per_token(model: Model, training: Training, convention: Conventi
     if convention == "6N":
         return flops
     share = 0.5 if convention == "causal" else 1.0
-    layers = model.layers + model.mtp_layers
-    spans = sum(_span(model, model.block_kind(layer), training) for layer in range(layers))
+    kinds = _kinds(model, model.layers + model.mtp_layers)
+    spans = sum(times * _span(model, kind, training) for kind, times in kinds.items())
     return flops + 2.0 * FORWARD_AND_BACKWARD * share * spans * model.heads * (model.qk_head_size + model.v_head_size)
 
 
 def matmul_parameters(model: Model) -> float:
     """Matrix parameters that one token is multiplied by, output heads of multi-token prediction included."""
     head = model.hidden * model.vocab
-    layers = sum(_met(model, model.block_kind(layer)) for layer in range(model.layers + model.mtp_layers))
+    kinds = _kinds(model, model.layers + model.mtp_layers)
+    layers = sum(times * _met(model, kind) for kind, times in kinds.items())
     return layers + (1 + model.mtp_layers) * head + model.mtp_layers * 2.0 * model.hidden**2
 
 
@@ -58,13 +60,18 @@ def recomputed_flops_per_token(model: Model, training: Training, full_layers: in
 
     In the `full` convention, as an HFU counts them. Source: Korthikanti et al. 2022, arXiv 2205.05198, appendix A.
     """
-    flops = 0.0
-    for layer in range(full_layers):
-        flops += 2.0 * _met(model, model.block_kind(layer)) + _core(model, training, layer)
-    return flops + sum(_core(model, training, layer) for layer in range(selective_layers))
-
-
-def _core(model: Model, training: Training, layer: int) -> float:
-    return (
-        2.0 * _span(model, model.block_kind(layer), training) * model.heads * (model.qk_head_size + model.v_head_size)
+    whole = sum(
+        times * (2.0 * _met(model, kind) + _core(model, training, kind))
+        for kind, times in _kinds(model, full_layers).items()
     )
+    cores = sum(times * _core(model, training, kind) for kind, times in _kinds(model, selective_layers).items())
+    return float(whole + cores)
+
+
+def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
+    """How many of the first `layers` layers are of each kind."""
+    return Counter(model.block_kind(layer) for layer in range(layers))
+
+
+def _core(model: Model, training: Training, kind: BlockKind) -> float:
+    return 2.0 * _span(model, kind, training) * model.heads * (model.qk_head_size + model.v_head_size)
