@@ -80,14 +80,13 @@ def run_sweep(
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / ASKED, written(sweep, base, settings))
     tell = progress or (lambda done, total: None)
+    kept = f"what was finished is kept in {folder}: the same command goes on from there"
     try:
         finished, reused = _finish(points, settings, folder / JOURNAL, resume, workers, executor, tell)
-    except BaseException as error:
-        error.add_note(f"what was finished is kept in {folder}: the same command goes on from there")
-        if isinstance(error, BrokenExecutor):
-            raise ClustersimError(
-                f"a worker process ended unexpectedly, perhaps for lack of memory: {error}"
-            ) from error
+    except BrokenExecutor as error:
+        raise ClustersimError(f"a worker process ended unexpectedly, perhaps for lack of memory; {kept}") from error
+    except KeyboardInterrupt as error:
+        error.add_note(kept)
         raise
     columns = ("point", *sweep.keys, *(name for name in COLUMNS if name not in sweep.keys))
     rows = tuple(_row(number, point, finished) for number, point in enumerate(points))
