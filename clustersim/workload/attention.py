@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Attention, Gemm, PassBuilder, Pointwise
+from clustersim.workload.operations import Attention, Collective, Gemm, PassBuilder, Pointwise
 from clustersim.workload.shape import ACTIVATION_BYTES
 
 
@@ -49,6 +49,45 @@ class FusedAttention:
     def backward(self, builder: PassBuilder) -> None:
         """The input gradient is all there is."""
         self.input_gradient(builder)
+
+
+@dataclass(frozen=True)
+class RingAttention:
+    """Attention whose keys and values pass from rank to rank while it computes on those that are there.
+
+    Forward every rank's keys and values come by once; backward once more, and their gradients with them.
+    Source: Liu, Zaharia and Abbeel 2023, Ring Attention, arXiv 2310.01889, section 3.
+    """
+
+    core: FusedAttention
+    key_value_bytes: Array  # of the whole sequence
+    selective: bool = False
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """What the core keeps."""
+        return self.core.saved_bytes(selective)
+
+    def forward(self, builder: PassBuilder) -> None:
+        """The ring beside the kernel."""
+        launched = builder.launch(self._ring(self.key_value_bytes))
+        self.core.forward(builder)
+        builder.wait(launched)
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """Keys, values and their gradients beside the kernel."""
+        launched = builder.launch(self._ring(2.0 * self.key_value_bytes))
+        self.core.input_gradient(builder)
+        builder.wait(launched)
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """No weights."""
+
+    def backward(self, builder: PassBuilder) -> None:
+        """The input gradient is all there is."""
+        self.input_gradient(builder)
+
+    def _ring(self, message: Array) -> Collective:
+        return Collective("key-value ring", "all-gather", "context", message)
 
 
 @dataclass(frozen=True)

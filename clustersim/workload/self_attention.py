@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
-from clustersim.workload.attention import FusedAttention, UnfusedAttention
+from clustersim.workload.arrays import Array
+from clustersim.workload.attention import FusedAttention, RingAttention, UnfusedAttention
 from clustersim.workload.elements import Element, Exchange, Memory
 from clustersim.workload.feed_forward import column, row
 from clustersim.workload.linear import Linear
@@ -70,7 +71,8 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
     if shape.fused_attention:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
-        return FusedAttention(heads, queries, span, *sizes, projections + statistics, shape.precision)
+        core = FusedAttention(heads, queries, span, *sizes, projections + statistics, shape.precision)
+        return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
         heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.precision, projections
     )
@@ -83,12 +85,18 @@ def _key_value_width(model: Model) -> float:
 
 
 def _context_exchange(model: Model, shape: Shape) -> list[Element]:
-    """Bring the other ranks' keys and values here (ring or all-gather), or trade sequence for heads (Ulysses)."""
+    """Gather the other ranks' keys and values, or trade sequence for heads (Ulysses); a ring passes beside the core."""
     if shape.context_kind == "ulysses":
         width = model.heads * model.qk_head_size + _key_value_width(model)
         return [_all_to_all("context", shape, width)]
-    message = ACTIVATION_BYTES * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
-    return [Exchange("context", "context", "all-gather", "reduce-scatter", message)]
+    if shape.context_kind == "ring" and shape.fused_attention:
+        return []
+    return [Exchange("context", "context", "all-gather", "reduce-scatter", _key_value_bytes(model, shape))]
+
+
+def _key_value_bytes(model: Model, shape: Shape) -> Array:
+    """Keys and values of the whole sequence on one tensor rank."""
+    return ACTIVATION_BYTES * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
 
 
 def _context_return(model: Model, shape: Shape) -> list[Element]:

@@ -146,13 +146,27 @@ def test_model_flops_are_what_devices_execute() -> None:
     assert total / 2048 == pytest.approx(6 * (matmul_parameters(model) - router))
 
 
-def test_ulysses_trades_sequence_for_heads_and_ring_brings_keys() -> None:
+def test_ulysses_trades_sequence_for_heads_and_others_bring_keys() -> None:
     model = gpt()
     ulysses = shape(context=2.0, context_kind="ulysses")
-    ring = shape(context=2.0)
     assert len(messages(element_pass(block_elements(model, DENSE, ulysses), "forward"), "all-to-all")) == 2
-    gathered = messages(element_pass(block_elements(model, DENSE, ring), "forward"), "all-gather")
-    assert gathered == [2.0 * 2048 * 2 * 12288]
+    whole = 2.0 * 2048 * 2 * 12288
+    for kind in ("ring", "all-gather"):
+        gathered = shape(context=2.0, context_kind=kind, fused_attention=True)
+        work = element_pass(block_elements(model, DENSE, gathered), "forward")
+        assert messages(work, "all-gather") == [whole]
+
+
+def test_a_ring_passes_beside_the_kernel() -> None:
+    """Nobody waits for the ring before the kernel; what comes after waits for both."""
+    here = shape(context=2.0, fused_attention=True)
+    for phase, factor in (("forward", 1.0), ("backward", 2.0)):
+        work = element_pass(block_elements(gpt(), DENSE, here), phase)  # type: ignore[arg-type]
+        ring = next(at for at, op in enumerate(work.operations) if op.name == "key-value ring")
+        kernel = next(at for at, op in enumerate(work.operations) if isinstance(op, Attention))
+        assert ring not in work.after[kernel]
+        assert any(ring in waits for waits in work.after)
+        assert work.operations[ring].bytes == factor * 2.0 * 2048 * 2 * 12288  # type: ignore[union-attr]
 
 
 def test_embedding_reduces_over_the_tensor_group() -> None:
