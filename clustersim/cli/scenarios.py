@@ -10,13 +10,14 @@ import click
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
-from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.library import known_words, slug
 from clustersim.inputs.load import config_names, load_scenario
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import shown
+from clustersim.inputs.yaml import read_yaml
 
 SEQUENCE_LENGTH = 4096
 TOKENS_A_STEP = 4 * 2**20  # Llama 2's global batch of 4 M tokens. Source: Touvron et al. 2023, arXiv 2307.09288
@@ -88,22 +89,29 @@ def _from_model(model: str, given: Mapping[str, str]) -> dict[str, Any]:
         training["global_batch"] = max(1, TOKENS_A_STEP // (int(length) if length.isdigit() else SEQUENCE_LENGTH))
         notes.append(f"assumed: {training['global_batch']:,} sequences a step, 4 M tokens (--global-batch)")
     scenario: dict[str, Any] = {"name": model, "model": model, "training": training, "notes": notes}
-    cluster = _known_cluster(given)
-    if cluster is None:
+    chip = _known_chip(given)
+    if chip is None:
         return scenario
     if "training.precision" not in given:
-        training["precision"] = "bf16" if "bf16" in cluster.accelerator.peak else "fp16"
+        training["precision"] = "bf16" if "bf16" in chip.peak else "fp16"
         notes.append(f"assumed: {training['precision']} (--precision)")
-    vendor = cluster.accelerator.vendor
-    if "stack" not in given and vendor in USUAL_STACKS:
-        scenario["stack"] = USUAL_STACKS[vendor]
+    if "stack" not in given and chip.vendor in USUAL_STACKS:
+        scenario["stack"] = USUAL_STACKS[chip.vendor]
         notes.append(f"assumed: stack {scenario['stack']} (--stack)")
     return scenario
 
 
-def _known_cluster(given: Mapping[str, str]) -> Cluster | None:
-    """The cluster if it has a name that is known; what is wrong with it is said when the scenario is read."""
+def _known_chip(given: Mapping[str, str]) -> Accelerator | None:
+    """The accelerator of the cluster, where names lead to it; what is wrong is said when the scenario is read."""
+    stated = read_yaml(given.get("cluster", ""), "", [])
+    parts = stated if isinstance(stated, Mapping) else {}
+    node = given.get("cluster.node", parts.get("node"))
+    chip = given.get("cluster.accelerator", parts.get("accelerator"))
     try:
-        return catalog.load("clusters", given.get("cluster", ""))
+        if chip is not None:
+            return catalog.load("accelerators", str(chip))
+        if node is not None:
+            return catalog.load("nodes", str(node)).accelerator
+        return catalog.load("clusters", str(stated)).accelerator
     except InputError:
         return None

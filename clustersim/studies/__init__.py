@@ -1,1 +1,1 @@
-"""TODO."""
+"""Many simulations: sweeps and their store, the search for layouts, validation, claims."""

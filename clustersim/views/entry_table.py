@@ -76,7 +76,7 @@ def entry_view(section: str, name: str) -> RenderableType:
 def _table(values: list[Value], numbers: Mapping[str, int], name: str) -> Table:
     inherited = any(value.entry != name for value in values)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("key", no_wrap=True)
+    table.add_column("key", overflow="fold")
     table.add_column("value", overflow="fold", max_width=44)
     table.add_column("status", no_wrap=True)
     table.add_column("source", no_wrap=True)

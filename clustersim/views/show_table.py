@@ -73,9 +73,9 @@ def section_view(section: str) -> RenderableType:
     """The entries of a section, one a line."""
     rows = section_rows(section)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("name", no_wrap=True)
+    table.add_column("name", overflow="fold")
     for column in next(iter(rows.values()), {}):
-        table.add_column(column, no_wrap=column not in WORDY, ratio=1 if column in WORDY else None)
+        table.add_column(column, overflow="fold", ratio=1 if column in WORDY else None)
     for name, cells in rows.items():
         table.add_row(name, *cells.values())
     return table

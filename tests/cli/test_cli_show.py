@@ -1,0 +1,99 @@
+"""`clustersim show` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clustersim.cli import cli
+from clustersim.cli.schema import KINDS
+from clustersim.inputs import catalog
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(invoke(*arguments, "--json").stdout)
+    return found
+
+
+def test_sections_with_their_counts() -> None:
+    assert "accelerators" in invoke("show").stdout
+    counts = document("show")
+    assert counts["accelerators"] == len(catalog.names("accelerators")) >= 24
+    assert set(counts) >= {"accelerators", "nodes", "clusters", "models", "stacks", "prices", "records"}
+
+
+@pytest.mark.parametrize("section", ["accelerators", "nodes", "clusters", "models", "stacks", "prices", "records"])
+def test_every_entry_of_a_section_is_listed(section: str) -> None:
+    result = invoke("show", section)
+    assert result.exit_code == 0
+    for name in catalog.names(section):
+        assert name in result.stdout
+    assert "…" not in result.stdout
+    assert set(document("show", section)) == set(catalog.names(section))
+
+
+def test_the_singular_will_do() -> None:
+    assert invoke("show", "Accelerator").stdout == invoke("show", "accelerators").stdout
+
+
+def test_an_entry_is_explained_with_its_sources() -> None:
+    result = invoke("show", "accelerators", "ascend-910b")
+    assert result.exit_code == 0
+    for said in ("353.9 TFLOP/s", "376 TFLOP/s", "recalled", "60.32 GiB", "[1]"):
+        assert said in result.stdout
+    cited = catalog.document("accelerators", "ascend-910b")
+    assert cited["sources"]["flagperf-memory"].split(",")[0] in result.stdout
+    found = document("show", "accelerators", "ascend-910b")
+    assert found["peak"]["bf16"]["status"] == "read"
+    assert found["resolved"]["peak"]["bf16"] == 353.9e12
+
+
+def test_what_an_entry_inherits_is_shown_with_whose_it_is() -> None:
+    lines = invoke("show", "stacks", "pangu-ultra-2025").stdout.splitlines()
+    inherited = next(line for line in lines if line.strip().startswith("vendors"))
+    assert "mindspeed-llm-2023" in inherited
+    own = next(line for line in lines if line.strip().startswith("memory_factor"))
+    assert "mindspeed" not in own
+
+
+def test_records_and_prices_are_shown_by_what_they_are_called() -> None:
+    assert "megascale-256.tflops" in invoke("show", "records", "training").stdout
+    assert "gpt-4.input" in invoke("show", "prices", "tokens").stdout
+    assert "series" not in document("show", "records", "training")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "accelerator", "ascend-910x"], "Did you mean"),
+        (["show", "acelerators"], "Did you mean accelerators"),
+        (["show", "models", "deepseekv33"], "deepseekv3"),
+        (["show", "prices", "none"], "prices"),
+    ],
+)
+def test_mistakes_get_the_nearest_name(arguments: list[str], message: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_schemas_are_objects_with_described_keys(kind: str) -> None:
+    schema = document("schema", kind)
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]
+    assert json.loads(invoke("schema", kind).stdout) == schema
+
+
+def test_without_a_kind_it_is_the_scenario() -> None:
+    assert document("schema") == document("schema", "scenario")
+    assert set(document("schema")["properties"]) >= {"model", "cluster", "training", "layout", "stack"}
