@@ -52,7 +52,9 @@ class Kernels(Description):
     gemm_ceiling: Annotated[Efficiency, Field(description="best matrix-multiply rate over the peak")]
     best_measured: Annotated[
         Efficiency | None,
-        Field(description="the highest rate that any tool measured on any chip of the kind, over the peak: bounds claims"),
+        Field(
+            description="the highest rate that any tool measured on any chip of the kind, over the peak: bounds claims"
+        ),
     ] = None
     gemm_short_k: Annotated[float, Field(ge=0, description="k at which the rate is half of the ceiling")] = 0.0
     gemm_small: Annotated[float, Field(ge=0, description="m n k (FLOP/2) at which launch and ramp halve the rate")] = (
@@ -134,6 +136,10 @@ class Node(Description):
     scale_up: Annotated[Tier, Field(description="the network inside a scale-up domain (NVLink, HCCS, ...)")]
     scale_out: Annotated[Tier, Field(description="the network between scale-up domains (InfiniBand, RoCE, ...)")]
     host_power: Annotated[Watts, Field(description="watts a node beside its accelerators")] = 0.0
+    host_bandwidth: Annotated[
+        Bandwidth,
+        Field(description="a device's bytes a second to and from host memory; 24.9 GB/s on Atlas 800T A2 (FlagPerf)"),
+    ] = 25e9
 
     @field_validator("scale_up_domain")
     @classmethod

@@ -62,6 +62,9 @@ class Stack(Description):
     scale_out_efficiency: Annotated[
         Efficiency, Field(description="the same for the network between scale-up domains")
     ] = 1.0
+    overlap_slowdown: Annotated[
+        float, Field(ge=0, description="compute beside a collective takes this much longer: it lends cores to it")
+    ] = 0.0
     two_stage_dispatch: Annotated[
         bool, Field(description="a token goes once to each node of its experts and is passed on inside")
     ] = False

@@ -27,6 +27,13 @@ class Training(Description):
         PositiveInt | None, Field(description="packed documents: attention spans only these")
     ] = None
 
+    expert_imbalance: Annotated[
+        float, Field(ge=0, description="spread of the load of a model's experts over its mean, in one layer and batch")
+    ] = 0.0
+    capacity_factor: Annotated[
+        float | None, Field(ge=1, description="an expert drops tokens past so many times its mean load; absent: none")
+    ] = None
+
     @property
     def attention_span(self) -> int:
         """Tokens that a sequence's attention can reach: the sequence, or a packed document where that is shorter."""

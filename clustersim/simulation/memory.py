@@ -15,12 +15,15 @@ from clustersim.simulation.stages import Stage
 from clustersim.workload.arrays import Array
 from clustersim.workload.states import shard_sizes, state_bytes
 
+LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
+
 
 @dataclass(frozen=True)
 class Sharding:
     """How the states of one rank are cut and kept. Replicas may be arrays, one entry a layout."""
 
     kind: str  # none, zero1, zero2, ...
+    offload: str  # none, optimizer or activations: what host memory holds
     replicas: Array  # of the dense parameters
     expert_replicas: Array
     gradient_precision: str
@@ -34,7 +37,8 @@ def memory_report(scenario: Scenario, stages: Sequence[Stage], micro_batches: in
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
         replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
-    sharding = Sharding(layout.sharding, replicas, expert_replicas, scenario.training.grad_reduce_precision or "fp32")
+    precision = scenario.training.grad_reduce_precision or "fp32"
+    sharding = Sharding(layout.sharding, layout.offload, replicas, expert_replicas, precision)
     usable = scenario.cluster.accelerator.memory.usable_bytes
     reports = []
     for stage in range(layout.pipeline):
@@ -57,6 +61,10 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
         held = state_bytes(parameters, shard_sizes(sharding.kind, replicas), sharding.gradient_precision)
         states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
     kept = sum(chunk.activation_bytes for chunk in chunks) / len(chunks) * flying
+    if sharding.offload == "optimizer":
+        states["optimizer"] = 0.0
+    if sharding.offload == "activations":
+        kept = kept / sum(unit.times for chunk in chunks for unit in chunk.units if unit.is_layer) * LAYERS_ON_DEVICE
     working = max((chunk.working_bytes for chunk in chunks), key=lambda held: float(held.max()))
     return states | {
         "activations": kept,

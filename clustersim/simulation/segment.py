@@ -58,7 +58,11 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     durations = np.empty((len(work.operations), points))  # [operations, points] seconds
     for row, operation in enumerate(work.operations):
         durations[row] = machine.time(operation)
-    timeline = play(_graph(work.streams, work.after), durations)
+    graph = _graph(work.streams, work.after)
+    timeline = play(graph, durations)
+    slowdown = machine.stack.overlap_slowdown
+    if slowdown:
+        timeline = play(graph, durations + slowdown * _beside_collectives(work, timeline))
     flops = np.zeros(points)
     for operation in work.operations:
         if isinstance(operation, Gemm) and operation.part == "gemm":
@@ -66,18 +70,17 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     return Segment(timeline.makespan, _parts(work, timeline), flops)
 
 
-def shared_waits(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:
-    """Two passes that ran `together`, apart again: each keeps its compute, and its share of what both waited."""
-    waits = [name for name in together.parts if name.endswith("_comm")]
-    return _with_waits(first, second, together, waits), _with_waits(second, first, together, waits)
+def shared_parts(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:
+    """Two passes that ran `together`, apart again: each has its share of every part of what both took."""
+    return _share(first, second, together), _share(second, first, together)
 
 
-def _with_waits(own: Segment, other: Segment, together: Segment, waits: list[str]) -> Segment:
-    parts = dict(own.parts)
-    for name in {name for name in own.parts if name.endswith("_comm")}:
-        alone = own.parts[name] + other.parts.get(name, 0.0)
-        waited = together.parts[name] if name in waits else np.zeros_like(alone)
-        parts[name] = np.divide(own.parts[name] * waited, alone, out=np.zeros_like(alone), where=alone > 0)
+def _share(own: Segment, other: Segment, together: Segment) -> Segment:
+    parts = {}
+    for name, seconds in own.parts.items():
+        alone = seconds + other.parts.get(name, 0.0)
+        both = together.parts.get(name, np.zeros_like(alone))
+        parts[name] = np.divide(seconds * both, alone, out=np.zeros_like(alone), where=alone > 0)
     return Segment(sum(parts.values(), np.zeros_like(own.seconds)), parts, own.gemm_flops)
 
 
@@ -96,6 +99,21 @@ def _graph(streams: tuple[str, ...], after: tuple[tuple[int, ...], ...]) -> Task
         streams=len(names),
         barriers=0,
     )
+
+
+def _beside_collectives(work: Pass, timeline: Timeline) -> Floats:
+    """Seconds [operations, points] that every compute operation ran beside a collective; 0 for collectives.
+
+    One pass of coupling: slowed compute is not looked at again, an error of second order in the slow-down.
+    """
+    beside = np.zeros_like(timeline.end)
+    moving = [task for task, stream in enumerate(work.streams) if stream != COMPUTE]
+    for task, stream in enumerate(work.streams):
+        if stream == COMPUTE and moving:
+            start = np.maximum(timeline.start[moving], timeline.start[task])
+            end = np.minimum(timeline.end[moving], timeline.end[task])
+            beside[task] = np.maximum(0.0, end - start).sum(axis=0)
+    return beside
 
 
 def _parts(work: Pass, timeline: Timeline) -> dict[str, Floats]:

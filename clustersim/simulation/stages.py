@@ -14,7 +14,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model
-from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_waits
+from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_parts
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.elements import Element
 from clustersim.workload.parameters import (
@@ -122,7 +122,7 @@ def price_pieces(
         passes = element_pass(elements, "forward"), element_pass(elements, back, recompute)
         forward, backward = (play_segment(work, machine, points) for work in passes)
         if "expert" in shape.overlap:
-            forward, backward = shared_waits(forward, backward, steady_pair(elements, recompute))
+            forward, backward = shared_parts(forward, backward, steady_pair(elements, recompute))
         later = element_pass(elements, "weight_gradient") if split_backward else NO_PASS
         return Piece(
             forward,

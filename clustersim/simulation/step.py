@@ -84,8 +84,10 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
 
 def refuse_unplayed(layout: ResolvedLayout) -> None:
     """Raise InfeasibleError for what this version has no physics for."""
-    if layout.offload != "none":
-        raise InfeasibleError(f"layout.offload: {layout.offload} is not simulated yet; accepted: none")
+    if layout.offload == "activations" and layout.pipeline > 1:
+        raise InfeasibleError(
+            "layout.offload: activations is played without pipeline stages alone; accepted: optimizer"
+        )
 
 
 def micro_batches_of(scenario: Scenario) -> int:
@@ -156,7 +158,11 @@ def _pass_parts(kind: Kind, scenario: Scenario, machine: Machine, stage: Stage) 
         forward=forward,
         at_end=kind.position is not Position.STEADY,
     )
-    return _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
+    parts = _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
+    if scenario.plan.offload != "activations":
+        return parts
+    moving = float(stage.activation_bytes[0]) / scenario.cluster.node.host_bandwidth
+    return {**parts, "host": max(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
 
 def _reduce_time(scenario: Scenario, machine: Machine, stage: Stage, split: bool) -> float:

@@ -15,6 +15,7 @@ COPY_BYTES = 6.0  # read the master, write the 16-bit weight
 NORM_BYTES = 4.0  # read the gradient
 CLIP_BYTES = 8.0  # read and write the gradient
 UNSCALE_BYTES = 8.0  # fp16 alone: undo the loss scale, look for overflow
+HOST_LINK_BYTES = 6.0  # offloaded: the fp32 gradient down, the 16-bit weight up
 ZERO_BYTES = 4.0  # a parameter held: clear the gradient for the next step
 NORM_MESSAGE = 4.0  # bytes: one float
 
@@ -51,7 +52,12 @@ def norm_time(machine: Machine) -> float:
 
 
 def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) -> float:
-    """Seconds of Adam over a device's share of the states, with the passes over its gradients before and after."""
+    """Seconds of Adam over a device's share of the states, with the passes over its gradients before and after.
+
+    Offloaded, gradients go to the host, where Adam runs as fast as host memory lets it (assumed: a device's share of
+    host memory bandwidth is that of its link), and weights come back. Source: Ren et al. 2021, ZeRO-Offload,
+    arXiv 2101.06840, section 4.
+    """
     dense = sum(float(chunk.dense_parameters[0]) for chunk in chunks)
     experts = sum(float(chunk.expert_parameters[0]) for chunk in chunks)
     sharding, groups = scenario.plan.sharding, machine.groups
@@ -59,6 +65,8 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     cut = float(shard_sizes(sharding, replicas).optimizer)
     expert_cut = float(shard_sizes(sharding, groups["expert_data"].ranks).optimizer)
     updated = dense / cut + experts / expert_cut
+    if scenario.plan.offload == "optimizer":
+        return (HOST_LINK_BYTES + ADAM_BYTES) * updated / scenario.cluster.node.host_bandwidth
     unscale = UNSCALE_BYTES if scenario.training.precision == "fp16" else 0.0
     each = ADAM_BYTES + COPY_BYTES + NORM_BYTES + CLIP_BYTES + unscale
     traffic = each * updated + ZERO_BYTES * (dense + experts)

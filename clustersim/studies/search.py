@@ -23,7 +23,7 @@ from clustersim.simulation.run import simulate_run
 from clustersim.simulation.stages import Pieces, Stage, assemble_stages, price_pieces
 from clustersim.workload.arrays import Array
 from clustersim.workload.passes import Recomputation
-from clustersim.workload.shape import Shape
+from clustersim.workload.shape import Shape, busiest_rank
 
 PIPELINES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 VIRTUAL_STAGES = (1, 2, 3, 4, 6, 8)
@@ -137,6 +137,7 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         context_kind="ring",
         overlap=stack.defaults.overlap,
         precision=training.precision,
+        busiest_expert_rank=busiest_rank(model, training, grid.expert),
     )
     sizes: dict[str, Array] = {
         "tensor": grid.tensor,
@@ -217,6 +218,7 @@ def _peak_bytes(
     """Bytes on the fullest device, [points]."""
     sharding = Sharding(
         scenario.stack.defaults.sharding,
+        "none",
         data,
         np.maximum(1.0, data * grid.tensor / grid.expert),
         scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Collective, PassBuilder, Pointwise
+from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 
 
 class Element(Protocol):
@@ -114,3 +114,40 @@ class Exchange:
             self.copies,
             self.most_domains,
         )
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a rank waits for the busiest of its expert group: the products of `rows` more a local expert."""
+
+    name: str
+    rows: Array
+    hidden: float
+    width: Array  # columns of all of an expert's matrices together
+    experts: Array
+    precision: str
+    selective: bool = False
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """Nothing on a rank of mean load."""
+        return 0.0
+
+    def forward(self, builder: PassBuilder) -> None:
+        """One product of the rows with the matrices."""
+        builder.run(self._product(self.rows, self.width))
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """The same again."""
+        builder.run(self._product(self.rows, self.width))
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """The same again."""
+        builder.run(self._product(self.rows, self.width))
+
+    def backward(self, builder: PassBuilder) -> None:
+        """Both gradients."""
+        self.input_gradient(builder)
+        self.weight_gradient(builder)
+
+    def _product(self, rows: Array, width: Array) -> Gemm:
+        return Gemm(self.name, rows, width, self.hidden, self.experts, self.precision, part="imbalance")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from clustersim.inputs.model import Experts, Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.elements import Element, Exchange, Memory
+from clustersim.workload.elements import Element, Exchange, Memory, Waiting
 from clustersim.workload.feed_forward import activation, dense_elements
 from clustersim.workload.linear import Linear
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
@@ -14,7 +16,7 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward beside them.
 
     Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
-    Assumes balanced routing and no dropped tokens. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
+    Every collective of the group waits for its busiest rank. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
     """
     moe = model.moe
     if moe is None:
@@ -50,11 +52,15 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
     inner = moe.ffn_hidden / shape.expert_tensor
     outputs = (2 if model.gated else 1) * inner
     hidden = float(model.hidden)
-    return [
+    products: list[Element] = [
         Linear("expert up", rows / local, outputs, hidden, shape, local, saved=ACTIVATION_BYTES * rows * hidden),
         activation("expert activation", model, rows * inner),
         Linear("expert down", rows / local, hidden, inner, shape, local, saved=ACTIVATION_BYTES * rows * inner),
     ]
+    if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
+        return products
+    late = rows / local * (shape.busiest_expert_rank - 1.0)
+    return [*products, Waiting("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
 
 
 def _shared_elements(model: Model, moe: Experts, shape: Shape) -> list[Element]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
@@ -30,6 +32,7 @@ class Shape:
     context_kind: str
     overlap: frozenset[str]
     precision: str
+    busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
 
     @property
     def tokens(self) -> Array:
@@ -57,4 +60,21 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         context_kind=layout.context_kind,
         overlap=layout.overlap,
         precision=training.precision,
+        busiest_expert_rank=busiest_rank(model, training, float(layout.expert)),
     )
+
+
+def busiest_rank(model: Model, training: Training, ranks: Array) -> Array:
+    """Expected load of the busiest of `ranks` expert-parallel ranks over the mean, at one layer and micro-batch.
+
+    1 + spread / sqrt(experts a rank) * E[largest of n standard normals], the last by Blom's formula
+    Phi^-1((n - 3/8) / (n + 1/4)); at most the capacity factor, past which tokens are dropped.
+    Source: Blom 1958, Statistical Estimates and Transformed Beta-Variables.
+    """
+    if model.moe is None or training.expert_imbalance == 0.0:
+        return 1.0
+    from scipy.special import ndtri  # slow to import, and seldom asked for
+
+    spread = training.expert_imbalance * np.sqrt(ranks / model.moe.experts)
+    load: Array = 1.0 + spread * np.maximum(0.0, ndtri((ranks - 0.375) / (ranks + 0.25)))
+    return load if training.capacity_factor is None else np.minimum(load, training.capacity_factor)

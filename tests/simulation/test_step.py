@@ -155,9 +155,9 @@ def test_what_is_not_resolved_or_not_played_is_refused() -> None:
     here = scenario()
     with pytest.raises(InfeasibleError, match="still open"):
         simulate_step(Scenario(**{**dict(here), "layout": "search"}))
-    offloaded = here.plan.model_copy(update={"offload": "optimizer"})
+    offloaded = scenario(pipeline=2, offload="activations")
     with pytest.raises(InfeasibleError, match="offload"):
-        simulate_step(here.model_copy(update={"layout": offloaded}))
+        simulate_step(offloaded)
 
 
 def test_intervals_widen_with_the_residual_and_hold_the_figure() -> None:
@@ -181,3 +181,33 @@ def test_expert_traffic_hides_behind_the_other_pass() -> None:
     assert together.breakdown["expert_comm"] < apart.breakdown["expert_comm"]
     assert together.breakdown["gemm"] == pytest.approx(apart.breakdown["gemm"])
     assert sum(together.breakdown.values()) == pytest.approx(together.step_time_s, abs=1e-9)
+
+
+def test_collectives_that_take_cores_slow_what_runs_beside_them() -> None:
+    layout = {"model": moe(), "expert": 16, "overlap": frozenset({"expert"})}
+    free, slowed = (simulate_step(scenario(stack_=stack(overlap_slowdown=rate), **layout)) for rate in (0.0, 0.2))
+    assert free.breakdown["gemm"] < slowed.breakdown["gemm"] <= 1.2 * free.breakdown["gemm"]
+    apart = simulate_step(scenario(stack_=stack(overlap_slowdown=0.2), model=moe(), expert=16))
+    assert apart.breakdown["gemm"] == pytest.approx(free.breakdown["gemm"])
+
+
+def test_uneven_experts_make_everybody_wait() -> None:
+    """The busiest of 16 ranks with one expert each: 1 + spread * 1.77 (Blom), cut off by the capacity factor."""
+    even, uneven, capped = (
+        simulate_step(scenario(model=moe(), expert=16, **changes))
+        for changes in ({}, {"expert_imbalance": 0.5}, {"expert_imbalance": 0.5, "capacity_factor": 1.25})
+    )
+    assert even.breakdown["imbalance"] == 0.0
+    assert uneven.breakdown["imbalance"] > capped.breakdown["imbalance"] > 0.0
+    assert capped.breakdown["imbalance"] / uneven.breakdown["imbalance"] == pytest.approx(0.25 / (0.5 * 1.77), rel=0.1)
+    assert uneven.breakdown["gemm"] == pytest.approx(even.breakdown["gemm"])
+
+
+def test_offloading_trades_time_for_memory() -> None:
+    kept, optimizer, activations = (
+        simulate_step(scenario(offload=what)) for what in ("none", "optimizer", "activations")
+    )
+    assert optimizer.memory.parts["optimizer"] == 0.0
+    assert optimizer.breakdown["optimizer"] > kept.breakdown["optimizer"]
+    assert activations.memory.parts["activations"] < kept.memory.parts["activations"]
+    assert activations.step_time_s >= kept.step_time_s
