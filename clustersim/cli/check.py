@@ -35,7 +35,7 @@ def command(claim: str, seed: int, output: str | None, as_json: bool) -> int:
     if as_json:
         print_json(document)
     else:
-        from clustersim.views.console import console
+        from clustersim.views.console import print_page
 
-        console().print(claim_view(report))
+        print_page(claim_view(report))
     return DONE if report.verdict in BELIEVABLE else FAILED

@@ -62,10 +62,10 @@ def command(
     if as_json:
         print_json(result.to_dict())
     else:
-        from clustersim.views.console import console
+        from clustersim.views.console import print_page
         from clustersim.views.run_table import run_view
 
-        console().print(run_view(result, searched))
+        print_page(run_view(result, searched))
     if not result.step.fits:
         from clustersim.errors import InfeasibleError
         from clustersim.views.memory_words import shortage

@@ -34,7 +34,7 @@ def command(scenario: str, changes: tuple[str, ...], top: int, as_json: bool, **
         counts = {"candidates": found.candidates, "feasible": found.feasible, "played": found.played}
         print_json(counts | {"best": [result.to_dict() for result in found.best]})
         return
-    from clustersim.views.console import console
+    from clustersim.views.console import print_page
     from clustersim.views.search_table import search_view
 
-    console().print(search_view(found))
+    print_page(search_view(found))

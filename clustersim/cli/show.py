@@ -36,6 +36,6 @@ def command(section: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        from clustersim.views.console import console
+        from clustersim.views.console import print_page
 
-        console().print(view)
+        print_page(view)

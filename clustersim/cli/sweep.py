@@ -74,10 +74,10 @@ def command(
     if as_json:
         print_json(result.to_dict())
     else:
-        from clustersim.views.console import console
+        from clustersim.views.console import print_page
         from clustersim.views.sweep_table import sweep_view
 
-        console().print(sweep_view(result, figures))
+        print_page(sweep_view(result, figures))
     bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
     if bugs:
         raise RuntimeError(f"{len(bugs)} points failed, the first with: {bugs[0]}")

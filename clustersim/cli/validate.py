@@ -37,9 +37,9 @@ def command(file: str | None, max_mape: float | None, output: str | None, as_jso
     if as_json:
         print_json(document)
     else:
-        from clustersim.views.console import console
+        from clustersim.views.console import print_page
 
-        console().print(validation_view(report))
+        print_page(validation_view(report))
     if max_mape is None or report.overall.mean_absolute is None:
         return DONE
     return FAILED if 100 * report.overall.mean_absolute > max_mape else DONE

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
-from clustersim.views.console import PLAIN_WIDTH
+from clustersim.views.console import plain_text
 
 
 def write_report(name: str, page: RenderableType, document: Mapping[str, Any], folder: Path) -> None:
@@ -17,5 +17,4 @@ def write_report(name: str, page: RenderableType, document: Mapping[str, Any], f
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
-    with (folder / f"{name}.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=PLAIN_WIDTH, markup=False, emoji=False, highlight=False).print(page)
+    (folder / f"{name}.txt").write_text(plain_text(page), encoding="utf-8")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -15,19 +16,17 @@ from clustersim.simulation.results import Interval, RunResult
 from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
 
+EVIDENCE_WIDTH = 62
+
 
 def run_view(result: RunResult, searched: str = "") -> RenderableType:
     """Everything that a run is asked for; `searched` says how the layout was found."""
-    figures = Table.grid(padding=(0, 2))
-    for row in _figures(result):
-        figures.add_row(*row)
-    below = Table.grid(padding=(0, 4))
-    below.add_row(_breakdown(result), _evidence(result))
+    said = [f"layout: {layout_words(result.step.scenario.plan)}", *([searched] if searched else [])]
     return Group(
         Text(headline(result.step.scenario), style="bold"),
-        Text(" · ".join(["layout: " + layout_words(result.step.scenario.plan), *([searched] if searched else [])])),
-        Padding(figures, (1, 0, 1, 2)),
-        Padding(below, (0, 0, 0, 2)),
+        Text(" · ".join(said)),
+        Padding(Columns([_pairs(_speed(result)), _pairs(_price(result))], padding=(0, 4)), (1, 0, 1, 2)),
+        Padding(Columns([_breakdown(result), _evidence(result)], padding=(0, 4)), (0, 0, 0, 2)),
     )
 
 
@@ -46,27 +45,34 @@ def headline(scenario: Scenario) -> str:
     )
 
 
-def _figures(result: RunResult) -> Iterator[tuple[Text | str, ...]]:
+def _pairs(figures: Iterable[tuple[str, str | Text]]) -> Table:
+    """Figures with their names before them."""
+    table = Table.grid(padding=(0, 2))
+    for name, figure in figures:
+        table.add_row(Text(name, style="cyan"), figure)
+    return table
+
+
+def _speed(result: RunResult) -> Iterator[tuple[str, str]]:
+    """How fast, by every meaning that has a base."""
     step = result.step
-    scenario = step.scenario
-    base = format_quantity(scenario.cluster.accelerator.base_peak, "FLOP/s")
-    mfu = f"{percent(step.mfu)} full attention{_range(result, 'mfu', percent)}, {percent(step.mfu_causal)} causal"
-    busy = f"{percent(step.busy_any)} any stream, {percent(step.busy_compute)} compute"
+    base = format_quantity(step.scenario.cluster.accelerator.base_peak, "FLOP/s")
+    yield "step time", f"{_seconds(step.step_time_s)}{_range(result, 'step_time_s', _seconds)}"
+    yield "MFU", f"{percent(step.mfu)} full attention{_range(result, 'mfu', percent)}"
+    yield "", f"{percent(step.mfu_causal)} causal; base {base}, the dense 16-bit peak"
+    yield "HFU", f"{percent(step.hfu)} with recomputed work"
+    yield "busy", f"{percent(step.busy_any)} any stream, {percent(step.busy_compute)} compute"
+
+
+def _price(result: RunResult) -> Iterator[tuple[str, str | Text]]:
+    """What the whole training takes, and what a device holds."""
+    step = result.step
     price = result.cost_usd / result.device_hours if result.cost_usd and result.device_hours else None
-    yield _pair(
-        "step time", f"{_seconds(step.step_time_s)}{_range(result, 'step_time_s', _seconds)}", "training", _days(result)
-    )
-    cost = _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
-    yield _pair("MFU", mfu, "cost", cost)
-    yield _pair("", f"base {base}: the dense 16-bit matrix peak", "energy", _or_why(result, "energy_kwh", _energy))
-    held = Text(memory_words(step.memory), style="" if step.fits else "bold red")
-    yield _pair("HFU", f"{percent(step.hfu)} with recomputed work", "memory", held)
-    rate = f"{count(step.tokens_per_s)} tokens/s, {significant(step.tokens_per_s_per_device)} a device"
-    yield _pair("busy", busy, "throughput", rate)
-
-
-def _pair(left: str, what: str, right: str, other: str | Text) -> tuple[Text | str, ...]:
-    return Text(left, style="cyan"), what, Text(right, style="cyan"), other
+    yield "training", _days(result)
+    yield "cost", _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
+    yield "energy", _or_why(result, "energy_kwh", _energy)
+    yield "memory", Text(memory_words(step.memory), style="" if step.fits else "bold red")
+    yield "tokens/s", f"{count(step.tokens_per_s)}, {significant(step.tokens_per_s_per_device)} a device"
 
 
 def _seconds(value: float) -> str:
@@ -120,6 +126,7 @@ def _evidence(result: RunResult) -> Table:
     step = result.step
     residual = step.scenario.stack.residual
     table = Table.grid()
+    table.add_column(max_width=EVIDENCE_WIDTH)
     table.add_row(Text("evidence", style="bold"))
     table.add_row(f"{residual.evidence}; predictions lie {percent(residual.spread, 0)} (1 sd) from measured step times")
     table.add_row(f"played by the {step.engine} engine")

@@ -64,9 +64,9 @@ def test_what_an_entry_inherits_is_shown_with_whose_it_is() -> None:
 
 
 def test_records_and_prices_are_shown_by_what_they_are_called() -> None:
-    assert "megascale-256.tflops" in invoke("show", "records", "training").stdout
+    assert "megascale-175b.mfu_by_devices" in invoke("show", "records", "published-mfu").stdout
     assert "gpt-4.input" in invoke("show", "prices", "tokens").stdout
-    assert "series" not in document("show", "records", "training")
+    assert "resolved" not in document("show", "records", "published-mfu")
 
 
 @pytest.mark.parametrize(
