@@ -202,7 +202,8 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
     token_rate = training.tokens_per_step / seconds
     full = model_flops_per_token(model, training, "full")
     causal = model_flops_per_token(model, training, "causal")
-    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario))
+    fused = scenario.stack.fused_attention and model.position != "alibi"
+    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario), fused=fused)
     busy_any, busy_compute = busy_shares(step.program, step.timeline, step.parts)
     mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
     figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
@@ -227,13 +228,11 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
 
 
 def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
-    """How many layers are computed again in full, and how many in their attention core alone."""
-    layout = scenario.plan
-    layers = scenario.model.layers
-    if isinstance(layout.recompute, PartialRecompute):
-        return min(layers, layout.recompute.layers * layout.pipeline * layout.virtual_stages), 0
-    fused = scenario.stack.fused_attention and scenario.model.position != "alibi"
-    return layers if layout.recompute == "full" else 0, layers if layout.recompute == "selective" and not fused else 0
+    """How many layers are computed again in full, and how many in part."""
+    recompute, layers = scenario.plan.recompute, scenario.model.layers
+    if isinstance(recompute, PartialRecompute):
+        return min(layers, recompute.layers * len(scenario.plan.stage_layers)), 0
+    return layers if recompute == "full" else 0, layers if recompute == "selective" else 0
 
 
 def _gemm_efficiency(stages: Sequence[Stage], scenario: Scenario) -> float:

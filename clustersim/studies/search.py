@@ -96,8 +96,10 @@ def _estimates(scenario: Scenario, rejected: Counter[str]) -> Iterator[tuple[lis
     """Candidates that fit, with the number tried, one pipeline structure after another."""
     grid = _grid(scenario)
     modes: list[Recomputation] = ["none", "selective", "full"]
-    if scenario.stack.fused_attention and scenario.model.position != "alibi":
-        modes.remove("selective")  # a fused kernel keeps nothing that selective recomputation would drop
+    model = scenario.model
+    fused = scenario.stack.fused_attention and model.position != "alibi"
+    if fused and model.latent is None and model.moe is None:
+        modes.remove("selective")  # nothing is kept that selective recomputation would drop
     for mode in modes:
         pieces = _pieces(scenario, grid, mode)
         for pipeline, chunks in product(PIPELINES, VIRTUAL_STAGES):

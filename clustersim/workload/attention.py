@@ -22,8 +22,10 @@ class FusedAttention:
     span: float
     qk_size: float
     v_size: float
-    saved: Array
+    projections: Array  # bytes of queries, keys and values
+    statistics: Array  # bytes of the softmax's maxima and sums
     precision: str
+    projections_dropped: bool = False  # selective recomputation makes queries, keys and values again
     selective: bool = False  # its backward kernel computes the scores again in any case
 
     @property
@@ -32,8 +34,8 @@ class FusedAttention:
         return self.heads * self.queries * self.span * (self.qk_size + self.v_size)
 
     def saved_bytes(self, selective: bool = False) -> Array:
-        """Bytes of queries, keys, values, output and the softmax statistics."""
-        return self.saved
+        """Bytes of queries, keys, values and the softmax's statistics (the output is the next matrix's to keep)."""
+        return self.statistics if selective and self.projections_dropped else self.projections + self.statistics
 
     def forward(self, builder: PassBuilder) -> None:
         """One kernel."""

@@ -48,14 +48,24 @@ def _router(model: Model, moe: Experts, shape: Shape) -> Memory:
 
 
 def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
+    """This rank's experts, `rows` tokens in all; selective recomputation drops what their activation makes."""
     local = moe.experts / shape.expert
     inner = moe.ffn_hidden / shape.expert_tensor
     outputs = (2 if model.gated else 1) * inner
     hidden = float(model.hidden)
     products: list[Element] = [
         Linear("expert up", rows / local, outputs, hidden, shape, local, saved=ACTIVATION_BYTES * rows * hidden),
-        activation("expert activation", model, rows * inner),
-        Linear("expert down", rows / local, hidden, inner, shape, local, saved=ACTIVATION_BYTES * rows * inner),
+        activation("expert activation", model, rows * inner, selective=True),
+        Linear(
+            "expert down",
+            rows / local,
+            hidden,
+            inner,
+            shape,
+            local,
+            saved=ACTIVATION_BYTES * rows * inner,
+            input_dropped=True,
+        ),
     ]
     if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
         return products

@@ -19,14 +19,15 @@ def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = 
     ]
 
 
-def activation(name: str, model: Model, elements: Array) -> Memory:
-    """GeLU or the gated product; keeps its input."""
+def activation(name: str, model: Model, elements: Array, *, selective: bool = False) -> Memory:
+    """GeLU or the gated product; keeps its input. `selective`: it runs again where recomputation is selective."""
     inputs = 2 if model.gated else 1
     return Memory(
         name,
         ACTIVATION_BYTES * (inputs + 1) * elements,
         ACTIVATION_BYTES * (2 * inputs + 1) * elements,
         saved=ACTIVATION_BYTES * inputs * elements,
+        selective=selective,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.inputs.training import Training
-from clustersim.workload.parameters import attention_matrices, ffn_matrices
+from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
 
 Convention = Literal["full", "causal", "6N"]
 
@@ -55,8 +55,12 @@ def _span(model: Model, kind: BlockKind, training: Training) -> float:
     return min(span, model.window) if kind.attention == "sliding" and model.window else span
 
 
-def recomputed_flops_per_token(model: Model, training: Training, full_layers: int, selective_layers: int) -> float:
-    """FLOP a token that recomputation adds: the forward pass of full layers, the attention core of selective ones.
+def recomputed_flops_per_token(
+    model: Model, training: Training, full_layers: int, selective_layers: int, *, fused: bool
+) -> float:
+    """FLOP a token that recomputation adds: the forward pass of full layers, and parts of selective ones.
+
+    Those are the attention core where it isn't `fused`, and the up-projections of latent attention.
 
     In the `full` convention, as an HFU counts them. Source: Korthikanti et al. 2022, arXiv 2205.05198, appendix A.
     """
@@ -64,13 +68,21 @@ def recomputed_flops_per_token(model: Model, training: Training, full_layers: in
         times * (2.0 * _met(model, kind) + _core(model, training, kind))
         for kind, times in _kinds(model, full_layers).items()
     )
-    cores = sum(times * _core(model, training, kind) for kind, times in _kinds(model, selective_layers).items())
-    return float(whole + cores)
+    parts = sum(
+        times * _selective(model, training, kind, fused) for kind, times in _kinds(model, selective_layers).items()
+    )
+    return float(whole + parts)
 
 
 def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
     """How many of the first `layers` layers are of each kind."""
     return Counter(model.block_kind(layer) for layer in range(layers))
+
+
+def _selective(model: Model, training: Training, kind: BlockKind, fused: bool) -> float:
+    """FLOP a token of what selective recomputation repeats in a layer: an unfused core, MLA's up-projections."""
+    core = 0.0 if fused else _core(model, training, kind)
+    return core if model.latent is None else core + 2.0 * latent_up_matrices(model, model.latent)
 
 
 def _core(model: Model, training: Training, kind: BlockKind) -> float:

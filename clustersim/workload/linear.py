@@ -31,12 +31,13 @@ class Linear:
     reduces: bool = False
     group_bytes: Array = 0.0
     saved: Array = 0.0
-    selective: bool = False
+    selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
+    input_dropped: bool = False  # selective recomputation makes its input again
     precision: str | None = None
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes of the input, kept for the weight gradient."""
-        return self.saved
+        return 0.0 if selective and self.input_dropped else self.saved
 
     def forward(self, builder: PassBuilder) -> None:
         """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.

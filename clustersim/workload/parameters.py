@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.model import BlockKind, LatentAttention, Model
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,13 @@ def attention_matrices(model: Model) -> tuple[float, float]:
     if latent is None:
         return (model.heads + 2 * model.kv_heads) * model.head_size * model.hidden + output, 0.0
     down = model.hidden * (latent.kv_lora_rank + latent.qk_rope_head_dim + (latent.q_lora_rank or 0))
+    return latent_up_matrices(model, latent) + output, float(down)
+
+
+def latent_up_matrices(model: Model, latent: LatentAttention) -> float:
+    """Parameters of MLA's up-projections: queries, and keys with values."""
     query_up = (latent.q_lora_rank or model.hidden) * model.heads * model.qk_head_size
-    key_value_up = latent.kv_lora_rank * model.heads * (latent.qk_nope_head_dim + latent.v_head_dim)
-    return query_up + key_value_up + output, float(down)
+    return query_up + latent.kv_lora_rank * model.heads * (latent.qk_nope_head_dim + latent.v_head_dim)
 
 
 def ffn_matrices(model: Model, ffn_hidden: int) -> float:

@@ -25,7 +25,10 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
 
 
 def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
-    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2)."""
+    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2).
+
+    Selective recomputation runs the up-projections again (DeepSeek-V3, arXiv 2412.19437, section 3.2.3).
+    """
     rows, heads = shape.tokens, model.heads / shape.tensor
     resident, hidden = shape.resident_tokens, float(model.hidden)
     compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
@@ -51,6 +54,7 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
                 gathers=True,
                 group_bytes=ACTIVATION_BYTES * rows * inputs,
                 saved=ACTIVATION_BYTES * resident * inputs,
+                selective=True,
             )
         )
     return elements
@@ -71,7 +75,8 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
     if shape.fused_attention:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
-        core = FusedAttention(heads, queries, span, *sizes, projections + statistics, shape.precision)
+        latent = model.latent is not None
+        core = FusedAttention(heads, queries, span, *sizes, projections, statistics, shape.precision, latent)
         return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
         heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.precision, projections

@@ -62,10 +62,10 @@ def test_multi_token_prediction_adds_layer_projection_and_head() -> None:
 def test_full_recomputation_adds_a_forward_pass() -> None:
     """A third of forward and backward, the head left out (Korthikanti et al. 2022, appendix A)."""
     model = gpt()
-    added = recomputed_flops_per_token(model, training(), model.layers, 0)
+    added = recomputed_flops_per_token(model, training(), model.layers, 0, fused=True)
     head = 6 * 12288 * 51200
     assert added == pytest.approx((model_flops_per_token(model, training()) - head) / 3)
-    assert recomputed_flops_per_token(model, training(), 0, 1) == pytest.approx(4 * 12288 * 2048)
+    assert recomputed_flops_per_token(model, training(), 0, 1, fused=False) == pytest.approx(4 * 12288 * 2048)
 
 
 @pytest.mark.parametrize(
