@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from importlib import import_module
 import click
 import pytest
 from click.testing import CliRunner, Result
+from rich.text import Text
 
 from clustersim import __version__
 from clustersim.cli import COMMANDS, cli
+from clustersim.cli.options import progress_bar
 from clustersim.errors import (
     DeadlockError,
     InfeasibleError,
@@ -21,6 +24,7 @@ from clustersim.errors import (
     Problem,
     UnsupportedGraphError,
 )
+from clustersim.views.console import print_page
 
 HEAVY = ("numpy", "pydantic", "scipy", "matplotlib", "simpy", "rich", "yaml", "concurrent.futures", "multiprocessing")
 
@@ -165,3 +169,32 @@ def test_the_console_script_leaves_with_the_exit_code() -> None:
     ended = python("from clustersim.cli import main; import sys; sys.argv = ['clustersim', 'xyzzy']; main()")
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
+
+
+def test_progress_is_for_terminals_and_goes_to_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, drawn in ((io.StringIO(), False), (Terminal(), True)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress_bar("sweeping") as progress:
+            progress(0, 3)
+            progress(3, 3)
+        assert ("sweeping" in stream.getvalue()) == drawn
+
+
+def test_pages_are_styled_on_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for stream, no_color, styled in ((io.StringIO(), "", False), (Terminal(), "", True), (Terminal(), "1", False)):
+        if no_color:
+            monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(sys, "stdout", stream)
+        print_page(Text("a verdict", style="red"))
+        assert ("\x1b[31m" in stream.getvalue()) == styled
+        assert "a verdict" in stream.getvalue()

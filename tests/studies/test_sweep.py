@@ -273,10 +273,10 @@ import sys, time
 from clustersim.simulation import run
 from clustersim.studies import points, sweep
 def slowly(scenario, **settings):
-    time.sleep(0.05)
+    time.sleep(0.04)
     return run.simulate_run(scenario, **settings)
 points.simulate_run = slowly
-sweep.run_sweep("gpt3_175b_a100", overrides={"cluster.nodes": "8..512 x2", "layout.data": "auto",
+sweep.run_sweep("gpt3_175b_a100", overrides={"cluster.nodes": "8..128 x2", "layout.data": "auto",
     "training.global_batch": [4096], "layout.micro_batch": [1, 2]}, workers=1, output=sys.argv[1])
 """
 
@@ -295,9 +295,9 @@ def test_a_killed_sweep_loses_nothing_that_is_finished(how: signal.Signals, here
     assert process.returncode != 0
     assert not (killed / "results.csv").exists()
     finished = kept.read_bytes().count(b"\n")
-    assert 3 <= finished < 14
+    assert 3 <= finished < 10
     kept.write_bytes(kept.read_bytes() + b'{"key": "torn')
     for folder in (killed, whole):
         subprocess.run([sys.executable, "-c", SLOW, str(folder)], check=True, env=os.environ)
     assert (killed / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
-    assert len(journal(killed)) == len(set(journal(killed))) == 14
+    assert len(journal(killed)) == len(set(journal(killed))) == 10
