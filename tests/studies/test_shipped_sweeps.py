@@ -1,0 +1,51 @@
+"""The sweeps that come with the package: every point is well formed, every figure can be drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clustersim.inputs.load import config_names
+from clustersim.studies.points import Settings, resolve_points
+from clustersim.studies.published import published_series
+from clustersim.studies.rows import COLUMNS
+from clustersim.studies.sweep import run_sweep
+from clustersim.studies.sweep_file import read_sweep
+from clustersim.views.plots import draw
+
+SHIPPED = config_names("sweeps")
+
+
+def test_the_main_ones_are_there() -> None:
+    assert {"utilization_vs_scale", "mfu_vs_model_size", "mfu_vs_bandwidth", "ascend_vs_a100"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_point_has_a_scenario(name: str) -> None:
+    sweep, base = read_sweep(name)
+    assert sweep.name == name
+    points = resolve_points(sweep, base, Settings())
+    assert len(points) == sweep.count > 1
+    assert all(point.scenario is not None for point in points)
+    assert len({point.key for point in points}) == len(points)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_figure_names_columns(name: str) -> None:
+    sweep, _ = read_sweep(name)
+    for figure in sweep.figures:
+        assert {figure.x, figure.y, figure.by or figure.x, *figure.where} <= {*sweep.keys, *COLUMNS}
+        assert len(published_series(figure.published)) == len(figure.published)
+
+
+@pytest.mark.slow
+def test_the_demo_sweep_draws_what_it_promises(tmp_path: Path) -> None:
+    result = run_sweep("utilization_vs_scale", output=tmp_path)
+    assert result.count("done") == len(result.rows) == 16
+    mfu = {(row["accelerator"], row["devices"]): row["mfu"] for row in result.rows}
+    for chip in {row["accelerator"] for row in result.rows}:
+        falling = [mfu[chip, devices] for devices in (128, 512, 2048, 8192)]
+        assert falling == sorted(falling, reverse=True)  # strong scaling: the bubble grows
+    for figure in result.figures:
+        assert draw(result.rows, result.keys, figure).axes
