@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Collective, Gemm, PassBuilder
-from clustersim.workload.shape import Shape
+from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
+from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+
+LOW_PRECISION_BYTES = {"fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}  # an element, its share of scales left out
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Linear:
         (Transformer Engine's userbuffers in four, Ascend's fused kernels in two pieces: assumed).
         """
         sequence_parallel = self.shape.sequence_parallel
+        self._cast(builder, "input", self.k)
         pieces = self._pieces()
         if pieces > 1 and (self.gathers or self.reduces):
             self._forward_in_pieces(builder, pieces)
@@ -55,6 +58,16 @@ class Linear:
         builder.run(self._gemm(self.name, self.m, self.n, self.k))
         if self.reduces:
             builder.communicate(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
+
+    def _cast(self, builder: PassBuilder, what: str, columns: Array) -> None:
+        """Write a 16-bit matrix of `m` rows in low precision, as it is and transposed, for both passes to read.
+
+        Source: Micikevicius et al. 2022, FP8 formats for deep learning, arXiv 2209.05433; Transformer Engine.
+        """
+        width = LOW_PRECISION_BYTES.get(self.precision or self.shape.precision)
+        if width is not None:
+            traffic = (ACTIVATION_BYTES + 2.0 * width) * self.m * columns * self.count
+            builder.run(Pointwise(f"{self.name} {what} cast", traffic, fused=True))
 
     def _pieces(self) -> int:
         overlap = self.shape.overlap
@@ -109,6 +122,7 @@ class Linear:
         sequence_parallel = self.shape.sequence_parallel
         if self.reduces and sequence_parallel:
             builder.communicate(self._collective("all-gather"))
+        self._cast(builder, "gradient", self.n)
         builder.run(self._gemm(f"{self.name} input gradient", self.m, self.k, self.n))
         if not self.gathers:
             return None

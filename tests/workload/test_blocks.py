@@ -200,3 +200,16 @@ def test_two_passes_beside_each_other_keep_their_operations_and_waits() -> None:
     for work in (forward, backward):
         order = [identities.index(id(operation)) for operation in work.operations]
         assert order == sorted(order)
+
+
+def test_low_precision_products_cast_what_they_read() -> None:
+    """Input and gradient of every matrix, read in 16 bits and written twice in 8 (or 4)."""
+    for precision, width in (("fp8", 1.0), ("nvfp4", 0.5)):
+        here = shape(precision=precision, fused_attention=True)
+        elements = block_elements(gpt(), DENSE, here)
+        for phase, columns in (("forward", (1 + 1 + 1 + 4) * 12288), ("backward", (3 + 1 + 4 + 1) * 12288)):
+            work = element_pass(elements, phase)  # type: ignore[arg-type]
+            casts = [op for op in work.operations if op.name.endswith("cast")]
+            assert sum(float(op.bytes) for op in casts) == pytest.approx(2048 * columns * (2 + 2 * width))  # type: ignore[union-attr]
+    plain = element_pass(block_elements(gpt(), DENSE, shape()), "forward")
+    assert not [op for op in plain.operations if op.name.endswith("cast")]
