@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clustersim.studies.amounts import amount, number, whole
+
 
 @dataclass(frozen=True)
 class Equation:
@@ -16,31 +18,74 @@ class Equation:
     limit: float | None  # physical limit of what is implied, where there is one
     verdict: str  # consistent, inconsistent or informative
     reason: str
+    ties: tuple[str, ...] = ()  # ids of the figures that it ties together
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
 
-def chips_of(total_flops: float, utilization: float, base: str, peak: float) -> Equation:
+@dataclass(frozen=True)
+class Devices:
+    """How many devices a claim speaks of."""
+
+    fewest: int
+    most: int
+    stated: bool  # not left open
+
+    @property
+    def words(self) -> str:
+        """2,048 or, where several were tried, 2,048 to 6,144."""
+        return f"{self.most:,}" if self.fewest == self.most else f"{self.fewest:,} to {self.most:,}"
+
+
+def chips_of(
+    total_flops: float,
+    utilization: float,
+    base: str,
+    peak: float,
+    devices: Devices,
+    tolerance: float = 0.05,
+    ties: tuple[str, ...] = (),
+) -> Equation:
     """How many devices make `total_flops` at a utilization of a peak: total / (utilization x peak)."""
     chips = total_flops / (utilization * peak)
-    equation = f"{total_flops / 1e15:.4g} PFLOP/s / ({100 * utilization:.3g} % x {peak / 1e12:.4g} TFLOP/s) = {chips:,.0f} devices"
-    return Equation(base, equation, chips, None, "informative", "the claim does not state its number of devices")
+    verdict, reason = "informative", f"the claim doesn't state its number of devices, and {devices.words} were tried"
+    if devices.stated:
+        verdict = "consistent" if abs(chips / devices.most - 1) <= tolerance else "inconsistent"
+        reason = f"the claim states {devices.words}"
+    equation = f"{amount(total_flops, 'FLOP/s')} / ({_share(utilization)} x {amount(peak, 'FLOP/s')}) = "
+    return Equation(base, f"{equation}{whole(chips)} devices", chips, None, verdict, reason, ties)
 
 
 def other_utilization(
-    utilization: float, base: str, peak: float, ratio: float, other: str, other_peak: float
+    utilization: float,
+    base: str,
+    peak: float,
+    ratio: float,
+    other: str,
+    other_peak: float,
+    ties: tuple[str, ...] = (),
 ) -> Equation:
     """What the other cluster must run at: utilization x peak / ratio, over its own peak. Above 100 % it cannot."""
-    required = utilization * peak / ratio
-    implied = required / other_peak
+    mine, theirs = utilization * peak, utilization * peak / ratio
+    implied = theirs / other_peak
     equation = (
-        f"{100 * utilization:.3g} % x {peak / 1e12:.4g} = {utilization * peak / 1e12:.4g} TFLOP/s; "
-        f"/ {100 * ratio:.3g} % = {required / 1e12:.4g} TFLOP/s, {100 * implied:.1f} % of {other_peak / 1e12:.4g} ({other})"
+        f"{_share(utilization)} x {amount(peak, 'FLOP/s')} = {amount(mine, 'FLOP/s')}; / {_share(ratio)} = "
+        f"{amount(theirs, 'FLOP/s')}, {_share(implied, 1)} of the {amount(other_peak, 'FLOP/s')} of {other}"
     )
     if implied > 1.0:
-        reason = f"the other cluster would have to run at {100 * implied:.0f} % of its peak"
-        return Equation(base, equation, implied, 1.0, "inconsistent", reason)
-    reason = f"the other cluster would have to run at {100 * implied:.0f} %, which has to be judged by itself"
-    return Equation(base, equation, implied, 1.0, "consistent", reason)
+        reason = f"the other cluster would have to run at {_share(implied)} of its peak"
+        return Equation(base, equation, implied, 1.0, "inconsistent", reason, ties)
+    reason = f"the other cluster would have to run at {_share(implied)}, which is judged by itself"
+    return Equation(base, equation, implied, 1.0, "consistent", reason, ties)
+
+
+def _share(value: float, digits: int = 0) -> str:
+    """82 %, 97.4 %; whole unless the figure has more digits of its own."""
+    percent = 100 * value
+    if percent >= 1000:
+        return f"{number(percent)} %"
+    if digits == 0 and abs(percent - round(percent)) > 1e-9 and percent < 100:
+        return f"{percent:.3g} %"
+    return f"{percent:.{digits}f} %"

@@ -2,87 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from clustersim.inputs.hardware import Accelerator
+from clustersim.inputs.hardware import Accelerator, Precision
 from clustersim.simulation.results import StepResult
 
 NO_BASE = "wall clock"
+MATRIX_PEAK = "matrix peak"
+CONVENTIONS = {"mfu": "full", "mfu_causal": "causal", "hfu": "hardware"}  # how the FLOPs are counted
+SAME_PEAK = 0.005  # peaks that differ by less are printed roundings of one
 
 
 @dataclass(frozen=True)
 class Reading:
     """One meaning: its value for a step, and the most that the hardware allows."""
 
-    definition: str
+    definition: str  # a figure of StepResult
     base: str  # name of the peak it refers to, or NO_BASE
     base_flops: float | None  # FLOP/s of that peak, one device
-    value: Callable[[StepResult], float]
-    bound: Callable[[StepResult], float]
-    counts: bool  # whether an unstated utilization may be read so (the MFU rows)
-    convention: str | None = None  # of the FLOPs, for comparison with published records
+
+    @property
+    def counts(self) -> bool:
+        """Whether an unstated utilization may be read so: the MFU rows."""
+        return self.definition in ("mfu", "mfu_causal")
+
+    @property
+    def convention(self) -> str | None:
+        """How its FLOPs are counted, for comparison with published records; None where none are."""
+        return CONVENTIONS.get(self.definition)
+
+    @property
+    def base_words(self) -> str:
+        """For a table: the peak in TFLOP/s with its name."""
+        return self.base if self.base_flops is None else f"{self.base_flops / 1e12:.4g} ({self.base})"
+
+    def value(self, step: StepResult) -> float:
+        """What the step reaches."""
+        value = float(getattr(step, self.definition))
+        if self.base_flops is None:
+            return value
+        return value * step.scenario.cluster.accelerator.base_peak / self.base_flops
+
+    def bound(self, step: StepResult) -> float:
+        """What no layout gets past: the best measured kernel for the whole step, nothing else taking any time."""
+        if self.base_flops is None:
+            return 1.0
+        rate = kernel_rate(step) if self.convention in (None, "causal") else most_model_flops(step)
+        return rate / self.base_flops
 
 
-def bases(accelerator: Accelerator) -> dict[str, float]:
-    """Every peak in print for a chip, FLOP/s: the dense matrix peak first, then the others by size."""
+def bases(accelerator: Accelerator, precision: Precision | None = None) -> dict[str, float]:
+    """Every peak in print for a chip, FLOP/s: the dense matrix peak first, then the others by size.
+
+    The peak of the training's own precision is among them where it is another.
+    """
     main = accelerator.base_peak
-    others = {name: peak for name, peak in accelerator.other_peaks.items() if abs(peak / main - 1) > 0.005}
-    return {"matrix peak": main} | dict(sorted(others.items(), key=lambda item: -item[1]))
+    others = dict(accelerator.other_peaks)
+    if precision is not None:
+        others[f"{precision} peak"] = accelerator.peak.get(precision, main)
+    different = {name: peak for name, peak in others.items() if abs(peak / main - 1) > SAME_PEAK}
+    return {MATRIX_PEAK: main} | dict(sorted(different.items(), key=lambda item: -item[1]))
 
 
-def readings(accelerator: Accelerator) -> list[Reading]:
+def readings(accelerator: Accelerator, precision: Precision | None = None) -> list[Reading]:
     """Every meaning of utilization, the MFU ones by base."""
-    rows = [
-        Reading(
-            definition,
-            name,
-            peak,
-            _scaled(attribute, accelerator, peak),
-            _bound(convention, accelerator, peak),
-            True,
-            convention,
-        )
-        for definition, attribute, convention in (("mfu", "mfu", "full"), ("mfu_causal", "mfu_causal", "causal"))
-        for name, peak in bases(accelerator).items()
-    ]
-    ceiling = accelerator.kernels.gemm_ceiling
-    rows.append(
-        Reading("hfu", "matrix peak", accelerator.base_peak, lambda step: step.hfu, _hfu_bound(accelerator), False)
-    )
-    rows.append(
-        Reading(
-            "gemm_efficiency",
-            "matrix peak",
-            accelerator.base_peak,
-            lambda step: step.gemm_efficiency,
-            lambda step: ceiling,
-            False,
-        )
-    )
-    for definition in ("busy_any", "busy_compute"):
-        rows.append(Reading(definition, NO_BASE, None, _attribute(definition), lambda step: 1.0, False))
-    return rows
+    peaks = bases(accelerator, precision)
+    rows = [Reading(definition, name, peak) for definition in ("mfu", "mfu_causal") for name, peak in peaks.items()]
+    rows += [Reading(definition, MATRIX_PEAK, accelerator.base_peak) for definition in ("hfu", "gemm_efficiency")]
+    return rows + [Reading(definition, NO_BASE, None) for definition in ("busy_any", "busy_compute")]
 
 
-def _attribute(name: str) -> Callable[[StepResult], float]:
-    return lambda step: float(getattr(step, name))
+def kernel_rate(step: StepResult) -> float:
+    """FLOP/s of the chip's best measured matrix kernel at the precision of the training."""
+    chip = step.scenario.cluster.accelerator
+    return chip.kernels.best_rate * chip.peak.get(step.scenario.training.precision, chip.base_peak)
 
 
-def _scaled(attribute: str, accelerator: Accelerator, peak: float) -> Callable[[StepResult], float]:
-    return lambda step: float(getattr(step, attribute)) * accelerator.base_peak / peak
-
-
-def _bound(convention: str, accelerator: Accelerator, peak: float) -> Callable[[StepResult], float]:
-    """The best measured single-kernel rate for the whole step, nothing else taking any time.
+def most_model_flops(step: StepResult) -> float:
+    """Model FLOP/s a device (full attention) that the best kernel would give.
 
     A causal step executes what the causal convention counts; the full convention counts more than is executed.
     """
-    best = accelerator.kernels.gemm_ceiling * accelerator.base_peak / peak
-    if convention == "causal":
-        return lambda step: best
-    return lambda step: best * step.mfu / step.mfu_causal
-
-
-def _hfu_bound(accelerator: Accelerator) -> Callable[[StepResult], float]:
-    return lambda step: accelerator.kernels.gemm_ceiling * step.mfu / step.mfu_causal
+    return kernel_rate(step) * step.mfu / step.mfu_causal

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from clustersim.inputs.catalog import load, plain_document
+from clustersim.inputs.catalog import load, names, plain_document
+from clustersim.inputs.training import Training
+from clustersim.inputs.units import parse_quantity
+from clustersim.workload.flops import Convention, model_flops_per_token
+
+CONVENTIONS: tuple[Convention, ...] = ("full", "causal", "6N")
+WORDS = {
+    "full": "full attention",
+    "causal": "causal attention",
+    "6N": "6N",
+    "hardware": "recomputed work counted",
+    "unstated": "convention unstated",
+}
+# By the convention of a claimed figure: records that count no more than it does, or don't say what they count.
+COMPARABLE = {
+    "full": ("full", "causal", "6N", "unstated"),
+    "causal": ("causal", "6N", "unstated"),
+    "hardware": tuple(WORDS),
+}
 
 
 @dataclass(frozen=True)
@@ -14,49 +33,85 @@ class Record:
 
     id: str
     accelerator: str  # its name
-    model: str
+    label: str
     kind: str  # dense or moe
     devices: int
     sequence_length: int
     convention: str  # full, causal, 6N, hardware or unstated
     flops: float  # FLOP/s a device
+    per_token: Mapping[str, float] = field(default_factory=dict)  # model FLOPs by convention, of a known model
 
-    @property
-    def described(self) -> str:
-        """For a table: how much, on how many."""
-        return f"{self.flops / 1e12:.0f} TFLOP/s, {self.model}, {self.devices:,} devices"
+    def flops_by(self, convention: str) -> float | None:
+        """FLOP/s a device to hold against a figure of `convention`: recounted where the model is known.
+
+        None where the record counts more than the figure does and can't be recounted.
+        """
+        if self._recounts(convention):
+            return self.flops * self.per_token[convention] / self.per_token[self.convention]
+        return self.flops if self.convention in COMPARABLE[convention] else None
+
+    def counted_by(self, convention: str) -> str:
+        """How `flops_by` counts, in words."""
+        own = WORDS[self.convention]
+        return f"{WORDS[convention]}, recounted from {own}" if self._recounts(convention) else own
+
+    def _recounts(self, convention: str) -> bool:
+        return convention != self.convention and {convention, self.convention} <= set(self.per_token)
 
 
-@cache
 def training_records() -> tuple[Record, ...]:
-    """Every record in the catalog."""
-    rows = plain_document("records", "training")["records"]
+    """Every record in the catalog: a series of published MFU gives one for each number of devices."""
+    known = set(names("models"))
     return tuple(
         Record(
-            row["id"],
-            load("accelerators", row["accelerator"]).name,
-            row["model"],
-            row["kind"],
-            row["devices"],
-            row["sequence_length"],
-            row["convention"],
-            row["tflops"] * 1e12,
+            series["id"],
+            load("accelerators", series["accelerator"]).name,
+            series["label"],
+            series["kind"],
+            int(devices),
+            series["sequence_length"],
+            series["convention"],
+            mfu * parse_quantity(series["base"], "FLOP/s"),
+            _per_token(series) if series["model"] in known else {},
         )
-        for row in rows
+        for series in plain_document("records", "published-mfu")["series"]
+        for devices, mfu in series["mfu_by_devices"].items()
     )
 
 
-def best_record(accelerator: str, kind: str, convention: str, longest_sequence: int) -> Record | None:
-    """The highest record of a chip and kind of model that counts by `convention` (or doesn't say how).
+def _per_token(series: Mapping[str, Any]) -> dict[str, float]:
+    model = load("models", series["model"])
+    training = Training(sequence_length=series["sequence_length"], global_batch=1)
+    return {convention: model_flops_per_token(model, training, convention) for convention in CONVENTIONS}
 
-    Longer sequences flatter full attention, so records past the longest sequence in question are left out.
+
+@dataclass(frozen=True)
+class Published:
+    """The best published run to hold against a figure."""
+
+    flops: float  # FLOP/s a device, by the figure's convention
+    described: str  # how much, counted how, by whom, on how many
+    same_kind: bool  # of model; one of another kind shows what the chip can do, no more
+
+
+def best_published(
+    records: Iterable[Record], accelerator: str, kind: str, convention: str, *, longest_sequence: int, more_than: int
+) -> Published | None:
+    """The highest record of a chip by a `convention`, of another kind of model if there is none of this `kind`.
+
+    Longer sequences flatter attention, so records past the longest sequence in question are left out; and so are
+    those of `more_than` devices or fewer, such as runs on one node where a cluster is claimed.
     """
     fitting = [
-        record
-        for record in training_records()
+        (record.kind == kind, flops, record)
+        for record in records
         if record.accelerator == accelerator
-        and record.kind == kind
-        and record.convention in (convention, "unstated", "6N")
         and record.sequence_length <= longest_sequence
+        and record.devices > more_than
+        and (flops := record.flops_by(convention)) is not None
     ]
-    return max(fitting, key=lambda record: record.flops, default=None)
+    if not fitting:
+        return None
+    same_kind, flops, record = max(fitting, key=lambda found: found[:2])
+    words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
+    return Published(flops, f"{words}, {record.label} ({record.kind}), {record.devices:,} devices", same_kind)

@@ -1,33 +1,17 @@
-"""The search for the best layout: enumerate in arrays, drop what does not fit, play the most promising."""
+"""The search for the best layout: estimate every one in arrays, drop what does not fit, play the most promising."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import product
 
-import numpy as np
-
-from clustersim.costs.machine import machine_of
-from clustersim.costs.placement import place_groups
-from clustersim.engines.graph import Floats
 from clustersim.errors import InfeasibleError, InputError
-from clustersim.inputs.layout import Layout, Schedule
-from clustersim.inputs.load import resolve_scenario, spread_layers
+from clustersim.inputs.load import resolve_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules import in_flight
-from clustersim.simulation.memory import Sharding, memory_parts
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
-from clustersim.simulation.stages import Pieces, Stage, assemble_stages, price_pieces
-from clustersim.workload.arrays import Array
-from clustersim.workload.passes import Recomputation
-from clustersim.workload.shape import Shape, busiest_rank
-
-PIPELINES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-VIRTUAL_STAGES = (1, 2, 3, 4, 6, 8)
-MICRO_BATCHES = (1, 2, 4, 8)
+from clustersim.studies.candidates import Candidate, Family, candidate_families
 
 Progress = Callable[[int, int], None]
 
@@ -37,25 +21,10 @@ class SearchResult:
     """The best layouts of a scenario, best first, and how many were looked at."""
 
     best: tuple[RunResult, ...]
-    candidates: int
-    feasible: int
+    candidates: int  # layouts that divide model, batch and devices
+    feasible: int  # of these, layouts that should fit in memory
     played: int
     rejected: Mapping[str, int]  # reason -> how many
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    estimate_s: float
-    layout: Layout
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """All combinations of the sizes that share a structure, as arrays `[points]`."""
-
-    tensor: Floats
-    expert: Floats
-    micro_batch: Floats
 
 
 def search_layouts(
@@ -66,18 +35,25 @@ def search_layouts(
     Every candidate's memory and time are estimated with the same formulas that a step is played with; the `play` best
     estimates that fit are played. Raises InfeasibleError when none fits.
     """
-    rejected: Counter[str] = Counter()
-    candidates = 0
-    found: list[_Candidate] = []
-    for fitting, tried in _estimates(scenario, rejected):
-        candidates += tried
-        found += fitting
+    families = list(candidate_families(scenario))
+    candidates = sum(family.tried for family in families)
+    found = sorted(
+        (candidate for family in families for candidate in family.fitting), key=lambda candidate: candidate.estimate_s
+    )
     if not found:
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in rejected.most_common(3))
-        raise InfeasibleError(f"none of {candidates:,} layouts can run: {reasons or 'no layout divides the devices'}")
-    found.sort(key=lambda candidate: candidate.estimate_s)
-    results: list[RunResult] = []
-    chosen = found[: max(play, top)]
+        raise InfeasibleError(_why_none(scenario, families))
+    rejected = Counter({"out of memory": candidates - len(found)})
+    results = _play(scenario, found[: max(play, top)], rejected, progress)
+    fitting = sorted((result for result in results if result.step.fits), key=lambda result: result.step.step_time_s)
+    if not fitting:
+        raise InfeasibleError(f"none of the {max(play, top)} most promising of {candidates:,} layouts can run")
+    return SearchResult(tuple(fitting[:top]), candidates, len(found), len(results), dict(+rejected))
+
+
+def _play(
+    scenario: Scenario, chosen: list[Candidate], rejected: Counter[str], progress: Progress | None
+) -> list[RunResult]:
+    results = []
     for number, candidate in enumerate(chosen, start=1):
         try:
             results.append(simulate_run(resolve_scenario(scenario, candidate.layout)))
@@ -85,158 +61,21 @@ def search_layouts(
             rejected["refused on resolution"] += 1
         if progress is not None:
             progress(number, len(chosen))
-    fitting_results = [result for result in results if result.step.fits]
-    if not fitting_results:
-        raise InfeasibleError(f"none of the {len(chosen)} most promising of {candidates:,} layouts can run")
-    fitting_results.sort(key=lambda result: result.step.step_time_s)
-    return SearchResult(tuple(fitting_results[:top]), candidates, len(found), len(results), dict(rejected))
+    return results
 
 
-def _estimates(scenario: Scenario, rejected: Counter[str]) -> Iterator[tuple[list[_Candidate], int]]:
-    """Candidates that fit, with the number tried, one pipeline structure after another."""
-    grid = _grid(scenario)
-    modes: list[Recomputation] = ["none", "selective", "full"]
-    model = scenario.model
-    fused = scenario.stack.fused_attention and model.position != "alibi"
-    if fused and model.latent is None and model.moe is None:
-        modes.remove("selective")  # nothing is kept that selective recomputation would drop
-    for mode in modes:
-        pieces = _pieces(scenario, grid, mode)
-        for pipeline, chunks in product(PIPELINES, VIRTUAL_STAGES):
-            if pipeline * chunks > scenario.model.layers or (chunks > 1 and pipeline == 1):
-                continue
-            yield _structure(scenario, grid, pieces, mode, pipeline, chunks, rejected)
-
-
-def _grid(scenario: Scenario) -> _Grid:
-    model, node = scenario.model, scenario.cluster.node
-    powers = [2**exponent for exponent in range(12)]
-    tensors = [
-        size
-        for size in powers
-        if size <= node.domain
-        and model.heads % size == 0
-        and (model.kv_heads % size == 0 or size % model.kv_heads == 0)
-    ]
-    experts = [size for size in powers if model.moe.experts % size == 0] if model.moe else [1]
-    micro_batches = [size for size in MICRO_BATCHES if scenario.training.global_batch % size == 0]
-    points = np.array(list(product(tensors, experts, micro_batches)), dtype=float)
-    return _Grid(points[:, 0], points[:, 1], points[:, 2])
-
-
-def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
-    training, stack, model = scenario.training, scenario.stack, scenario.model
-    shape = Shape(
-        micro_batch=grid.micro_batch,
-        sequence=float(training.sequence_length),
-        span=float(training.attention_span),
-        tensor=grid.tensor,
-        context=1.0,
-        expert=grid.expert,
-        expert_tensor=1.0,
-        sequence_parallel=stack.defaults.sequence_parallel,
-        fused_attention=stack.fused_attention and model.position != "alibi",
-        context_kind="ring",
-        overlap=stack.defaults.overlap,
-        precision=training.precision,
-        busiest_expert_rank=busiest_rank(model, training, grid.expert),
-    )
-    sizes: dict[str, Array] = {
-        "tensor": grid.tensor,
-        "context": 1.0,
-        "data": scenario.cluster.devices / grid.tensor,
-        "pipeline": 1.0,
-        "expert": grid.expert,
-        "expert_tensor": 1.0,
-    }
-    groups = place_groups(sizes, "tensor-context-expert-data-pipeline", scenario.cluster.node.domain)
-    return price_pieces(model, shape, machine_of(scenario.cluster, stack, groups), [mode], len(grid.tensor))
-
-
-def _structure(
-    scenario: Scenario,
-    grid: _Grid,
-    pieces: Pieces,
-    mode: Recomputation,
-    pipeline: int,
-    chunks: int,
-    rejected: Counter[str],
-) -> tuple[list[_Candidate], int]:
-    """Candidates of one pipeline structure that divide the devices and the batch and fit in memory."""
-    data = scenario.cluster.devices / (grid.tensor * pipeline)
-    micro_batches = scenario.training.global_batch / (data * grid.micro_batch)
-    possible = (data >= 1) & (data % 1 == 0) & (micro_batches >= 1) & (micro_batches % 1 == 0)
-    possible &= (grid.tensor * data) % grid.expert == 0
-    if chunks > 1:
-        possible &= micro_batches % pipeline == 0
-    if not possible.any():
-        return [], 0
-    stages = assemble_stages(pieces, spread_layers(scenario.model.layers, pipeline * chunks), mode)
-    held = _peak_bytes(scenario, stages, grid, data, micro_batches, pipeline, chunks)
-    usable = scenario.cluster.accelerator.memory.usable_bytes
-    fits = possible & (held <= usable)
-    rejected["out of memory"] += int((possible & ~fits).sum())
-    estimate = _estimate(stages, micro_batches, pipeline, chunks)
-    schedule: Schedule = "interleaved-1f1b" if chunks > 1 else "1f1b"
-    found = [
-        _Candidate(
-            float(estimate[point]),
-            Layout(
-                tensor=int(grid.tensor[point]),
-                pipeline=pipeline,
-                virtual_stages=chunks,
-                data=int(data[point]),
-                expert=int(grid.expert[point]),
-                expert_tensor=1,
-                micro_batch=int(grid.micro_batch[point]),
-                recompute=mode,
-                schedule=schedule,
-            ),
+def _why_none(scenario: Scenario, families: list[Family]) -> str:
+    """No layout divides, or none fits: by how much, and what would help."""
+    candidates = sum(family.tried for family in families)
+    devices, batch = scenario.cluster.devices, scenario.training.global_batch
+    if not candidates:
+        return (
+            f"no layout divides {devices:,} devices and a batch of {batch:,} sequences: "
+            "try numbers with more common divisors"
         )
-        for point in np.flatnonzero(fits)
-    ]
-    return found, int(possible.sum())
-
-
-def _estimate(stages: list[Stage], micro_batches: Floats, pipeline: int, chunks: int) -> Floats:
-    """Seconds [points]: the busiest device's work, and the time the pipeline takes to fill and drain.
-
-    m max(F + B) + (p - 1)/v mean(F + B) a device. Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.
-    """
-    work = np.array([stage.forward.seconds + stage.backward.seconds for stage in stages])  # [virtual stages, points]
-    devices = work.reshape(chunks, pipeline, -1).sum(axis=0)
-    return np.asarray(micro_batches * devices.max(axis=0) + (pipeline - 1) / chunks * devices.mean(axis=0))
-
-
-def _peak_bytes(
-    scenario: Scenario,
-    stages: list[Stage],
-    grid: _Grid,
-    data: Floats,
-    micro_batches: Floats,
-    pipeline: int,
-    chunks: int,
-) -> Floats:
-    """Bytes on the fullest device, [points]."""
-    sharding = Sharding(
-        scenario.stack.defaults.sharding,
-        "none",
-        data,
-        np.maximum(1.0, data * grid.tensor / grid.expert),
-        scenario.training.grad_reduce_precision or scenario.stack.defaults.grad_reduce_precision,
+    least = min(family.least_bytes for family in families) / 2**30
+    usable = scenario.cluster.accelerator.memory.usable_bytes / 2**30
+    return (
+        f"none of {candidates:,} layouts on {devices:,} devices fits in memory: the leanest needs {least:.1f} GiB a "
+        f"device of {usable:.1f} GiB usable. More devices would help"
     )
-    name = "interleaved-1f1b" if chunks > 1 else "1f1b"
-    flying = np.array(
-        [in_flight(name, pipeline, max(1, int(count)), chunks) for count in micro_batches]
-    )  # [points, stages]
-    peak = np.zeros(len(data))
-    seen = set()
-    for stage in range(pipeline):
-        chunk_stages = stages[stage::pipeline]
-        key = tuple(id(chunk) for chunk in chunk_stages)
-        if key in seen:
-            continue  # an earlier stage of the same chunks has more micro-batches in flight
-        seen.add(key)
-        parts = memory_parts(chunk_stages, flying[:, stage], sharding, scenario.stack)
-        peak = np.maximum(peak, sum(parts.values()))
-    return peak
