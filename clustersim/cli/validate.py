@@ -13,7 +13,7 @@ from clustersim.cli.options import examples, json_option, output_option, print_j
 @click.command(
     "validate",
     short_help="Predictions against measured runs.",
-    epilog=examples("clustersim validate", "clustersim validate my_runs.csv --max-mape 10 --json"),
+    epilog=examples("clustersim validate --output results/validate", "clustersim validate --max-mape 20 --json"),
 )
 @click.argument("file", required=False)
 @click.option("--max-mape", type=click.FloatRange(min=0), metavar="PERCENT", help="Exit code 1 past this mean error.")

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.load import config_names
 from clustersim.studies.rows import COLUMNS
 from clustersim.views.columns import Cell
 
@@ -15,15 +16,15 @@ TABLE = "results.csv"
 def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]]:
     """The file, its rows and the columns that varied (those before the first that every sweep has).
 
-    `path` is a sweep's folder or any CSV file with a header. Raises InputError where there is none.
+    `path` is a sweep's folder, its name in ./results or any CSV file with a header. Raises InputError without one.
     """
-    file = path / TABLE if path.is_dir() else path
+    folder = path if path.exists() else Path("results") / path
+    file = folder / TABLE if folder.is_dir() else path
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text in UTF-8"
-        remedy = "" if path.is_dir() or file.exists() else ". Give the folder or the results.csv of a sweep"
-        raise InputError(str(path), [Problem(f"{file}: {reason}{remedy}", "RESULTS")]) from None
+        raise InputError(str(path), [Problem(f"{file}: {reason}{_remedy(path)}", "RESULTS")]) from None
     reader = csv.DictReader(text.splitlines())
     rows: list[dict[str, Cell]] = [{key: value for key, value in row.items() if key} for row in reader]
     if not rows:
@@ -34,3 +35,13 @@ def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]
     first = names.index(fixed[0]) if fixed else len(names)
     merged = [name for name in names[:first] if name != "point" and name not in keys]
     return file, rows, tuple(dict.fromkeys((*keys, *merged)))
+
+
+def _remedy(path: Path) -> str:
+    """How to come by results that aren't there."""
+    if path.exists():
+        return ""
+    name = path.parent.name if path.name == TABLE else path.name
+    if name in config_names("sweeps"):
+        return f". `clustersim sweep {name}` makes it"
+    return ". Give the folder or the results.csv of a sweep"

@@ -85,6 +85,7 @@ def test_a_point_that_fails_is_a_bug_but_the_table_is_written(monkeypatch: pytes
         (["sweep", "gpt3_175b_a100", "layout.tensor"], "expected KEY=VALUES"),
         (["sweep", "mine.yaml", "-o", "mine.yaml"], "mine.yaml: File exists"),
         (["plot", "nothing", "--x", "devices"], "Give the folder or the results.csv"),
+        (["plot", "results/mfu_vs_bandwidth", "--x", "devices"], "`clustersim sweep mfu_vs_bandwidth` makes it"),
         (["plot", "done", "--x", "device"], "Did you mean devices"),
         (["plot", "done", "--x", "devices", "--y", "engine"], "holds words, not numbers"),
         (["plot", "done", "--x", "devices", "--where", "status"], "expected COLUMN=VALUE"),
@@ -106,6 +107,11 @@ def test_mistakes_are_said_without_a_traceback(arguments: list[str], message: st
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_name_in_results_will_do() -> None:
+    invoke("sweep", "mine.yaml")
+    assert invoke("plot", "mine", "--x", "layout.micro_batch").exit_code == 0
 
 
 def test_plot_draws_into_the_folder_or_where_it_is_told(here: Path) -> None:

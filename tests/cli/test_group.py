@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -62,16 +64,29 @@ def test_help_lists_every_command_with_a_line() -> None:
     assert all(len(about) > 20 for _, about in words)
 
 
+def examples_of(name: str) -> list[list[str]]:
+    lines = invoke(name, "--help").stdout.rstrip().splitlines()
+    return [shlex.split(line.split(" > ")[0]) for line in lines[lines.index("  Examples:") + 1 :]]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_ends_with_two_examples_that_parse(name: str) -> None:
-    lines = invoke(name, "--help").stdout.rstrip().splitlines()
-    examples = [line.strip() for line in lines[lines.index("  Examples:") + 1 :]]
+    examples = examples_of(name)
     assert len(examples) == 2
-    for example in examples:
-        program, command, *arguments = example.split(" > ")[0].split()
+    for program, command, *arguments in examples:
         assert (program, command) == ("clustersim", name)
         parsed = import_module(f"clustersim.cli.{name}").command.make_context(name, arguments)
         assert isinstance(parsed, click.Context)
+
+
+@pytest.mark.slow
+def test_examples_work_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "sweep", "plot", "search", "show", "schema"):
+        for _, *arguments in examples_of(name):
+            result = invoke(*arguments)
+            assert result.exit_code == 0, (arguments, result.stderr)
+            assert result.stdout
 
 
 def test_version() -> None:
