@@ -6,42 +6,15 @@ cells, the stack the rest (its file lists its defaults); what was taken so is sa
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import load, names
-from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
-
-Row = Mapping[str, str]
-
-REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
-MODEL_COLUMNS = {
-    "layers": "layers",
-    "hidden": "hidden",
-    "heads": "heads",
-    "kv_heads": "kv_heads",
-    "ffn_hidden": "ffn_hidden",
-    "vocab": "vocab",
-    "head_dim": "head_dim",
-    "mtp_layers": "mtp_layers",
-}
-LAYOUT_COLUMNS = {
-    "tp": "tensor",
-    "pp": "pipeline",
-    "vpp": "virtual_stages",
-    "dp": "data",
-    "cp": "context",
-    "ep": "expert",
-    "expert_tp": "expert_tensor",
-    "micro_batch": "micro_batch",
-}
-MEGATRON_VOCAB = 51_200  # GPT-2's 50,257 tokens padded, what GPT benchmarks without a stated vocabulary use
-OVERLAPS = ("grad_reduce", "param_gather", "tensor", "tensor_fused", "fsdp")
+from clustersim.studies.cells import Row, flag, given, number, problem, text, whole
+from clustersim.studies.measured_layout import layout_of
+from clustersim.studies.measured_model import model_of
 
 
 @dataclass(frozen=True)
@@ -59,227 +32,113 @@ class MeasuredRun:
     notes: tuple[str, ...]
 
 
-def read_rows(path: str | Path) -> list[Row]:
-    """All rows of a CSV file.
-
-    Raises InputError when the file can't be read or lacks a column that nothing can stand in for.
-    """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows: list[Row] = [dict(row) for row in reader]
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(str(path), [Problem(f"cannot be read: {error}")]) from error
-    absent = [column for column in REQUIRED if column not in columns]
-    if absent:
-        raise InputError(str(path), [Problem("this column is required", key=column, line=1) for column in absent])
-    return rows
-
-
 def measured_run(row: Row) -> MeasuredRun:
     """The scenario of a row. Raises InputError where the row can't be read."""
     notes: list[str] = []
     stack = _stack(row, notes)
-    model = _model(row, notes)
     mapping = {
-        "name": row["id"],
-        "model": model,
+        "name": text(row, "id") or "row",
+        "model": model_of(row, notes),
         "cluster": _cluster(row),
-        "training": _training(row),
-        "layout": _layout(row),
-        "stack": stack,
+        "training": _training(row, notes),
+        "layout": layout_of(row, notes),
+        "stack": _attention(row, stack, notes),
     }
-    measured = _number(row, "measured_step_time_s")
     return MeasuredRun(
-        row["id"],
-        row.get("source", ""),
-        row.get("group", ""),
-        row.get("stack", ""),
-        row["accelerator"],
-        row.get("quality", ""),
-        mapping,
-        measured,
-        tuple(notes),
+        id=text(row, "id"),
+        source=text(row, "source"),
+        group=group_of(row),
+        stack=text(row, "stack"),
+        accelerator=text(row, "accelerator"),
+        quality=text(row, "quality"),
+        mapping=mapping,
+        measured_step_time_s=_step_time(row),
+        notes=tuple(notes),
     )
 
 
-def _number(row: Row, column: str) -> float | None:
-    text = (row.get(column) or "").strip()
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(row["id"], [Problem(f"{text!r} is not a number", key=column)]) from error
+def group_of(row: Row) -> str:
+    """Rows of one source, chip and model belong together, whether or not a column says so."""
+    return text(row, "group") or "/".join(text(row, column) for column in ("source", "accelerator", "model"))
 
 
-def _whole(row: Row, column: str) -> int | None:
-    number = _number(row, column)
-    return None if number is None else int(number)
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+def _step_time(row: Row) -> float | None:
+    """Seconds a step as measured, or from the tokens a second and device."""
+    seconds, rate = number(row, "measured_step_time_s"), number(row, "measured_tokens_per_s_per_device")
+    sizes = [whole(row, column) for column in ("global_batch_seqs", "seq_len", "n_devices")]
+    if seconds or not rate or not all(sizes):
+        return seconds or None
+    batch, sequence, devices = (size or 0 for size in sizes)
+    return batch * sequence / (rate * devices)
 
 
 def _stack(row: Row, notes: list[str]) -> str:
     """The row's stack, or the nearest known one of the accelerator's vendor: by shared name, then by year."""
-    wanted = (row.get("stack") or "").strip()
-    known = names("stacks")
-    if wanted in known:
+    wanted = text(row, "stack")
+    stacks = {slug: load("stacks", slug) for slug in names("stacks")}
+    if wanted in stacks:
         return wanted
-    vendor = load("accelerators", row["accelerator"]).vendor
-    stacks = {slug: load("stacks", slug) for slug in known}
-    fitting = [slug for slug, stack in stacks.items() if isinstance(stack, Stack) and vendor in stack.vendors]
+    vendor = load("accelerators", text(row, "accelerator")).vendor
+    fitting = {slug: stack for slug, stack in stacks.items() if vendor in stack.vendors}
     if not fitting:
-        raise InputError(row["id"], [Problem(f"no stack for chips of {vendor} in the catalog", key="stack")])
-    year = _whole(row, "year") or _year_in(wanted)
+        raise problem(row, "stack", f"no stack for chips of {vendor} in the catalog")
+    year = whole(row, "year") or _year_in(wanted) or max(stack.year for stack in fitting.values())
     words = set(wanted.split("-"))
-    nearest = max(
-        fitting, key=lambda slug: (len(words & set(slug.split("-"))), -abs(stacks[slug].year - (year or 0)), slug)
-    )
+
+    def likeness(slug: str) -> tuple[int, int, str]:
+        return len(words & set(slug.split("-"))), -abs(fitting[slug].year - year), slug
+
+    nearest = max(fitting, key=likeness)
     notes.append(f"stack {wanted or '(not stated)'} is not in the catalog: {nearest} stands in")
     return nearest
 
 
 def _year_in(slug: str) -> int | None:
-    years = [int(word) for word in slug.split("-") if word.isdigit() and len(word) == 4]
-    return years[0] if years else None
+    return next((int(word) for word in slug.split("-") if word.isdecimal() and len(word) == 4), None)
 
 
-def _model(row: Row, notes: list[str]) -> dict[str, Any]:
-    known = _catalog_model(row.get("model", ""))
-    given: dict[str, Any] = {"name": row.get("model") or row["id"]}
-    given |= {field: _whole(row, column) for column, field in MODEL_COLUMNS.items()}
-    gated = _whole(row, "gated_mlp")
-    position = {"alibi": "alibi", "learned": "learned", "rotary": "rotary", "rope": "rotary"}.get(
-        row.get("position", "")
-    )
-    given |= {"gated": None if gated is None else bool(gated), "position": position}
-    given = _given(given | {"moe": _experts(row), "latent": _latent(row)})
-    if known is not None:
-        base = known.model_dump(mode="json", exclude_none=True)
-        empty = [field for field in ("layers", "hidden", "vocab") if field not in given]
-        if empty:
-            notes.append(f"the catalog's {known.name} supplies {', '.join(empty)}")
-        return base | given
-    return _fill_model(given, notes)
-
-
-def _catalog_model(name: str) -> Model | None:
-    try:
-        model = load("models", name)
-    except InputError:
-        return None
-    return model if isinstance(model, Model) else None
-
-
-def _fill_model(given: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-    """Megatron's conventions for what a row of an unknown model leaves empty."""
-    if "heads" in given:
-        given.setdefault("kv_heads", given["heads"])
-    if "hidden" in given and "moe" not in given:
-        given.setdefault("ffn_hidden", 4 * given["hidden"])
-    if "moe" in given:
-        given.setdefault("ffn_hidden", given["moe"]["ffn_hidden"])
-    if "vocab" not in given:
-        given["vocab"] = MEGATRON_VOCAB
-        notes.append(f"vocabulary not stated: {MEGATRON_VOCAB} assumed")
-    gated = given.setdefault("gated", False)
-    given.setdefault("position", "rotary" if gated else "learned")
-    if not gated:  # the GPT family: layer norms, biases, dropout, one table for look-up and head
-        given |= {"norm": "layer", "bias": True, "dropout": True, "tied_embeddings": True}
-    return given
-
-
-def _experts(row: Row) -> dict[str, Any] | None:
-    experts = _whole(row, "n_experts")
-    if not experts or experts < 2:
-        return None
-    return _given(
-        {
-            "experts": experts,
-            "top_k": _whole(row, "experts_per_token"),
-            "ffn_hidden": _whole(row, "moe_ffn_hidden") or _whole(row, "ffn_hidden"),
-            "shared": _whole(row, "shared_experts"),
-            "leading_dense": _whole(row, "dense_layers"),
-        }
-    )
-
-
-def _latent(row: Row) -> dict[str, Any] | None:
-    """MLA; the head sizes that no column holds are DeepSeek's (arXiv 2405.04434, section 3.1.2)."""
-    rank = _whole(row, "kv_lora_rank")
-    if not rank:
-        return None
-    sizes = {"qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
-    return _given({"kv_lora_rank": rank, "q_lora_rank": _whole(row, "q_lora_rank"), **sizes})
+def _attention(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]:
+    """The stack, with the row's word on whether attention is fused."""
+    fused = flag(row, "flash_attention")
+    stack: Stack = load("stacks", slug)
+    if fused is None or fused == stack.fused_attention:
+        return slug
+    notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
+    return {"extends": slug, "fused_attention": fused}
 
 
 def _cluster(row: Row) -> dict[str, Any]:
-    devices = _whole(row, "n_devices") or 0
-    per_node = min(_whole(row, "devices_per_node") or 8, devices)
-    usual = load("accelerators", row["accelerator"]).node
-    node: dict[str, Any] = {"extends": usual, "accelerator": row["accelerator"], "devices": per_node}
-    domain = _whole(row, "scale_up_domain")
-    if domain:
-        node["scale_up_domain"] = domain
-    network = _number(row, "node_network_gbps")
+    devices = whole(row, "n_devices")
+    if not devices:
+        raise problem(row, "n_devices", "at least 1 device is needed")
+    usual = load("accelerators", text(row, "accelerator")).node
+    if usual is None:
+        raise problem(row, "accelerator", "the catalog names no usual node of this chip")
+    per_node = whole(row, "devices_per_node") or load("nodes", usual).devices
+    per_node = per_node if devices % per_node == 0 else _largest_divisor(devices, per_node)
+    node: dict[str, Any] = {"extends": usual, "accelerator": text(row, "accelerator"), "devices": per_node}
+    network = number(row, "node_network_gbps")
     if network:
         node["scale_out"] = {"bandwidth": f"{network / per_node} Gb/s"}
+    node |= given({"scale_up_domain": whole(row, "scale_up_domain") or None})
     return {"node": node, "devices": devices}
 
 
-def _training(row: Row) -> dict[str, Any]:
-    return _given(
-        {
-            "sequence_length": _whole(row, "seq_len"),
-            "global_batch": _whole(row, "global_batch_seqs"),
-            "precision": row.get("precision") or None,
-            "grad_reduce_precision": row.get("grad_reduce_precision") or None,
-            "document_length": _whole(row, "document_len"),
-        }
-    )
+def _largest_divisor(devices: int, most: int) -> int:
+    """Devices a node where its usual number doesn't divide them all: a part of the nodes is used."""
+    return next(size for size in range(min(devices, most), 0, -1) if devices % size == 0)
 
 
-def _layout(row: Row) -> dict[str, Any]:
-    layout = {field: _whole(row, column) for column, field in LAYOUT_COLUMNS.items()}
-    sequence_parallel = _whole(row, "sequence_parallel")
-    stages = [int(count) for count in (row.get("stage_layers") or "").split("|") if count]
-    return _given(
-        layout
-        | {
-            "sequence_parallel": None if sequence_parallel is None else bool(sequence_parallel),
-            "stage_layers": stages or None,
-            "sharding": _sharding(row.get("sharding") or ""),
-            "recompute": _recompute(row.get("recompute") or ""),
-            "overlap": _overlap(row.get("overlap") or ""),
-            "schedule": (row.get("schedule") or "").lower() or None,
-        }
-    )
-
-
-def _sharding(words: str) -> str | None:
-    """Our name for the source's words."""
-    folded = words.lower()
-    for name, marks in (
-        ("none", ("none", "zero-0", "ddp")),
-        ("zero1", ("zero-1", "distributed-optimizer", "parallel-optimizer")),
-        ("zero2", ("zero-2", "shard_grad_op")),
-        ("fsdp", ("zero-3", "fsdp", "full_shard")),
-    ):
-        if any(mark in folded for mark in marks):
-            return name
-    return None
-
-
-def _recompute(word: str) -> str | None:
-    """`partial` and `auto` lie between none and full: selective stands for them where attention isn't fused."""
-    return {"partial": "selective", "auto": "selective"}.get(word, word or None)
-
-
-def _overlap(words: str) -> list[str] | None:
-    if not words:
-        return None
-    return [word for word in words.split("|") if word in OVERLAPS]
+def _training(row: Row, notes: list[str]) -> dict[str, Any]:
+    precision = text(row, "precision")
+    if not precision and "bf16" not in load("accelerators", text(row, "accelerator")).peak:
+        precision = "fp16"
+        notes.append("precision not stated: fp16 assumed, for the chip has no bf16")
+    columns = {
+        "sequence_length": whole(row, "seq_len"),
+        "global_batch": whole(row, "global_batch_seqs"),
+        "precision": precision or None,
+        "grad_reduce_precision": text(row, "grad_reduce_precision") or None,
+        "document_length": whole(row, "document_len"),
+    }
+    return given(columns)

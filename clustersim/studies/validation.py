@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from clustersim.errors import ClustersimError, InfeasibleError, InputError
+from clustersim.errors import ClustersimError, InputError
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.results import Interval, StepResult
 from clustersim.simulation.step import simulate_step
-from clustersim.studies.measured import Row, measured_run, read_rows
+from clustersim.studies.cells import Row, read_rows, text
+from clustersim.studies.measured import group_of, measured_run
 
 Progress = Callable[[int, int], None]
 
@@ -107,27 +108,27 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
 def validate_row(row: Row) -> ValidationRow:
     """Simulate one row, or refuse it with a reason."""
     blank = ValidationRow(
-        row["id"],
-        row.get("source", ""),
-        row.get("group", ""),
-        row["accelerator"],
-        row.get("stack", ""),
-        row.get("quality", ""),
-        "refused",
-        "",
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
+        id=text(row, "id"),
+        source=text(row, "source"),
+        group=group_of(row),
+        accelerator=text(row, "accelerator"),
+        stack=text(row, "stack"),
+        quality=text(row, "quality"),
+        status="refused",
+        reason="",
+        measured_step_time_s=None,
+        predicted_step_time_s=None,
+        error=None,
+        interval_80=None,
+        interval_95=None,
+        fits=None,
     )
     try:
         run = measured_run(row)
         step = simulate_step(load_scenario(run.mapping))
     except InputError as error:
         return replace(blank, reason="; ".join(str(problem).strip() for problem in error.problems))
-    except (InfeasibleError, ClustersimError) as error:
+    except ClustersimError as error:
         return replace(blank, reason=str(error))
     return _simulated(blank, step, run.measured_step_time_s, run.notes)
 

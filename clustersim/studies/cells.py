@@ -1,0 +1,96 @@
+"""The cells of a table of measured runs: read from CSV, empty or a number of the right kind."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.units import shown
+
+Row = Mapping[str, str]
+
+REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """All rows of a CSV file.
+
+    Raises InputError when the file can't be read or lacks a column that nothing can stand in for.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows: list[Row] = [{key: value for key, value in row.items() if key is not None} for row in reader]
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(str(path), [Problem(f"cannot be read: {error}")]) from error
+    absent = [column for column in REQUIRED if column not in columns]
+    if absent:
+        raise InputError(str(path), [Problem("this column is required", key=column, line=1) for column in absent])
+    return rows
+
+
+def text(row: Row, column: str) -> str:
+    """A cell without the blanks around it; empty where the row or the file lacks it."""
+    return (row.get(column) or "").strip()
+
+
+def number(row: Row, column: str) -> float | None:
+    """A cell's number, None if it is empty. Raises InputError for what is no number, infinite or negative."""
+    cell = text(row, column)
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        raise problem(row, column, f"{shown(cell)} is not a number") from None
+    if not (math.isfinite(value) and value >= 0):
+        raise problem(row, column, f"{shown(cell)} is not a finite number of 0 or more")
+    return value
+
+
+def whole(row: Row, column: str) -> int | None:
+    """A cell's whole number, None if it is empty. Raises InputError for anything else."""
+    value = number(row, column)
+    if value is not None and value != int(value):
+        raise problem(row, column, f"{shown(text(row, column))} is not a whole number")
+    return None if value is None else int(value)
+
+
+def flag(row: Row, column: str) -> bool | None:
+    """A cell's 0 or 1, None if it is empty. Raises InputError for anything else."""
+    value = whole(row, column)
+    if value not in (None, 0, 1):
+        raise problem(row, column, f"{shown(text(row, column))} is neither 0 nor 1")
+    return None if value is None else bool(value)
+
+
+def whole_list(row: Row, column: str) -> list[int]:
+    """A cell's whole numbers between bars, `2|3|3|2`. Raises InputError for anything else."""
+    cells = [cell.strip() for cell in text(row, column).split("|") if cell.strip()]
+    if not all(cell.isdecimal() for cell in cells):
+        raise problem(row, column, f"{shown(text(row, column))} is not a list of whole numbers such as 2|3|3|2")
+    return [int(cell) for cell in cells]
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What isn't None."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def known_words(row: Row, column: str, known: Collection[str], notes: list[str]) -> list[str]:
+    """A cell's words between bars as far as they are known; of the others it is said that they are ignored."""
+    words = [word.strip() for word in text(row, column).split("|") if word.strip() not in ("", "none")]
+    ignored = [word for word in words if word not in known]
+    if ignored:
+        notes.append(f"{column} {', '.join(ignored)} is not known and ignored")
+    return [word for word in words if word in known]
+
+
+def problem(row: Row, column: str, message: str) -> InputError:
+    """What is wrong with a cell."""
+    return InputError(text(row, "id") or "row", [Problem(message, key=column)])
