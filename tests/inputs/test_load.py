@@ -245,7 +245,9 @@ def test_claims_and_other_documents(catalog: Path) -> None:
         (6, "assert[1].metric"),
         (6, "assert[1].note"),
     ]
-    Path("claim.yaml").write_text(CLAIM.replace("speed, value: 82 %, note: hearsay", "achieved_flops, value: 512 PFLOP/s"))
+    Path("claim.yaml").write_text(
+        CLAIM.replace("speed, value: 82 %, note: hearsay", "achieved_flops, value: 512 PFLOP/s")
+    )
     claim = load_claim(Path("claim.yaml"))
     assert (claim.name, claim.source.date, len(claim.assertions)) == ("claim", "2025-04-28", 2)
     document = load_config("claims", "claim.yaml")
