@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,8 @@ from clustersim.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from clustersim.studies.sweep import SweepResult
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 @click.option(
     "--resume/--fresh", default=True, help="Keep the points that are finished, or begin anew.  [default: resume]"
 )
+@click.option("--dask", metavar="ADDRESS", default=None, help="Run on the workers of a Dask scheduler.")
+@click.option("--parquet", is_flag=True, help="Write results.parquet too.")
 @output_option("Folder of the results.  [default: results/<name>]")
 @engine_option
 @intervals_option
@@ -47,6 +52,8 @@ def command(
     axes: tuple[str, ...],
     workers: int | None,
     resume: bool,
+    dask: str | None,
+    parquet: bool,
     output: str | None,
     engine: str,
     intervals: bool,
@@ -59,10 +66,11 @@ def command(
     """
     from clustersim.studies.sweep import run_sweep
 
-    with progress_bar(f"sweep {sweep}") as progress:
+    with progress_bar(f"sweep {sweep}") as progress, _executor(dask) as executor:
         result = run_sweep(
             sweep,
             overrides=axes,
+            executor=executor,
             workers=workers,
             output=output,
             resume=resume,
@@ -71,6 +79,10 @@ def command(
             progress=progress,
         )
     figures = _draw(result)
+    if parquet:
+        from clustersim.studies.parquet import write_parquet
+
+        figures.append(write_parquet(result.folder / "results.parquet", result.columns, result.rows))
     if as_json:
         print_json(result.to_dict())
     else:
@@ -81,6 +93,18 @@ def command(
     bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
     if bugs:
         raise RuntimeError(f"{len(bugs)} points failed, the first with: {bugs[0]}")
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    """The workers of a Dask cluster, or none for this machine's own."""
+    if address is None:
+        yield None
+        return
+    from clustersim.studies.remote import dask_executor
+
+    with dask_executor(address) as executor:
+        yield executor
 
 
 def _draw(result: SweepResult) -> list[Path]:
