@@ -31,6 +31,7 @@ from clustersim.simulation.tail import (
     optimizer_time,
     reduce_stage_time,
 )
+from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import ACTIVATION_BYTES, shape_of
@@ -47,11 +48,12 @@ class PlayedStep:
     timeline: Timeline
     parts: tuple[Parts, ...]  # of each kind: seconds by part of the breakdown
     stages: tuple[Stage, ...]  # virtual stages in pipeline order
+    imbalance_s: float = 0.0  # what everybody waits for the slowest replica, where replicas differ
 
     @property
     def seconds(self) -> float:
         """How long the step took."""
-        return float(self.timeline.makespan[0])
+        return float(self.timeline.makespan[0]) + self.imbalance_s
 
 
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
@@ -79,7 +81,11 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
     parts = tuple(_parts_of(kind, scenario, machine, stages, split) for kind in program.kinds)
     durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
-    return PlayedStep(scenario, program, play(program.graph, durations, engine=engine), parts, tuple(stages))
+    timeline = play(program.graph, durations, engine=engine)
+    late = 0.0
+    if is_uneven(scenario.cluster):
+        late = unfolded_seconds(scenario, program, durations) - float(timeline.makespan[0])
+    return PlayedStep(scenario, program, timeline, parts, tuple(stages), late)
 
 
 def refuse_unplayed(layout: ResolvedLayout) -> None:
@@ -204,7 +210,12 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
     causal = model_flops_per_token(model, training, "causal")
     fused = scenario.stack.fused_attention and model.position != "alibi"
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario), fused=fused)
-    busy_any, busy_compute = busy_shares(step.program, step.timeline, step.parts)
+    folded = float(step.timeline.makespan[0])
+    busy_any, busy_compute = (
+        share * folded / seconds for share in busy_shares(step.program, step.timeline, step.parts)
+    )
+    spent = breakdown(step.program, step.timeline, step.parts)
+    spent["imbalance"] += step.imbalance_s
     mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
     figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
     residual = scenario.stack.residual
@@ -218,7 +229,7 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
         busy_compute=busy_compute,
         gemm_efficiency=_gemm_efficiency(step.stages, scenario),
         model_flops=full * training.tokens_per_step,
-        breakdown=breakdown(step.program, step.timeline, step.parts),
+        breakdown=spent,
         memory=memory_report(scenario, step.stages, step.program.micro_batches),
         intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
         if intervals
