@@ -31,7 +31,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.ready
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-autosave --benchmark-compare
+	$(BIN)/python -m pytest tests/benchmarks -W default --benchmark-enable --benchmark-autosave --benchmark-compare
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage
