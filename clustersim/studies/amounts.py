@@ -13,7 +13,8 @@ def amount(value: float, unit: str) -> str:
         return f"{100 * value:.1f} %" if value < 10 else f"{number(100 * value)} %"
     if unit in ("FLOP/s", "s"):
         return format_quantity(value, unit)
-    return f"{number(value)} {unit}"
+    many = number(value)
+    return f"{many} {unit.removesuffix('s') if many == '1' and unit.endswith(('days', 'hours')) else unit}"
 
 
 def number(value: float) -> str:

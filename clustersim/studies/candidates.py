@@ -8,16 +8,12 @@ from itertools import product
 
 import numpy as np
 
-from clustersim.costs.machine import machine_of
-from clustersim.costs.placement import place_groups
 from clustersim.engines.graph import Floats
-from clustersim.inputs.layout import Layout, Schedule
+from clustersim.inputs.layout import Layout
 from clustersim.inputs.load import spread_layers
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.registry import find_schedule
-from clustersim.simulation.memory import Sharding, memory_parts
-from clustersim.simulation.stages import Pieces, Stage, assemble_stages, price_pieces
-from clustersim.workload.arrays import Array
+from clustersim.simulation.stages import Pieces, assemble_stages, price_pieces
+from clustersim.studies.estimates import Sizes, Structure, estimate_step, peak_bytes
 from clustersim.workload.passes import Recomputation
 from clustersim.workload.shape import Shape, busiest_rank
 
@@ -50,20 +46,8 @@ class _Grid:
 
     tensor: Floats
     expert: Floats
+    expert_tensor: Floats
     micro_batch: Floats
-
-
-@dataclass(frozen=True)
-class _Structure:
-    """What fixes the shape of a step's graph."""
-
-    pipeline: int
-    chunks: int
-    mode: Recomputation
-
-    @property
-    def schedule(self) -> Schedule:
-        return "interleaved-1f1b" if self.chunks > 1 else "1f1b"
 
 
 def candidate_families(scenario: Scenario) -> Iterator[Family]:
@@ -72,7 +56,7 @@ def candidate_families(scenario: Scenario) -> Iterator[Family]:
     for mode in _modes(scenario):
         pieces = _pieces(scenario, grid, mode)
         for pipeline, chunks in _pipelines(scenario):
-            yield _family(scenario, grid, pieces, _Structure(pipeline, chunks, mode))
+            yield _family(scenario, grid, pieces, Structure(pipeline, chunks, mode))
 
 
 def _modes(scenario: Scenario) -> list[Recomputation]:
@@ -101,8 +85,12 @@ def _grid(scenario: Scenario) -> _Grid:
     ]
     experts = [size for size in POWERS if model.moe.experts % size == 0] if model.moe else [1]
     micro_batches = [size for size in MICRO_BATCHES if scenario.training.global_batch % size == 0]
-    points = np.array(list(product(tensors, experts, micro_batches)), dtype=float)
-    return _Grid(points[:, 0], points[:, 1], points[:, 2])
+    points = [
+        (tensor, expert, expert_tensor, micro_batch)
+        for tensor, expert, micro_batch in product(tensors, experts, micro_batches)
+        for expert_tensor in ({1, tensor} if model.moe else {1})
+    ]
+    return _Grid(*np.array(sorted(points), dtype=float).T)
 
 
 def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
@@ -114,7 +102,7 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         tensor=grid.tensor,
         context=1.0,
         expert=grid.expert,
-        expert_tensor=1.0,
+        expert_tensor=grid.expert_tensor,
         sequence_parallel=stack.defaults.sequence_parallel,
         fused_attention=stack.fused_attention and model.position != "alibi",
         context_kind="ring",
@@ -122,86 +110,44 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         precision=training.precision,
         busiest_expert_rank=busiest_rank(model, training, grid.expert),
     )
-    sizes: dict[str, Array] = {
-        "tensor": grid.tensor,
-        "context": 1.0,
-        "data": scenario.cluster.devices / grid.tensor,
-        "pipeline": 1.0,
-        "expert": grid.expert,
-        "expert_tensor": 1.0,
-    }
-    groups = place_groups(sizes, "tensor-context-expert-data-pipeline", scenario.cluster.node.domain)
-    return price_pieces(model, shape, machine_of(scenario.cluster, stack, groups), [mode], len(grid.tensor))
+    sizes = Sizes(
+        grid.tensor, grid.expert, grid.expert_tensor, scenario.cluster.devices / grid.tensor, np.ones(len(grid.tensor))
+    )
+    machine = sizes.machine(scenario, pipeline=1)
+    return price_pieces(model, shape, machine, [mode], len(grid.tensor))
 
 
-def _family(scenario: Scenario, grid: _Grid, pieces: Pieces, structure: _Structure) -> Family:
+def _family(scenario: Scenario, grid: _Grid, pieces: Pieces, structure: Structure) -> Family:
     pipeline, chunks = structure.pipeline, structure.chunks
     data = scenario.cluster.devices / (grid.tensor * pipeline)
     micro_batches = scenario.training.global_batch / (data * grid.micro_batch)
     possible = (data >= 1) & (data % 1 == 0) & (micro_batches >= 1) & (micro_batches % 1 == 0)
-    possible &= (grid.tensor * data) % grid.expert == 0
+    possible &= (grid.tensor * data) % (grid.expert * grid.expert_tensor) == 0
     if chunks > 1:
         possible &= micro_batches % pipeline == 0
     if not possible.any():
         return Family((), 0, np.inf)
+    real = (np.where(possible, size, 1.0) for size in (grid.expert, grid.expert_tensor, data, micro_batches))
+    sizes = Sizes(grid.tensor, *real)  # what is impossible counts for nothing, but must not break the arithmetic
     stages = assemble_stages(pieces, spread_layers(scenario.model.layers, pipeline * chunks), structure.mode)
-    held = _peak_bytes(scenario, stages, grid, data, micro_batches, structure)
+    held = peak_bytes(scenario, stages, sizes, structure)
     fits = possible & (held <= scenario.cluster.accelerator.memory.usable_bytes)
-    estimate = _estimate(stages, micro_batches, structure)
+    estimate = estimate_step(scenario, stages, sizes, structure)
     fitting = tuple(
         Candidate(float(estimate[point]), _layout(grid, data, int(point), structure)) for point in np.flatnonzero(fits)
     )
     return Family(fitting, int(possible.sum()), float(held[possible].min()))
 
 
-def _layout(grid: _Grid, data: Floats, point: int, structure: _Structure) -> Layout:
+def _layout(grid: _Grid, data: Floats, point: int, structure: Structure) -> Layout:
     return Layout(
         tensor=int(grid.tensor[point]),
         pipeline=structure.pipeline,
         virtual_stages=structure.chunks,
         data=int(data[point]),
         expert=int(grid.expert[point]),
-        expert_tensor=1,
+        expert_tensor=int(grid.expert_tensor[point]),
         micro_batch=int(grid.micro_batch[point]),
         recompute=structure.mode,
         schedule=structure.schedule,
     )
-
-
-def _estimate(stages: list[Stage], micro_batches: Floats, structure: _Structure) -> Floats:
-    """Seconds [points]: the busiest device's work, and the time the pipeline takes to fill and drain.
-
-    m max(F + B) + (p - 1)/v mean(F + B) a device. Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.
-    """
-    pipeline, chunks = structure.pipeline, structure.chunks
-    work = np.array([stage.forward.seconds + stage.backward.seconds for stage in stages])  # [virtual stages, points]
-    devices = work.reshape(chunks, pipeline, -1).sum(axis=0)
-    return np.asarray(micro_batches * devices.max(axis=0) + (pipeline - 1) / chunks * devices.mean(axis=0))
-
-
-def _peak_bytes(
-    scenario: Scenario, stages: list[Stage], grid: _Grid, data: Floats, micro_batches: Floats, structure: _Structure
-) -> Floats:
-    """Bytes on the fullest device, [points]."""
-    defaults, pipeline = scenario.stack.defaults, structure.pipeline
-    sharding = Sharding(
-        defaults.sharding,
-        "none",
-        data,
-        np.maximum(1.0, data * grid.tensor / grid.expert),
-        scenario.training.grad_reduce_precision or defaults.grad_reduce_precision,
-    )
-    counts = np.maximum(1.0, micro_batches).astype(np.int64)
-    flying = find_schedule(structure.schedule).in_flight(
-        np.arange(pipeline)[:, None], pipeline, counts, structure.chunks
-    )  # [stages, points]
-    peak = np.zeros(len(data))
-    seen = set()
-    for stage in range(pipeline):
-        chunk_stages = stages[stage::pipeline]
-        key = tuple(id(chunk) for chunk in chunk_stages)
-        if key not in seen:  # an earlier stage of the same chunks has more micro-batches in flight
-            seen.add(key)
-            parts = memory_parts(chunk_stages, flying[stage], sharding, scenario.stack)
-            peak = np.maximum(peak, sum(parts.values()))
-    return peak

@@ -28,7 +28,7 @@ def model_of(row: Row, notes: list[str]) -> dict[str, Any]:
     if known is None:
         return _filled(stated, notes)
     base = known.model_dump(mode="json", exclude_none=True)
-    empty = [column for column in COLUMNS if column not in stated and column in base]
+    empty = [column for column in COLUMNS if column not in stated and base.get(column)]
     if empty:
         notes.append(f"the catalog's {known.name} supplies {', '.join(empty)}")
     parts = {part: base.get(part, {}) | stated[part] for part in ("moe", "latent") if part in stated}

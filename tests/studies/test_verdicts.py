@@ -1,0 +1,144 @@
+"""What a claimed figure is called: by the bound, by records, by probability."""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clustersim.inputs.stack import Residual
+from clustersim.studies.amounts import amount, number, times, whole
+from clustersim.studies.validation import packaged_rows
+from clustersim.studies.verdicts import PROBABILITY_FLOOR, Boast, best_of, judge, verdict_of, worst
+
+
+def boast(claimed: float, best: float = 0.4, bound: float = 0.9, **changes: Any) -> Boast:
+    values: dict[str, Any] = {"residual": Residual(spread=0.1, evidence="test"), "unit": "%"}
+    return Boast(claimed, best, bound, **(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "verdict", "probability"),
+    [
+        (0.30, "supported", 0.998),
+        (0.40, "supported", 0.5),
+        (0.44, "plausible", 0.170),
+        (0.50, "implausible", 0.0128),
+        (0.82, "implausible", PROBABILITY_FLOOR),
+        (0.91, "impossible", 0.0),
+    ],
+)
+def test_the_verdict_follows_from_bound_and_probability(claimed: float, verdict: str, probability: float) -> None:
+    judgement = judge(boast(claimed))
+    assert judgement.verdict == verdict
+    assert judgement.probability == pytest.approx(probability, abs=5e-4)
+
+
+def test_the_least_probability_is_what_the_packaged_groups_support() -> None:
+    with packaged_rows().open(encoding="utf-8", newline="") as file:
+        groups = {row["group"] for row in csv.DictReader(file)}
+    assert pytest.approx(1 / (len(groups) + 1)) == PROBABILITY_FLOOR
+
+
+def test_a_record_of_the_same_kind_supports_what_it_reached() -> None:
+    assert judge(boast(0.6, record=0.65)).verdict == "supported"
+    assert judge(boast(0.66, record=0.65)).verdict == "implausible"
+    assert judge(boast(0.6, record=0.65, record_supports=False)).verdict == "implausible"
+    assert judge(boast(0.95, record=0.99)).verdict == "impossible", "nothing is past the bound"
+
+
+def test_less_is_the_greater_boast_of_times_and_costs() -> None:
+    days = {"unit": "days", "lower": True, "best": 50.0, "bound": 20.0}
+    verdicts = [judge(boast(claimed, **days)).verdict for claimed in (60.0, 46.0, 30.0, 19.0)]
+    assert verdicts == ["supported", "plausible", "implausible", "impossible"]
+    assert judge(boast(30.0, **days, record=29.0)).verdict == "supported"
+
+
+def test_an_equality_is_granted_its_tolerance() -> None:
+    assert judge(boast(0.42)).verdict == "plausible"
+    assert judge(boast(0.42, tolerance=0.05)).verdict == "supported"
+    assert judge(boast(0.94, bound=0.9, tolerance=0.05)).verdict == "implausible"
+    assert judge(boast(0.2, tolerance=0.05)).verdict == "supported", "whoever can do more can do as much"
+    days = {"unit": "days", "lower": True, "best": 50.0, "bound": 48.0, "tolerance": 0.05}
+    assert judge(boast(47.9, **days)).verdict == "supported"
+
+
+def test_an_equality_between_two_systems_fails_both_ways() -> None:
+    ratio = {"bound": math.inf, "best": 0.9, "tolerance": 0.05, "both_ways": True}
+    assert [judge(boast(claimed, **ratio)).verdict for claimed in (0.7, 0.8, 0.91, 1.05, 1.3)] == [
+        "implausible",
+        "plausible",
+        "supported",
+        "plausible",
+        "implausible",
+    ]
+    assert judge(boast(0.7, **ratio, record=0.95)).verdict == "implausible", "a record is no ratio"
+
+
+@given(st.floats(0.01, 10), st.floats(0.01, 10), st.booleans())
+def test_more_is_never_easier(claimed: float, best: float, lower: bool) -> None:
+    harder = claimed / 1.1 if lower else claimed * 1.1
+    easy, hard = (boast(value, best=best, lower=lower).probability for value in (claimed, harder))
+    assert PROBABILITY_FLOOR <= hard <= easy <= 1
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (boast(0.3), "the best layout found reaches 40.0 %"),
+        (boast(0.3, record=0.5), "the best layout found reaches 40.0 % and the best published run reached 50.0 %"),
+        (
+            boast(0.44, record=0.41),
+            "the best layout found reaches 40.0 %, the best published run reached 41.0 %, and 44.0 % lies within the "
+            "model's error",
+        ),
+        (boast(0.82), "82.0 % is 2.05 times the 40.0 % of the best layout found"),
+        (
+            boast(0.82, record=0.5, record_supports=False),
+            "82.0 % is 2.05 times the 40.0 % of the best layout found and 1.64 times the 50.0 % of the best published "
+            "run, of another kind of model",
+        ),
+        (boast(0.95), "95.0 % is past the 90.0 % of the chip's best measured kernel with nothing else to do"),
+        (
+            boast(5.0, best=15.0, bound=2.0, unit="days", lower=True, record=10.0),
+            "the best layout found needs 15 days, 3.00 times the claim, and at the rate of the best published run it "
+            "comes to 10 days",
+        ),
+        (
+            boast(20.0, best=15.0, bound=2.0, unit="days", lower=True, record=10.0),
+            "the best layout found needs 15 days and at the rate of the best published run it comes to 10 days",
+        ),
+        (boast(5.0, best=15.0, bound=2.0, unit="days", lower=True), "the best layout found needs 15 days, 3.00 times"),
+        (
+            boast(1.0, best=15.0, bound=2.0, unit="days", lower=True),
+            "1 day is less than the 2 days of the chip's best measured kernel with nothing else to do",
+        ),
+    ],
+)
+def test_the_reason_is_one_sentence_with_its_numbers(made: Boast, reason: str) -> None:
+    assert judge(made).reason.startswith(reason)
+    assert "\n" not in judge(made).reason
+
+
+def test_best_and_worst() -> None:
+    assert worst(["supported", "impossible", "plausible"]) == "impossible"
+    assert worst(["supported", "untestable"]) == "supported"
+    assert worst(["untestable"]) == worst([]) == "untestable"
+    assert best_of(["inconsistent", "implausible"]) == "implausible"
+    assert [verdict_of(probability) for probability in (0.5, 0.05, 0.049)] == ["supported", "plausible", "implausible"]
+
+
+def test_amounts_for_people() -> None:
+    assert amount(0.8203, "%") == "82.0 %"
+    assert amount(25.0, "%") == "2,500 %"
+    assert amount(512e15, "FLOP/s") == "512 PFLOP/s"
+    assert amount(13.754, "s") == "13.75 s"
+    assert amount(2.664e6, "device-hours") == "2.664M device-hours"
+    assert amount(54.04, "days") == "54.04 days"
+    assert [number(6.5), number(4267.3), number(1e30)] == ["6.5", "4,267", "1e30"]
+    assert [whole(1763.6), whole(2.5e7)] == ["1,764", "25M"]
+    assert [times(2.2345), times(1234.5)] == ["2.23 times", "1,234 times"]
