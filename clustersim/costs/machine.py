@@ -56,8 +56,10 @@ class Machine:
         """
         kernels = self.accelerator.kernels
         ceiling = kernels.gemm_ceiling * kernels.sustained * self.stack.sustained
+        apart = gemm.part == "gemm" and not self.stack.grouped_products
+        together = 1.0 if apart else gemm.count
         efficiency = gemm_efficiency(
-            gemm.m, gemm.n, gemm.k, gemm.count, ceiling, kernels.gemm_short_k, kernels.gemm_small
+            gemm.m, gemm.n, gemm.k, together, ceiling, kernels.gemm_short_k, kernels.gemm_small
         )
         if gemm.part == "attention":
             efficiency = efficiency * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
@@ -71,7 +73,7 @@ class Machine:
             bandwidth=self.memory_bandwidth,
             element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
         )
-        return np.maximum(seconds, kernels.launch)
+        return np.maximum(seconds, kernels.launch * (gemm.count if apart else 1.0))
 
     def attention_time(self, attention: Attention) -> Array:
         """Seconds of a fused attention kernel; it computes in 16 bits whatever the products use."""
@@ -106,10 +108,17 @@ class Machine:
         return np.where(group.ranks > 1.0, seconds, 0.0)
 
     def _all_to_all_time(self, collective: Collective, group: Placement) -> Array:
-        """Routed vectors go once to a domain where the stack does so; anything else goes pair by pair."""
-        if collective.copies > 1.0 and self.stack.two_stage_dispatch:
+        """Routed vectors travel as the stack dispatches them; anything else goes pair by pair.
+
+        By all-gather, every rank receives all tokens of the group and keeps those of its experts (and the combining
+        reduce-scatter takes as long): MindSpeed-LLM's default.
+        """
+        routed = collective.copies > 1.0
+        if routed and self.stack.dispatch == "two-stage":
             sizes = (collective.bytes, collective.copies, collective.most_domains)
             return dispatch_time(*sizes, group, self.up, self.out)
+        if routed and self.stack.dispatch == "all-gather":
+            return all_gather_time(collective.bytes / collective.copies * group.ranks, group, self.up, self.out)
         return all_to_all_time(collective.bytes, group, self.up, self.out)
 
     def transfer_time(self, message: Array, stage: int) -> Array:

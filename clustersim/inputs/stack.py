@@ -65,9 +65,13 @@ class Stack(Description):
     overlap_slowdown: Annotated[
         float, Field(ge=0, description="compute beside a collective takes this much longer: it lends cores to it")
     ] = 0.0
-    two_stage_dispatch: Annotated[
-        bool, Field(description="a token goes once to each node of its experts and is passed on inside")
-    ] = False
+    dispatch: Annotated[
+        Literal["pairwise", "two-stage", "all-gather"],
+        Field(description="how tokens reach experts: each copy by itself, once to a node and on inside, or all to all"),
+    ] = "pairwise"
+    grouped_products: Annotated[
+        bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
+    ] = True
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
     fixed_overhead: Annotated[

@@ -76,3 +76,26 @@ def test_transfers_cross_domains_at_their_borders() -> None:
     groups = place_groups(SIZES | {"tensor": 2.0, "data": 1.0}, "tensor-context-expert-data-pipeline", 4.0)
     here = machine_of(cluster(), stack(), groups)  # two stages a domain
     assert [float(here.transfer_time(1e9, stage)) for stage in range(3)] == pytest.approx([0.01, 0.1, 0.01])
+
+
+def test_stacks_dispatch_tokens_each_in_its_way() -> None:
+    """Eight copies of every token over two nodes: pair by pair, once to a node, or everything to everybody."""
+    sizes = SIZES | {"tensor": 1.0, "data": 16.0, "pipeline": 1.0, "expert": 16.0}
+    groups = place_groups(sizes, "tensor-context-expert-data-pipeline", 8.0)
+    message = Collective("dispatch", "all-to-all", "expert", 8e9, copies=8.0)
+    pairwise, once, gathered = (
+        float(machine_of(cluster(nodes=2), stack(dispatch=how), groups).time(message))
+        for how in ("pairwise", "two-stage", "all-gather")
+    )
+    assert pairwise == pytest.approx(8e9 * 8 / 16 / 10e9)
+    assert once == pytest.approx(1e9 * 2 * (1 - 0.5**8) / 2 / 10e9)
+    assert gathered == pytest.approx(15 / 16 * 16e9 / 80e9)
+
+
+def test_experts_one_after_the_other_fill_the_chip_less() -> None:
+    chip = machine(gemm_small=1e9, launch=1e-6)
+    apart = machine_of(cluster(nodes=8), stack(grouped_products=False), chip.groups)
+    apart = type(apart)(chip.accelerator, apart.stack, apart.up, apart.out, apart.groups)
+    small = Gemm("expert up", 64.0, 512.0, 1024.0, 32.0)
+    assert apart.time(small) > 2 * chip.time(small)
+    assert apart.time(Gemm("one", 8192.0, 8192.0, 8192.0)) == chip.time(Gemm("one", 8192.0, 8192.0, 8192.0))
