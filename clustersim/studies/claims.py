@@ -19,11 +19,11 @@ from clustersim.studies.open_points import (
     Progress,
     best_layouts,
     feasible,
-    open_scenarios,
-    other_scenarios,
+    open_settings,
+    other_settings,
 )
 from clustersim.studies.records import training_records
-from clustersim.studies.relations import Pair, consequences, ratio_row
+from clustersim.studies.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.utilization import counting_bases, utilization_rows
 from clustersim.studies.verdicts import best_of, worst
 
@@ -81,11 +81,11 @@ def check_claims(
     layout of any open point can run.
     """
     claim = load_claim(source)
-    scenarios = open_scenarios(claim, seed)
-    systems = [scenarios, *(other_scenarios(claim, relation.change, scenarios) for relation in claim.relations)]
-    everything = [scenario for system in systems for scenario in system]
+    settings = open_settings(claim, seed)
+    systems = [settings, *(other_settings(claim, relation.change, settings) for relation in claim.relations)]
+    everything = [setting for system in systems for setting in system]
     outcomes = best_layouts(everything, workers=workers, executor=executor, progress=progress)
-    split = [outcomes[at : at + len(scenarios)] for at in range(0, len(outcomes), len(scenarios))]
+    split = [outcomes[at : at + len(settings)] for at in range(0, len(outcomes), len(settings))]
     return _report(claim, split[0], split[1:], seed)
 
 
@@ -93,8 +93,8 @@ def _report(claim: Claim, mine: Sequence[Outcome], others: Sequence[Sequence[Out
     evidence = Evidence(feasible(mine), training_records(), any(key.startswith("cluster") for key in claim.open))
     rows = [row for assertion in claim.assertions for row in assertion_rows(assertion, evidence)]
     equations = _device_equations(claim, evidence)
-    for relation, outcomes in zip(claim.relations, others, strict=True):
-        more_rows, more_equations = _compare(claim, relation, evidence, _pairs(mine, outcomes))
+    for relation, theirs in zip(claim.relations, others, strict=True):
+        more_rows, more_equations = _compare(claim, relation, evidence, list(zip(mine, theirs, strict=True)))
         rows += more_rows
         equations += more_equations
     figures = verdicts_by_figure(rows, equations)
@@ -110,24 +110,21 @@ def _report(claim: Claim, mine: Sequence[Outcome], others: Sequence[Sequence[Out
     )
 
 
-def _pairs(mine: Sequence[Outcome], others: Sequence[Outcome]) -> list[Pair]:
-    """Both systems at every open point where both run."""
-    both = zip(mine, others, strict=True)
-    return [(one, other) for one, other in both if isinstance(one, RunResult) and isinstance(other, RunResult)]
-
-
 def _compare(
-    claim: Claim, relation: Relation, evidence: Evidence, pairs: Sequence[Pair]
+    claim: Claim, relation: Relation, evidence: Evidence, both: Sequence[tuple[Outcome, Outcome]]
 ) -> tuple[list[AssertionRow], list[Equation]]:
-    """The claimed ratio, and what each stated utilization then asks of the other system."""
+    """The claimed ratio where both systems run, and what each stated utilization then asks of the other system."""
+    pairs = [(one, other) for one, other in both if isinstance(one, RunResult) and isinstance(other, RunResult)]
+    if not pairs:
+        reason = next(outcome for pair in both for outcome in pair if isinstance(outcome, str))
+        return [untestable_ratio(relation, reason)], []
     rows = [ratio_row(relation, pairs)]
     equations: list[Equation] = []
-    if pairs:
-        theirs = replace(evidence, points=tuple(other for _, other in pairs))
-        for assertion in _utilizations(claim):
-            for equation, row in consequences(relation, assertion, evidence, theirs):
-                equations.append(equation)
-                rows += [] if row is None else [row]
+    theirs = replace(evidence, points=tuple(other for _, other in pairs))
+    for assertion in _utilizations(claim):
+        for equation, row in consequences(relation, assertion, evidence, theirs):
+            equations.append(equation)
+            rows += [] if row is None else [row]
     return rows, equations
 
 

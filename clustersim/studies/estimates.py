@@ -93,7 +93,8 @@ def _data_traffic(
     )
 
     def seconds(kind: CollectiveKind, element_bytes: float) -> Array:
-        groups: tuple[tuple[Group, Floats], ...] = (("data", dense), ("expert_data", experts))
+        shards: Group = "data_shard" if defaults.sharding == "hybrid" else "data"
+        groups: tuple[tuple[Group, Floats], ...] = ((shards, dense), ("expert_data", experts))
         messages = (Collective("parameters", kind, group, element_bytes * held) for group, held in groups)
         return sum(machine.collective_time(message) for message in messages)
 

@@ -18,52 +18,50 @@ from clustersim.studies.search import search_layouts
 from clustersim.studies.workers import run_chunks
 
 Progress = Callable[[int, int], None]
+Setting = Scenario | InputError  # or why its parts don't fit each other
 Outcome = RunResult | str  # the best layout, or why there is none
 
 MOST_POINTS = 64
 
 
-def open_scenarios(claim: Claim, seed: int = 0) -> list[Scenario]:
+def open_settings(claim: Claim, seed: int = 0) -> list[Setting]:
     """A scenario for every combination of the open values; its layout is searched unless the claim states one.
 
-    Raises InputError for what can't be read, and where there are too many combinations to try.
+    Raises InputError for what can't be read, where there are too many combinations to try, and where none makes sense.
     """
-    return [_scenario(claim, values, seed) for values in _combinations(claim)]
+    settings = [_setting(claim, values, seed) for values in _combinations(claim)]
+    if all(isinstance(setting, InputError) for setting in settings):
+        raise next(setting for setting in settings if isinstance(setting, InputError))
+    return settings
 
 
-def other_scenarios(claim: Claim, change: Mapping[str, Any], scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Each of `scenarios` as the other system of a relation: changed, and on as many devices.
-
-    Raises InputError where its nodes can't make that number.
-    """
+def other_settings(claim: Claim, change: Mapping[str, Any], settings: Sequence[Setting]) -> list[Setting]:
+    """Each of `settings` as the other system of a relation: changed, and on as many devices."""
     others = []
-    for values, scenario in zip(_combinations(claim), scenarios, strict=True):
-        other = _scenario(claim, {**values, **change}, scenario.seed)
-        wanted, each = scenario.cluster.devices, other.cluster.node.devices
-        if wanted % each:
-            message = f"{wanted:,} devices are no whole number of nodes of {each}"
-            raise InputError(claim.name, [Problem(message, "relations.same")])
-        if other.cluster.devices != wanted:
-            other = _scenario(claim, {**values, **change, "cluster.nodes": wanted // each}, scenario.seed)
-        others.append(other)
+    for values, setting in zip(_combinations(claim), settings, strict=True):
+        if isinstance(setting, Scenario):
+            devices = {"cluster.devices": setting.cluster.devices}
+            setting = _setting(claim, {**values, **change, **devices}, setting.seed)
+        others.append(setting)
     return others
 
 
 def best_layouts(
-    scenarios: Sequence[Scenario],
+    settings: Sequence[Setting],
     *,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
-    """The best layout of every scenario in order, whoever searched it."""
+    """The best layout of every setting in order, whoever searched it."""
+    tasks = [(position, setting) for position, setting in enumerate(settings) if isinstance(setting, Scenario)]
     outcomes: dict[int, Outcome] = {}
-    tasks = list(enumerate(scenarios))
     for chunk, answers in run_chunks(tasks, _search_chunk, workers=workers, executor=executor):
         outcomes |= dict(zip((position for position, _ in chunk), answers, strict=True))
         if progress is not None:
-            progress(len(outcomes), len(scenarios))
-    return [outcomes[position] for position in range(len(scenarios))]
+            progress(len(outcomes), len(tasks))
+    misfits = {at: _in_words(setting) for at, setting in enumerate(settings) if isinstance(setting, InputError)}
+    return [(outcomes | misfits)[position] for position in range(len(settings))]
 
 
 def feasible(outcomes: Sequence[Outcome]) -> tuple[RunResult, ...]:
@@ -94,8 +92,21 @@ def _best_layout(scenario: Scenario) -> Outcome:
     return f"the stated layout needs {held:.1f} GiB a device, and {usable:.1f} GiB are usable"
 
 
-def _scenario(claim: Claim, values: Mapping[str, Any], seed: int) -> Scenario:
-    return load_scenario({"name": claim.name, "seed": seed, **claim.given}, values)
+def _setting(claim: Claim, values: Mapping[str, Any], seed: int) -> Setting:
+    """The scenario of some open values, or what keeps its parts from fitting each other.
+
+    Raises InputError for a mistake in a part by itself.
+    """
+    try:
+        return load_scenario({"name": claim.name, "seed": seed, **claim.given}, values)
+    except InputError as error:
+        if all(problem.misfit for problem in error.problems):
+            return error
+        raise
+
+
+def _in_words(error: InputError) -> str:
+    return "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
 
 
 def _combinations(claim: Claim) -> list[dict[str, Any]]:

@@ -19,15 +19,18 @@ Pair = tuple[RunResult, RunResult]  # the claim's system and the other one, at t
 DEFINITION = "achieved_flops_ratio"
 
 
+def untestable_ratio(relation: Relation, reason: str) -> AssertionRow:
+    """The row of two systems that never both run."""
+    reason = f"the two systems can't be compared: {reason}"
+    return untestable_row(relation.id, DEFINITION, relation.asserted.value, "%", reason)
+
+
 def ratio_row(relation: Relation, pairs: Sequence[Pair]) -> AssertionRow:
     """Achieved FLOP/s over those of the other system, on as many devices, both at their best layouts.
 
     Of the open points, a boast takes the highest ratio and an equality the nearest one.
     """
     asserted = relation.asserted
-    if not pairs:
-        reason = "no layout lets both systems run on as many devices"
-        return untestable_row(relation.id, DEFINITION, asserted.value, "%", reason)
     equal = asserted.comparison == "=="
     mine, theirs = max(pairs, key=lambda pair: -abs(math.log(_ratio(pair) / asserted.value)) if equal else _ratio(pair))
     residual = mine.step.scenario.stack.residual

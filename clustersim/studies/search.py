@@ -28,12 +28,13 @@ class SearchResult:
 
 
 def search_layouts(
-    scenario: Scenario, *, top: int = 5, play: int = 12, progress: Progress | None = None
+    scenario: Scenario, *, top: int = 5, play: int = 24, progress: Progress | None = None
 ) -> SearchResult:
     """The `top` best layouts by step time among a bounded grid of sizes, recomputations and schedules.
 
-    Every candidate's memory and time are estimated with the same formulas that a step is played with; the `play` best
-    estimates that fit are played. Raises InfeasibleError when none fits.
+    Every candidate's memory and time are estimated with the same formulas that a step is played with. Estimates hardly
+    ever exceed the step, so layouts that fit are played in their order, `play` at most, until the next one promises
+    less than the `top` best so far. Raises InfeasibleError when none fits.
     """
     families = list(candidate_families(scenario))
     candidates = sum(family.tried for family in families)
@@ -43,25 +44,29 @@ def search_layouts(
     if not found:
         raise InfeasibleError(_why_none(scenario, families))
     rejected = Counter({"out of memory": candidates - len(found)})
-    results = _play(scenario, found[: max(play, top)], rejected, progress)
-    fitting = sorted((result for result in results if result.step.fits), key=lambda result: result.step.step_time_s)
-    if not fitting:
-        raise InfeasibleError(f"none of the {max(play, top)} most promising of {candidates:,} layouts can run")
-    return SearchResult(tuple(fitting[:top]), candidates, len(found), len(results), dict(+rejected))
-
-
-def _play(
-    scenario: Scenario, chosen: list[Candidate], rejected: Counter[str], progress: Progress | None
-) -> list[RunResult]:
-    results = []
-    for number, candidate in enumerate(chosen, start=1):
-        try:
-            results.append(simulate_run(resolve_scenario(scenario, candidate.layout)))
-        except (InputError, InfeasibleError):
+    fitting: list[RunResult] = []
+    played = 0
+    for candidate in found[: max(play, top)]:
+        if len(fitting) >= top and candidate.estimate_s >= fitting[top - 1].step.step_time_s:
+            break
+        played += 1
+        result = _played(scenario, candidate)
+        if result is None:
             rejected["refused on resolution"] += 1
+        elif result.step.fits:
+            fitting = sorted([*fitting, result], key=lambda result: result.step.step_time_s)
         if progress is not None:
-            progress(number, len(chosen))
-    return results
+            progress(played, min(len(found), max(play, top)))
+    if not fitting:
+        raise InfeasibleError(f"none of the {played} most promising of {candidates:,} layouts can run")
+    return SearchResult(tuple(fitting[:top]), candidates, len(found), played, dict(+rejected))
+
+
+def _played(scenario: Scenario, candidate: Candidate) -> RunResult | None:
+    try:
+        return simulate_run(resolve_scenario(scenario, candidate.layout))
+    except (InputError, InfeasibleError):
+        return None
 
 
 def _why_none(scenario: Scenario, families: list[Family]) -> str:

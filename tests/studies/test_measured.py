@@ -262,7 +262,7 @@ def test_a_bad_cell_is_named(cells: dict[str, str], message: str) -> None:
 def test_an_unknown_chip_is_refused() -> None:
     row = validate_row(ROW | {"accelerator": "abacus"})
     assert (row.status, row.error) == ("refused", None)
-    assert 'no "abacus" in the catalog' in row.reason
+    assert 'no accelerator "abacus" in the catalog' in row.reason
 
 
 def with_chip(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:

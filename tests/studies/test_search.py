@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from statistics import median
 
 import builders
 import pytest
@@ -83,10 +84,26 @@ def test_results_are_sorted_counted_and_fit() -> None:
     assert times == sorted(times)
     assert all(result.step.fits for result in found.best)
     assert len(found.best) == 4
-    assert found.played == 6
-    assert seen == [(number, 6) for number in range(1, 7)]
+    assert 4 <= found.played <= 6
+    assert seen == [(number, 6) for number in range(1, found.played + 1)]
     assert found.candidates >= found.feasible >= found.played
     assert found.candidates - found.feasible == found.rejected.get("out of memory", 0)
+
+
+@pytest.mark.parametrize("sharding", ["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"])
+@pytest.mark.parametrize("overlap", [frozenset(), frozenset({"grad_reduce", "param_gather", "fsdp"})])
+def test_estimates_are_close_enough_to_choose_by(sharding: str, overlap: frozenset[str]) -> None:
+    defaults = {"sharding": sharding, "overlap": overlap}
+    scenario = open_scenario(small_gpt(), nodes=2, batch=64, defaults=defaults)
+    fitting = [candidate for family in candidate_families(scenario) for candidate in family.fitting]
+    fitting.sort(key=lambda candidate: candidate.estimate_s)
+    ratios = []
+    for candidate in fitting[:: len(fitting) // 12]:
+        step = simulate_step(resolve_scenario(scenario, candidate.layout), intervals=False)
+        assert step.fits, candidate.layout
+        ratios.append(candidate.estimate_s / step.step_time_s)
+    assert max(ratios) < 1.05, "never too long, so that no good layout is passed over"
+    assert median(ratios) > 0.8
 
 
 def test_less_memory_leaves_fewer_layouts_and_no_faster_one() -> None:
@@ -94,6 +111,12 @@ def test_less_memory_leaves_fewer_layouts_and_no_faster_one() -> None:
     assert wide.candidates == tight.candidates
     assert tight.feasible < wide.feasible
     assert tight.best[0].step.step_time_s >= wide.best[0].step.step_time_s
+
+
+def test_playing_ends_where_estimates_promise_no_more() -> None:
+    few, many = (search_layouts(open_scenario(small_gpt()), top=1, play=play) for play in (500, 24))
+    assert few.played == many.played < 24
+    assert few.best[0].step.step_time_s == many.best[0].step.step_time_s
 
 
 def test_the_search_is_deterministic() -> None:

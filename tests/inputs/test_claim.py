@@ -1,0 +1,152 @@
+"""Claim files: figures with units, boasts, and every mistake at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clustersim.errors import InputError
+from clustersim.inputs.claim import Assertion, Claim, read_figure
+from clustersim.inputs.load import config_names, load_claim
+
+CLAIM: dict[str, Any] = {
+    "name": "a claim",
+    "source": {"text": "so it is said", "date": "2025-01-01", "who": "somebody", "reliability": "rumour"},
+    "given": {"model": "llama-2-7b"},
+    "assert": [{"id": "u", "metric": "utilization", "value": "82 %"}],
+}
+
+
+def assertion(**values: Any) -> Assertion:
+    return load_claim(CLAIM | {"assert": [{"id": "x", "metric": "utilization", "value": 0.5} | values]}).assertions[0]
+
+
+def problems(claim: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(InputError) as caught:
+        load_claim(claim)
+    return {problem.key: problem.message for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "figure"),
+    [
+        ("utilization", "82 %", 0.82),
+        ("utilization", 1.09, 1.09),
+        ("achieved_flops", "512 PFLOP/s", 512e15),
+        ("achieved_flops_ratio", "130 %", 1.3),
+        ("step_time_s", "400 ms", 0.4),
+        ("step_time_s", 13.75, 13.75),
+        ("tokens_per_s", "1.46M", 1.46e6),
+        ("training_days", "54 days", 54.0),
+        ("training_days", "36 h", 1.5),
+        ("training_days", 54, 54.0),
+        ("training_days", "54", 54.0),
+        ("device_hours", "2.664M", 2.664e6),
+        ("cost_usd", 5.576e6, 5.576e6),
+        ("token_price_saving", "97.4 %", 0.974),
+    ],
+)
+def test_figures_are_read_with_their_units(metric: str, value: float | str, figure: float) -> None:
+    assert read_figure(metric, value) == pytest.approx(figure)
+    assert assertion(metric=metric, value=value).claimed == pytest.approx(figure)
+
+
+def test_a_figure_is_a_boast_unless_it_says_otherwise() -> None:
+    assert assertion().comparison == ">="
+    assert assertion(metric="training_days", value=5).comparison == "<="
+    assert assertion(op="==").comparison == "=="
+    ratio = {"metric": "achieved_flops_ratio", "value": "210 %"}
+    relation = {"id": "r", "same": "devices", "change": {}, "assert": ratio}
+    (found,) = load_claim(CLAIM | {"relations": [relation]}).relations
+    assert (found.asserted.comparison, found.asserted.value) == (">=", 2.1)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    wrong = CLAIM | {
+        "source": CLAIM["source"] | {"reliability": "rumor"},
+        "open": {"cluster.nodes": []},
+        "assert": [
+            {"id": "a", "metric": "utilization", "value": "eighty"},
+            {"id": "b", "metric": "training_days", "value": "54 days", "op": ">="},
+            {"id": "c", "metric": "step_time_s", "value": "5 s", "definition": "mfu"},
+            {"id": "d", "metric": "utilization", "value": float("nan")},
+            {"id": "e", "metric": "utilization", "value": 0},
+            {"id": "f", "metric": "utilization", "definition": "busy_any", "base": "x", "value": 0.5},
+            {"id": "", "metric": "tokens_per_s", "value": "1e300", "base": "x"},
+        ],
+        "relations": [
+            {
+                "id": "r",
+                "same": "devices",
+                "change": {},
+                "assert": {"metric": "achieved_flops_ratio", "value": "-5 %", "op": "<="},
+            }
+        ],
+        "rumoured": True,
+    }
+    found = problems(wrong)
+    assert set(found) == {
+        "source.reliability",
+        "open",
+        "assert[0].value",
+        "assert[1].op",
+        "assert[2].definition",
+        "assert[3].value",
+        "assert[4].value",
+        "assert[5].base",
+        "assert[6].id",
+        "assert[6].value",
+        "assert[6].base",
+        "relations[0].assert.value",
+        "relations[0].assert.op",
+        "rumoured",
+    }
+    assert found["source.reliability"].endswith("Did you mean rumour?")
+    assert found["assert[0].value"].startswith('"eighty" is not a quantity. Accepted: ')
+    assert found["assert[1].op"] == "training_days is asserted with <= or =="
+    assert found["assert[4].value"] == "0.0 is not a figure that anybody asserts"
+
+
+def test_layouts_are_left_open_to_the_search_alone() -> None:
+    assert load_claim(CLAIM | {"open": {"layout": "search"}}).open == {"layout": "search"}
+    assert "a stated one belongs under given" in problems(CLAIM | {"open": {"layout": [{"tensor": 8}]}})["open"]
+
+
+def test_a_metric_that_nobody_knows_is_the_only_thing_said_of_its_figure() -> None:
+    unknown = {"id": "x", "metric": "coolness", "value": "very", "op": "<=", "definition": "mfu", "base": "y"}
+    assert set(problems(CLAIM | {"assert": [unknown]})) == {"assert[0].metric"}
+
+
+def test_figures_have_names_of_their_own() -> None:
+    twice = problems(CLAIM | {"assert": CLAIM["assert"] * 2})
+    assert twice == {"assert": "more than one figure is called u"}
+    ratio = {"metric": "achieved_flops_ratio", "value": 1.0}
+    relation = {"id": "u", "same": "devices", "change": {}, "assert": ratio}
+    assert problems(CLAIM | {"relations": [relation]}) == {"relations": "more than one figure is called u"}
+
+
+def test_a_file_is_told_by_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "source: {text: x, date: '2025-01-01', who: y, reliability: rumour}\n"
+        "given: {model: llama-2-7b}\n"
+        "assert:\n"
+        "  - {id: a, metric: utilization, value: 82 percent}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError) as caught:
+        load_claim(file)
+    assert [(problem.line, problem.key) for problem in caught.value.problems] == [(4, "assert[0].value")]
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("percent", "'%'").replace("82 '%'", "82 %"), encoding="utf-8"
+    )
+    assert load_claim(file).name == "mine"
+
+
+@pytest.mark.parametrize("name", config_names("claims"))
+def test_shipped_claims_are_claims(name: str) -> None:
+    claim = load_claim(name)
+    assert isinstance(claim, Claim)
+    assert claim.source.links

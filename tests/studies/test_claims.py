@@ -1,0 +1,430 @@
+"""Whole claims judged: the rumour, controls known to be true, bent ones, and malformed or hostile files."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from clustersim.errors import InfeasibleError, InputError
+from clustersim.studies.claims import AssertionRow, ClaimReport, check_claims, verdicts_by_figure
+from clustersim.studies.consistency import Equation
+
+SMALL: dict[str, Any] = {
+    "name": "a small claim",
+    "source": {"text": "so it is said", "date": "2025-01-01", "who": "somebody", "reliability": "rumour"},
+    "given": {
+        "model": "llama-2-7b",
+        "cluster": {"node": "dgx-a100-80gb", "nodes": 2},
+        "training": {"sequence_length": 2048, "global_batch": 64, "tokens": "1T"},
+        "layout": {"tensor": 2, "micro_batch": 2},
+        "stack": "megatron-lm-2022",
+    },
+    "assert": [{"id": "u", "metric": "utilization", "value": "40 %", "definition": "mfu"}],
+}
+
+
+def claim(*assertions: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """The small claim with other assertions, or parts of it changed; keys of `given` by name."""
+    made = deepcopy(SMALL)
+    made["given"] |= {key: parts.pop(key) for key in list(parts) if key in made["given"]}
+    if assertions:
+        made["assert"] = [{"id": f"a{number}"} | values for number, values in enumerate(assertions)]
+    return made | parts
+
+
+def rows(report: ClaimReport, name: str, definition: str = "") -> dict[str, AssertionRow]:
+    """Rows of one figure by the base that they hang on."""
+    found = [row for row in report.assertions if row.id == name and definition in ("", row.definition)]
+    return {row.base_name: row for row in found}
+
+
+def only(report: ClaimReport, name: str) -> AssertionRow:
+    (row,) = [row for row in report.assertions if row.id == name]
+    return row
+
+
+@pytest.fixture(scope="module")
+def rumour() -> ClaimReport:
+    return check_claims("deepseek_r2")
+
+
+@pytest.mark.slow
+class TestTheRumour:
+    """DeepSeek R2, April 2025: 82 %, 512 PFLOP/s, 91 % of an A100 cluster, 97.4 % cheaper."""
+
+    def test_as_mfu_it_is_no_better_than_implausible(self, rumour: ClaimReport) -> None:
+        assert max(point.step.scenario.training.sequence_length for point in rumour.points) <= 8192
+        for definition in ("mfu", "mfu_causal"):
+            by_base = rows(rumour, "utilization", definition)
+            for base in ("matrix peak", "marketed-cube-plus-vector"):
+                row = by_base[base]
+                assert row.verdict in ("implausible", "inconsistent", "impossible")
+                assert row.counts
+                assert row.best_attainable is not None
+                assert 0.25 < row.best_attainable < 0.5
+                assert row.record is not None
+                assert "Pangu Ultra MoE" in row.record
+        assert rumour.figures["utilization"] in ("implausible", "inconsistent", "impossible")
+        assert rumour.verdict in ("implausible", "inconsistent", "impossible")
+
+    def test_every_meaning_has_a_row(self, rumour: ClaimReport) -> None:
+        found = {(row.definition, row.base_name) for row in rumour.assertions if row.id == "utilization"}
+        assert {definition for definition, _ in found} == {
+            "mfu",
+            "mfu_causal",
+            "hfu",
+            "gemm_efficiency",
+            "busy_any",
+            "busy_compute",
+        }
+        assert len([base for definition, base in found if definition == "mfu"]) == 6
+        busy = rows(rumour, "utilization", "busy_any")["wall clock"]
+        assert busy.verdict in ("supported", "plausible")
+        assert not busy.counts
+
+    def test_its_own_numbers_exclude_each_other_on_some_bases(self, rumour: ClaimReport) -> None:
+        relations = {equation.base: equation for equation in rumour.contradictions if "a100" in equation.ties}
+        verdicts = {base: (round(100 * found.implied), found.verdict) for base, found in relations.items()}
+        assert verdicts == {
+            "matrix peak": (102, "inconsistent"),
+            "quoted-400": (116, "inconsistent"),
+            "marketed-cube-plus-vector": (109, "inconsistent"),
+            "data-sheet-320": (92, "consistent"),
+            "data-sheet-313": (90, "consistent"),
+            "data-sheet-280": (81, "consistent"),
+        }
+
+    def test_elsewhere_the_a100_cluster_is_judged_beside_its_own_record(self, rumour: ClaimReport) -> None:
+        implied = rows(rumour, "a100 implied")
+        assert set(implied) == {"data-sheet-320", "data-sheet-313", "data-sheet-280"}
+        for row in implied.values():
+            assert row.follows_from == "utilization"
+            assert row.verdict == "implausible"
+            assert row.record is not None
+            assert "MegaScale" in row.record
+            assert "256 devices" in row.record
+        assert implied["data-sheet-280"].claimed == pytest.approx(0.809, abs=1e-3)
+
+    def test_512_petaflops_say_how_many_devices_they_take(self, rumour: ClaimReport) -> None:
+        row = only(rumour, "compute")
+        assert row.verdict in ("supported", "plausible")
+        best = max(point.step.achieved_flops / point.step.devices for point in rumour.points)
+        assert f"about {512e15 / best:,.0f} devices" in row.reason
+        devices = {
+            equation.base: round(equation.implied) for equation in rumour.contradictions if "compute" in equation.ties
+        }
+        assert devices["matrix peak"] == 1764
+        assert devices["data-sheet-280"] == 2230
+
+    def test_the_ratio_and_the_price_are_judged_apart(self, rumour: ClaimReport) -> None:
+        ratio = only(rumour, "a100")
+        assert ratio.best_attainable is not None
+        assert 0.5 < ratio.best_attainable < 1.1
+        assert ratio.verdict in ("supported", "plausible", "implausible")
+        assert only(rumour, "cost").verdict == "untestable"
+
+    def test_the_report_prints_and_holds_its_seed(self, rumour: ClaimReport) -> None:
+        document = json.loads(json.dumps(rumour.to_dict(), allow_nan=False))
+        assert document["seed"] == 0
+        assert {"assertions", "contradictions", "verdict", "figures", "assumptions"} <= set(document)
+        wanted = {"id", "definition", "base", "claimed", "best_attainable", "interval_80", "probability", "record"}
+        assert wanted | {"verdict", "reason"} <= set(document["assertions"][0])
+
+
+@pytest.mark.parametrize("name", ["gpt3_175b_64_a100", "llama3_405b_16k"])
+@pytest.mark.slow
+def test_controls_known_to_be_true_are_believed(name: str) -> None:
+    report = check_claims(name)
+    assert report.verdict in ("supported", "plausible")
+    assert set(report.figures.values()) <= {"supported", "plausible"}
+
+
+@pytest.mark.slow
+def test_controls_bent_past_every_record_are_not() -> None:
+    from clustersim.inputs.load import load_config
+    from clustersim.inputs.table import as_plain
+
+    bent = as_plain(load_config("claims", "gpt3_175b_64_a100"))
+    for values, verdict in ((["86 %", "8.2 s"], "implausible"), (["98 %", "7 s"], "impossible")):
+        for assertion, value in zip(bent["assert"], values, strict=True):
+            assertion["value"] = value
+        report = check_claims(bent)
+        assert list(report.figures.values()) == [verdict, verdict]
+        assert report.verdict == verdict
+
+
+def test_the_same_bytes_for_the_same_seed_and_any_number_of_workers() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    opened = claim(open={"cluster.nodes": [1, 2, 4], "training.sequence_length": [1024, 2048]})
+    plain = json.dumps(check_claims(opened, seed=3).to_dict())
+    with ThreadPoolExecutor(3) as executor:
+        assert json.dumps(check_claims(opened, seed=3, executor=executor).to_dict()) == plain
+    assert json.loads(plain)["seed"] == 3
+    assert {point["seed"] for point in json.loads(plain)["points"]} == {3}
+
+
+def test_points_come_in_the_order_of_what_is_open_and_progress_is_told() -> None:
+    seen: list[tuple[int, int]] = []
+    opened = claim(open={"cluster.nodes": [1, 2], "training.sequence_length": [1024, 2048]})
+    report = check_claims(opened, progress=lambda done, of: seen.append((done, of)))
+    steps = [(point.step.devices, point.step.scenario.training.sequence_length) for point in report.points]
+    assert steps == [(8, 1024), (8, 2048), (16, 1024), (16, 2048)]
+    assert seen == [(number, 4) for number in range(1, 5)]
+
+
+def test_a_layout_left_open_is_searched() -> None:
+    report = check_claims(claim(open={"layout": "search"}, cluster={"node": "dgx-a100-80gb", "nodes": 1}))
+    stated = check_claims(claim(cluster={"node": "dgx-a100-80gb", "nodes": 1}))
+    assert report.points[0].step.step_time_s < stated.points[0].step.step_time_s
+
+
+def test_a_stated_definition_counts_alone() -> None:
+    report = check_claims(claim({"metric": "utilization", "value": 0.3, "definition": "mfu_causal"}))
+    assert [row.definition for row in report.assertions if row.counts] == ["mfu_causal"]
+    busy = check_claims(claim({"metric": "utilization", "value": 0.3, "definition": "busy_any"}))
+    assert [row.definition for row in busy.assertions if row.counts] == ["busy_any"]
+    assert busy.verdict == "supported"
+
+
+def test_a_stated_base_counts_alone() -> None:
+    on_910b: dict[str, Any] = {"cluster": {"accelerator": "ascend-910b", "nodes": 1}, "stack": "mindspeed-llm-2024"}
+    based = {"metric": "utilization", "value": 0.4, "base": "data-sheet-280"}
+    report = check_claims(claim(based, **on_910b))
+    assert [(row.definition, row.base) for row in report.assertions if row.counts] == [
+        ("mfu", "280 (data-sheet-280)"),
+        ("mfu_causal", "280 (data-sheet-280)"),
+    ]
+    with pytest.raises(InputError, match='Ascend 910B2 has no peak "data-sheet-28"') as caught:
+        check_claims(claim(based | {"base": "data-sheet-28"}, **on_910b))
+    assert "Did you mean" in str(caught.value)
+
+
+def test_an_equality_of_utilization_is_granted_its_tolerance() -> None:
+    best = only_counting(check_claims(claim())).best_attainable
+    assert best is not None
+    boast = {"metric": "utilization", "value": best * 1.04, "definition": "mfu"}
+    probabilities = [
+        only_counting(check_claims(claim(boast | how))).probability or 0.0
+        for how in ({}, {"op": "==", "tolerance": 0.05})
+    ]
+    assert probabilities[0] < 0.5 < probabilities[1]
+
+
+def only_counting(report: ClaimReport) -> AssertionRow:
+    (row,) = [row for row in report.assertions if row.counts]
+    return row
+
+
+def test_total_flops_on_a_stated_cluster() -> None:
+    report = check_claims(claim({"metric": "achieved_flops", "value": "2 PFLOP/s"}))
+    row = only(report, "a0")
+    assert row.best_attainable == pytest.approx(report.points[0].step.achieved_flops)
+    assert row.reason.startswith("it takes 125 TFLOP/s on each of the 16 devices, and the best layout found reaches ")
+    past = only(check_claims(claim({"metric": "achieved_flops", "value": "5 PFLOP/s"})), "a0")
+    assert past.verdict == "impossible", "16 x 312 TFLOP/s are 4.99 PFLOP/s"
+    assert "best measured kernel" in past.reason
+
+
+def test_total_flops_on_clusters_left_open() -> None:
+    opened = {"open": {"cluster.nodes": [1, 2]}}
+    assertion = {"metric": "achieved_flops", "op": "==", "tolerance": "5 %"}
+    within = only(check_claims(claim(assertion | {"value": "1.2 PFLOP/s"}, **opened)), "a0")
+    assert within.verdict == "supported"
+    assert within.reason.endswith("of the best layout, and 8 to 16 were tried")
+    beyond = only(check_claims(claim(assertion | {"value": "4 PFLOP/s"}, **opened)), "a0")
+    assert beyond.verdict == "implausible"
+    assert "more than the 16 of the largest cluster left open" in beyond.reason
+
+
+def test_times_rates_and_costs() -> None:
+    point = check_claims(claim()).points[0]
+    figures = {
+        "step_time_s": point.step.step_time_s,
+        "tokens_per_s": point.step.tokens_per_s,
+        "training_days": point.training_days,
+        "device_hours": point.device_hours,
+        "cost_usd": point.cost_usd,
+    }
+    for metric, value in figures.items():
+        assert value is not None
+        more = 0.5 if metric == "tokens_per_s" else 2.0
+        verdicts = [
+            only(check_claims(claim({"metric": metric, "value": value * factor})), "a0").verdict
+            for factor in (more, 1 / more**0.5, 1 / more**2)
+        ]
+        assert verdicts == ["supported", "implausible", "impossible"], metric
+        row = only(check_claims(claim({"metric": metric, "value": value})), "a0")
+        assert row.best_attainable == pytest.approx(value)
+        assert row.unit in row.reason or metric == "training_days"
+
+
+def test_a_published_rate_supports_the_times_that_it_makes() -> None:
+    """MegaScale's 204 TFLOP/s a device on 256 is past what one claims here; a figure past it is not supported."""
+    point = check_claims(claim()).points[0]
+    rate = point.step.achieved_flops / point.step.devices
+    assert rate < 190e12
+    seconds = [point.step.step_time_s * rate / reached for reached in (203e12, 215e12)]
+    at, past = (only(check_claims(claim({"metric": "step_time_s", "value": value})), "a0") for value in seconds)
+    assert (at.verdict, past.verdict) == ("supported", "implausible")
+    assert at.record is not None
+    assert at.record.startswith("204 TFLOP/s")
+
+
+def test_a_figure_that_the_inputs_do_not_reach_is_untestable() -> None:
+    no_tokens = SMALL["given"]["training"] | {"tokens": None}
+    no_tokens.pop("tokens")
+    report = check_claims(claim({"metric": "training_days", "value": 3}, training=no_tokens))
+    assert report.verdict == "untestable"
+    assert only(report, "a0").reason == "training.tokens is not given"
+    ratio = check_claims(claim({"metric": "achieved_flops_ratio", "value": 1.2}))
+    assert "state it under relations" in only(ratio, "a0").reason
+
+
+def relation(value: str, change: dict[str, Any], **asserted: Any) -> dict[str, Any]:
+    asserted = {"metric": "achieved_flops_ratio", "value": value} | asserted
+    return {"id": "other", "same": "devices", "change": change, "assert": asserted}
+
+
+H100 = {"cluster.node": "dgx-h100", "stack": "megatron-core-2024"}
+
+
+def test_systems_are_compared_at_the_same_devices_and_training() -> None:
+    opened = {"cluster.nodes": [1, 2], "training.sequence_length": [1024, 2048]}
+    report = check_claims(claim(relations=[relation("50 %", H100)], open=opened))
+    row = only(report, "other")
+    assert row.base == "to NVIDIA H100 SXM5 80GB"
+    other = [
+        point.step
+        for point in check_claims(
+            claim(
+                cluster={"node": "dgx-h100", "nodes": 1},
+                stack="megatron-core-2024",
+                open={"cluster.nodes": [1, 2], "training.sequence_length": [1024, 2048]},
+            )
+        ).points
+    ]
+    ratios = [
+        mine.step.achieved_flops / theirs.achieved_flops for mine, theirs in zip(report.points, other, strict=True)
+    ]
+    assert row.best_attainable == pytest.approx(max(ratios))
+    nearest = only(check_claims(claim(relations=[relation("1 %", H100, op="==")], open=opened)), "other")
+    assert nearest.best_attainable == pytest.approx(min(ratios)), "an equality takes the nearest"
+    assert nearest.verdict == "implausible"
+
+
+def test_the_other_system_gets_as_many_devices_whatever_its_nodes() -> None:
+    change = {"cluster.node": {"extends": "dgx-h100", "devices": 4}, "stack": "megatron-core-2024"}
+    row = only(check_claims(claim(relations=[relation("50 %", change)])), "other")
+    assert row.reason.startswith("on 16 devices the best layouts found reach ")
+    odd = {"cluster.node": {"extends": "dgx-h100", "devices": 5}, "stack": "megatron-core-2024"}
+    with pytest.raises(InputError, match="16 is no multiple of the node's 5 devices"):
+        check_claims(claim(relations=[relation("50 %", odd)]))
+
+
+def test_a_system_that_cannot_run_leaves_the_ratio_untestable() -> None:
+    change = H100 | {"layout.tensor": 1, "layout.micro_batch": 64, "layout.data": "auto", "cluster.node": "dgx-h100"}
+    change |= {"training.global_batch": 1024}
+    report = check_claims(claim(relations=[relation("50 %", change)]))
+    assert only(report, "other").verdict == "untestable"
+    assert not [row for row in report.assertions if row.follows_from]
+
+
+def test_points_that_cannot_run_are_told_and_left_out() -> None:
+    opened = claim(open={"layout.micro_batch": [2, 64]}, training=SMALL["given"]["training"] | {"global_batch": 512})
+    report = check_claims(opened)
+    assert len(report.points) == 1
+    assert len(report.infeasible) == 1
+    assert report.infeasible[0].startswith("the stated layout needs ")
+    with pytest.raises(InfeasibleError, match="no layout can run what the claim describes: the stated layout needs"):
+        check_claims(opened | {"open": {"layout.micro_batch": [64]}})
+    with pytest.raises(InfeasibleError, match="the leanest needs"):
+        check_claims(claim(model="gpt3-175b", open={"layout": "search"}))
+
+
+def test_points_whose_parts_do_not_fit_each_other_are_told_and_left_out() -> None:
+    report = check_claims(claim(open={"cluster.nodes": [2, 3]}, relations=[relation("50 %", H100)]))
+    assert [point.step.devices for point in report.points] == [16]
+    assert report.infeasible[0].startswith("training.global_batch: 64 sequences are no multiple of data 12")
+    assert only(report, "other").reason.startswith("on 16 devices")
+    with pytest.raises(InputError, match="no multiple of data 12"):
+        check_claims(claim(open={"cluster.nodes": [3]}))
+    misfit = check_claims(claim(relations=[relation("50 %", H100 | {"layout.micro_batch": 3})]))
+    assert only(misfit, "other").verdict == "untestable"
+    assert "no multiple of data 8 x micro_batch 3" in only(misfit, "other").reason
+
+
+def test_stated_devices_must_agree_with_flops_and_utilization() -> None:
+    utilization = {"metric": "utilization", "value": "40 %", "definition": "mfu"}
+    for total, verdict in (("2 PFLOP/s", "supported"), ("1 PFLOP/s", "inconsistent")):
+        report = check_claims(claim(utilization, {"metric": "achieved_flops", "value": total}))
+        assert report.figures == {"a0": verdict, "a1": "supported"}
+    assert [equation.verdict for equation in report.contradictions] == ["inconsistent"]
+    busy = {"metric": "utilization", "value": "40 %", "definition": "busy_any"}
+    assert not check_claims(claim(busy, {"metric": "achieved_flops", "value": "1 PFLOP/s"})).contradictions
+
+
+def row(**values: Any) -> AssertionRow:
+    made: dict[str, Any] = dict.fromkeys(("definition", "base", "reason", "unit"), "")
+    made |= {"id": "u", "claimed": 1.0, "best_attainable": None, "interval_80": None, "probability": None}
+    return AssertionRow(**(made | {"record": None, "counts": True} | values))
+
+
+def test_the_joint_verdict_is_that_of_the_best_surviving_base() -> None:
+    found = [
+        row(base_name="big", verdict="plausible"),
+        row(base_name="small", verdict="supported"),
+        row(base_name="small", verdict="impossible", definition="other"),
+        row(base_name="small", verdict="supported", counts=False, id="dim"),
+        row(id="r", verdict="supported"),
+    ]
+    assert verdicts_by_figure(found, []) == {"u": "supported", "r": "supported"}
+    against = Equation("small", "", 1.1, 1.0, "inconsistent", "", ("u", "r"))
+    assert verdicts_by_figure(found, [against]) == {"u": "plausible", "r": "supported"}
+    implied = row(id="r implied", base_name="big", follows_from="u", verdict="implausible")
+    assert verdicts_by_figure([*found, implied], [against]) == {"u": "implausible", "r": "supported"}
+    assert verdicts_by_figure([*found, implied], []) == {"u": "supported", "r": "supported"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"given": {}}, "required, but absent"),
+        ({"given": {"model": "no such model"}}, "no model"),
+        ({"given": SMALL["given"] | {"cluster": {"accelerator": "<script>"}}}, "<script>"),
+        ({"given": SMALL["given"] | {"cluster": {"node": "no/such/file.yaml", "nodes": 1}}}, "no such file"),
+        ({"open": {"cluster.nodez": [1]}}, "nodez"),
+        ({"open": {"cluster.nodes": [10**30]}}, "cluster.nodes"),
+        ({"open": {"": [1]}}, "not a dotted key"),
+        ({"open": {"cluster.nodes": list(range(1, 100))}}, "99 combinations of open values are too many"),
+        ({"open": {"cluster.nodes": [1] * 9, "training.global_batch": [64] * 9}}, "at most 64"),
+        ({"relations": [relation("50 %", {"cluster.node": "dgx-h101"})]}, "Did you mean"),
+    ],
+)
+def test_a_malformed_claim_is_an_input_error(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_claims(SMALL | change)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "[bold red]x[/]", "!!python/object:os.system", "\x1b[2J", "💥" * 999]
+)
+def test_hostile_strings_do_not_matter(text: str) -> None:
+    hostile = claim(name=text, source=SMALL["source"] | {"text": text, "who": text}, assumptions=[text])
+    hostile["assert"][0]["id"] = text
+    report = check_claims(hostile)
+    plain = check_claims(SMALL)
+    assert report.verdict == plain.verdict
+    assert [row.reason for row in report.assertions] == [row.reason for row in plain.assertions]
+
+
+@pytest.mark.parametrize("value", [1e-9, 1e30, "1e-7 %", "999999999999999999999 %"])
+def test_absurd_figures_are_judged_and_printed(value: Any) -> None:
+    report = check_claims(claim({"metric": "utilization", "value": value}, {"metric": "achieved_flops", "value": 1e30}))
+    assert max(len(row.reason) for row in report.assertions) < 300
+    assert all(len(equation.equation) < 200 for equation in report.contradictions)
+    json.dumps(report.to_dict(), allow_nan=False)
