@@ -65,7 +65,7 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
         states["optimizer"] = 0.0
     if sharding.offload == "activations":
         kept = kept / sum(unit.times for chunk in chunks for unit in chunk.units if unit.is_layer) * LAYERS_ON_DEVICE
-    working = max((chunk.working_bytes for chunk in chunks), key=lambda held: float(held.max()))
+    working = np.max([chunk.working_bytes for chunk in chunks], axis=0)
     return states | {
         "activations": kept,
         "recomputation": working,
