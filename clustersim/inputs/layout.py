@@ -12,7 +12,15 @@ from clustersim.inputs.where import check_expression
 Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
 Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"]
 Overlap = Literal[
-    "grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp", "expert", "context"
+    "grad_reduce",
+    "param_gather",
+    "tensor",
+    "tensor_backward",
+    "tensor_fused",
+    "fsdp",
+    "expert",
+    "shared_expert",
+    "context",
 ]
 
 

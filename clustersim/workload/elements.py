@@ -91,12 +91,12 @@ class Exchange:
 
     def forward(self, builder: PassBuilder) -> None:
         """Nothing hides it."""
-        builder.communicate(self._collective(self.forward_kind))
+        builder.communicate(self.collective(self.forward_kind))
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """The adjoint: of an all-gather a reduce-scatter, of an all-to-all the same; a whole vector needs none."""
         if self.backward_kind != "none":
-            builder.communicate(self._collective(self.backward_kind))
+            builder.communicate(self.collective(self.backward_kind))
 
     def weight_gradient(self, builder: PassBuilder) -> None:
         """No weights."""
@@ -105,7 +105,8 @@ class Exchange:
         """The input gradient is all there is."""
         self.input_gradient(builder)
 
-    def _collective(self, kind: str) -> Collective:
+    def collective(self, kind: str) -> Collective:
+        """The message, as one kind of collective or its adjoint."""
         return Collective(
             f"{self.name} {kind}",
             kind,  # type: ignore[arg-type]
@@ -114,6 +115,52 @@ class Exchange:
             self.copies,
             self.most_domains,
         )
+
+
+@dataclass(frozen=True)
+class CoveredExchange:
+    """An exchange and elements that don't need it, which compute while it travels.
+
+    Megatron Core runs the shared experts so behind the routed ones' dispatch and combine
+    (`moe_shared_expert_overlap`; its `SharedExpertMLP`).
+    """
+
+    exchange: Exchange
+    elements: tuple[Element, ...]
+    selective: bool = False
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """What the elements keep."""
+        total: Array = 0.0
+        for element in self.elements:
+            total = total + element.saved_bytes(selective)
+        return total
+
+    def forward(self, builder: PassBuilder) -> None:
+        """Send, compute, wait."""
+        launched = builder.launch(self.exchange.collective(self.exchange.forward_kind))
+        for element in self.elements:
+            element.forward(builder)
+        builder.wait(launched)
+
+    def input_gradient(self, builder: PassBuilder) -> None:
+        """The gradient travels beside the elements' own."""
+        launched = builder.launch(self.exchange.collective(self.exchange.backward_kind))
+        for element in reversed(self.elements):
+            element.input_gradient(builder)
+        builder.wait(launched)
+
+    def weight_gradient(self, builder: PassBuilder) -> None:
+        """The elements'; nothing travels."""
+        for element in reversed(self.elements):
+            element.weight_gradient(builder)
+
+    def backward(self, builder: PassBuilder) -> None:
+        """Both gradients beside the exchange."""
+        launched = builder.launch(self.exchange.collective(self.exchange.backward_kind))
+        for element in reversed(self.elements):
+            element.backward(builder)
+        builder.wait(launched)
 
 
 @dataclass(frozen=True)

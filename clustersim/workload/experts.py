@@ -6,15 +6,17 @@ import numpy as np
 
 from clustersim.inputs.model import Experts, Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.elements import Element, Exchange, Memory, Waiting
+from clustersim.workload.elements import CoveredExchange, Element, Exchange, Memory, Waiting
 from clustersim.workload.feed_forward import activation, dense_elements
 from clustersim.workload.linear import Linear
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
 
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
-    """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward beside them.
+    """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
 
+    Shared experts run after the routed ones, or behind their exchanges where the stack overlaps them: up-projection and
+    activation behind the dispatch, down-projection behind the combine.
     Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
     Every collective of the group waits for its busiest rank. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
     """
@@ -26,17 +28,22 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     vector = ACTIVATION_BYTES * model.hidden
     message = vector * routed
     gathered = message * shape.expert_tensor
+    dispatch, combine = (
+        Exchange(name, "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token)
+        for name in ("dispatch", "combine")
+    )
     shared = _shared_elements(model, moe, shape)
+    behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
     return [
         _router(model, moe, shape),
         Memory("permute", 2 * message, 2 * message, saved=0.0),
-        Exchange("dispatch", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
+        CoveredExchange(dispatch, tuple(behind[:-1])),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
-        Exchange("combine", "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token),
+        CoveredExchange(combine, tuple(behind[-1:])),
         Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=message),
-        *shared,
+        *after,
     ]
 
 

@@ -14,6 +14,7 @@ from clustersim.workload.passes import beside, element_pass, saved_bytes
 
 DENSE = BlockKind("full", False)
 EXPERTS = BlockKind("full", True)
+PHASES = ("forward", "backward")
 
 
 def flops(work: Pass, parts: tuple[str, ...] = ("gemm", "attention", "recompute")) -> float:
@@ -213,3 +214,21 @@ def test_low_precision_products_cast_what_they_read() -> None:
             assert sum(float(op.bytes) for op in casts) == pytest.approx(2048 * columns * (2 + 2 * width))  # type: ignore[union-attr]
     plain = element_pass(block_elements(gpt(), DENSE, shape()), "forward")
     assert not [op for op in plain.operations if op.name.endswith("cast")]
+
+
+def test_shared_experts_compute_behind_the_exchanges_of_routed_ones() -> None:
+    """With `shared_expert` overlap the same work and messages; up behind dispatch and down behind combine."""
+    model = moe()
+    plain, covered = (
+        [element_pass(block_elements(model, EXPERTS, shape(expert=8.0, overlap=overlap)), phase) for phase in PHASES]
+        for overlap in (frozenset(), frozenset({"shared_expert"}))
+    )
+    for before, after in zip(plain, covered, strict=True):
+        assert sorted(op.name for op in before.operations) == sorted(op.name for op in after.operations)
+    forward = covered[0]
+    names = [operation.name for operation in forward.operations]
+    assert names.index("dispatch all-to-all") < names.index("shared ffn up") < names.index("expert up")
+    assert names.index("combine all-to-all") < names.index("shared ffn down") < names.index("unpermute")
+    waiting = forward.after[names.index("shared ffn up")]
+    assert names.index("dispatch all-to-all") not in waiting
+    assert names.index("dispatch all-to-all") in forward.after[names.index("expert up")]
