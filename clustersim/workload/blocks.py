@@ -52,7 +52,7 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             gathers=True,
             group_bytes=ACTIVATION_BYTES * shape.tokens * model.hidden,
             saved=ACTIVATION_BYTES * shape.resident_tokens * model.hidden,
-            precision="bf16",
+            precision=shape.wide_precision,
         ),
         Memory(
             "cross-entropy",

@@ -76,10 +76,10 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
         latent = model.latent is not None
-        core = FusedAttention(heads, queries, span, *sizes, projections, statistics, shape.precision, latent)
+        core = FusedAttention(heads, queries, span, *sizes, projections, statistics, shape.wide_precision, latent)
         return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
-        heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.precision, projections
+        heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.wide_precision, projections
     )
 
 

@@ -14,6 +14,7 @@ from clustersim.workload.arrays import Array
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
 FP32_BYTES = 4.0
+WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,14 @@ class Shape:
     overlap: frozenset[str]
     precision: str
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
+
+    @property
+    def wide_precision(self) -> str:
+        """Of products that stay out of 8 and 4 bits: the output head's, and those of attention scores and values.
+
+        Source: Micikevicius et al. 2022, arXiv 2209.05433, section 3; DeepSeek-V3, arXiv 2412.19437, section 3.3.1.
+        """
+        return self.precision if self.precision in WIDE_PRECISIONS else "bf16"
 
     @property
     def tokens(self) -> Array:
