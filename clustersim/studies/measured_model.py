@@ -32,6 +32,8 @@ def model_of(row: Row, notes: list[str]) -> dict[str, Any]:
     if empty:
         notes.append(f"the catalog's {known.name} supplies {', '.join(empty)}")
     parts = {part: base.get(part, {}) | stated[part] for part in ("moe", "latent") if part in stated}
+    if "moe" in parts and parts["moe"].get("shared") != base.get("moe", {}).get("shared"):
+        parts["moe"].pop("shared_ffn_hidden", None)  # the row counts shared experts of another size
     return base | stated | parts
 
 

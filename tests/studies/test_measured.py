@@ -185,6 +185,13 @@ def test_a_catalog_model_supplies_what_columns_leave_empty() -> None:
     assert made.notes[0].startswith("the catalog's DeepSeek-V3 supplies layers, hidden")
 
 
+@pytest.mark.parametrize(("shared", "size"), [("", 20480), ("1", 20480), ("8", None)])
+def test_a_row_that_counts_shared_experts_otherwise_means_another_size(shared: str, size: int | None) -> None:
+    """Qwen2-57B-A14B has one shared expert of 20,480, which others write as eight of 2,560."""
+    made = run(model="Qwen2-57B-A14B", n_experts="64", moe_ffn_hidden="2560", shared_experts=shared, tp="1", dp="32")
+    assert made.mapping["model"]["moe"].get("shared_ffn_hidden") == size
+
+
 @pytest.mark.parametrize(
     ("cells", "stands_in"),
     [
