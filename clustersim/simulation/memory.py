@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
-from clustersim.schedules import in_flight
-from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.stages import Stage
 from clustersim.workload.arrays import Array
 from clustersim.workload.states import shard_sizes, state_bytes
@@ -29,29 +28,39 @@ class Sharding:
     gradient_precision: str
 
 
-def memory_report(scenario: Scenario, stages: Sequence[Stage], micro_batches: int) -> MemoryReport:
-    """The fullest pipeline stage of a scenario with a resolved layout."""
+def sharding_of(scenario: Scenario) -> Sharding:
+    """How a scenario with a resolved layout cuts its states."""
     layout = scenario.plan
-    flying = in_flight(layout.schedule, layout.pipeline, micro_batches, layout.virtual_stages)  # [stages] chunks
     replicas = float(layout.data * layout.context)
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
         replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
     precision = scenario.training.grad_reduce_precision or "fp32"
-    sharding = Sharding(layout.sharding, layout.offload, replicas, expert_replicas, precision)
-    usable = scenario.cluster.accelerator.memory.usable_bytes
-    reports = []
-    for stage in range(layout.pipeline):
-        parts = memory_parts(stages[stage :: layout.pipeline], float(flying[stage]), sharding, scenario.stack)
-        reports.append(MemoryReport(stage, {name: float(np.max(held)) for name, held in parts.items()}, usable))
-    return max(reports, key=lambda report: report.peak_bytes)
+    return Sharding(layout.sharding, layout.offload, replicas, expert_replicas, precision)
 
 
 def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
-    """Bytes on a device that holds `chunks`, by part.
+    """Bytes on a device that holds `chunks` at its peak, by part, for many layouts at once.
 
-    States by sharding; activations: what one micro-batch keeps of a chunk, times the chunk passes in flight.
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4; Rajbhandari et al. 2020, arXiv 1910.02054.
+    What stays all step, and what one micro-batch keeps of a chunk, times the chunk passes in flight. A played step's
+    own figures (`memory_timeline`) tell chunks apart.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.
+    """
+    kept = sum(chunk.activation_bytes for chunk in chunks) / len(chunks) * flying
+    if sharding.offload == "activations":
+        kept = np.max([kept_on_device(chunk) for chunk in chunks], axis=0)
+    return resident_parts(chunks, sharding, stack) | {
+        "activations": kept,
+        "recomputation": np.max([chunk.working_bytes for chunk in chunks], axis=0),
+        "logits": sum(chunk.logit_bytes for chunk in chunks),
+        "fragmentation": stack.fragmentation * kept,
+    }
+
+
+def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes that a device holding `chunks` keeps all step, by part: states as they are sharded, and buffers.
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054.
     """
     states: dict[str, Array] = {}
     for parameters, replicas in (
@@ -60,16 +69,11 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
     ):
         held = state_bytes(parameters, shard_sizes(sharding.kind, replicas), sharding.gradient_precision)
         states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
-    kept = sum(chunk.activation_bytes for chunk in chunks) / len(chunks) * flying
     if sharding.offload == "optimizer":
         states["optimizer"] = 0.0
-    if sharding.offload == "activations":
-        kept = kept / sum(unit.times for chunk in chunks for unit in chunk.units if unit.is_layer) * LAYERS_ON_DEVICE
-    working = np.max([chunk.working_bytes for chunk in chunks], axis=0)
-    return states | {
-        "activations": kept,
-        "recomputation": working,
-        "logits": sum(chunk.logit_bytes for chunk in chunks),
-        "fragmentation": stack.fragmentation * kept,
-        "buffers": stack.buffers,
-    }
+    return states | {"buffers": stack.buffers}
+
+
+def kept_on_device(chunk: Stage) -> Floats:
+    """Bytes of offloaded activations that are on the device while a pass runs: one layer computed, one on its way."""
+    return chunk.activation_bytes * min(1.0, LAYERS_ON_DEVICE / max(1, chunk.layers))

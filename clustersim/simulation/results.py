@@ -30,17 +30,44 @@ BREAKDOWN_PARTS = (
 
 
 @dataclass(frozen=True)
-class MemoryReport:
-    """Bytes a device on the fullest pipeline stage, and what they hold."""
+class StagePeak:
+    """Bytes that a device of one pipeline stage holds when it holds most, by what they are."""
 
     stage: int
     parts: Mapping[str, float]  # parameters, gradients, optimizer, activations, logits, buffers, ...
-    usable_bytes: float
 
     @property
     def peak_bytes(self) -> float:
-        """Bytes at the peak."""
+        """All of them."""
         return sum(self.parts.values())
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """Bytes a device of every pipeline stage, and how many can be used."""
+
+    stages: tuple[StagePeak, ...]
+    usable_bytes: float
+
+    @property
+    def fullest(self) -> StagePeak:
+        """The stage that holds most."""
+        return max(self.stages, key=lambda stage: stage.peak_bytes)
+
+    @property
+    def stage(self) -> int:
+        """Which stage holds most."""
+        return self.fullest.stage
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        """What the fullest stage holds."""
+        return self.fullest.parts
+
+    @property
+    def peak_bytes(self) -> float:
+        """Bytes on the fullest stage."""
+        return self.fullest.peak_bytes
 
     @property
     def fits(self) -> bool:
@@ -120,6 +147,7 @@ class StepResult:
                 "stage": self.memory.stage,
                 "parts": dict(self.memory.parts),
                 "usable": self.memory.usable_bytes,
+                "stages": [{"stage": each.stage, "parts": dict(each.parts)} for each in self.memory.stages],
             },
             "fits": self.fits,
             "breakdown": dict(self.breakdown),

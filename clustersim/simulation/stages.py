@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 
@@ -23,8 +24,18 @@ from clustersim.workload.parameters import (
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.passes import NO_PASS, Phase, Recomputation, beside, element_pass, saved_bytes
+from clustersim.workload.passes import (
+    NO_PASS,
+    Phase,
+    Recomputation,
+    beside,
+    element_pass,
+    saved_bytes,
+    weight_input_bytes,
+)
 from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+
+Place = Literal["embedding", "layer", "head"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class Piece:
     weight_gradient: Segment
     kept_bytes: Floats  # [points] from forward to backward
     whole_bytes: Floats  # [points] the same without recomputation
+    weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Unit:
     times: int
     dense_parameters: Floats  # [points]
     expert_parameters: Floats  # [points]
-    is_layer: bool
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -73,13 +85,23 @@ class Stage:
 
     @cached_property
     def activation_bytes(self) -> Floats:
-        """Bytes [points] that one micro-batch keeps from forward to backward."""
-        return self._total(lambda unit: unit.piece.kept_bytes * unit.is_layer)
+        """Bytes [points] that one micro-batch keeps from forward to backward, logits left out."""
+        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place != "head"))
+
+    @property
+    def layers(self) -> int:
+        """Transformer layers, those of multi-token prediction counted."""
+        return sum(unit.times for unit in self.units if unit.place == "layer")
 
     @cached_property
     def logit_bytes(self) -> Floats:
-        """Bytes [points] that the model's ends keep, for one micro-batch at a time."""
-        return self._total(lambda unit: unit.piece.kept_bytes * (not unit.is_layer))
+        """Bytes [points] that norm, output head and loss keep, for one micro-batch at a time."""
+        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "head"))
+
+    @cached_property
+    def weight_input_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps from backward to a pass of its own over weights' gradients."""
+        return self._total(lambda unit: unit.piece.weight_input_bytes)
 
     @cached_property
     def working_bytes(self) -> Floats:
@@ -130,6 +152,7 @@ def price_pieces(
             play_segment(later, machine, points),
             saved_bytes(elements, recompute, block_input) + zero,
             saved_bytes(elements, "none", block_input) + zero,
+            weight_input_bytes(elements) * split_backward + zero,
         )
 
     def steady_pair(elements: Sequence[Element], recompute: Recomputation) -> Segment:
@@ -194,7 +217,8 @@ def _build(
 ) -> Stage:
     units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in counts.items()]
     if first:
-        units.insert(0, _end_unit(pieces, pieces.embedding, embedding_parameters(pieces.model)))
+        table = embedding_parameters(pieces.model)
+        units.insert(0, _end_unit(pieces, pieces.embedding, table, place="embedding"))
     if last:
         units += _last_units(pieces, alone=alone)
 
@@ -214,12 +238,12 @@ def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int
     block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
     dense = block.tensor / shape.tensor + block.replicated + zero
     experts = block.expert / (shape.expert * shape.expert_tensor) + zero
-    return Unit(pieces.layers[kind, mode], times, dense, experts, is_layer=True)
+    return Unit(pieces.layers[kind, mode], times, dense, experts, "layer")
 
 
-def _end_unit(pieces: Pieces, piece: Piece, parameters: float, times: int = 1) -> Unit:
+def _end_unit(pieces: Pieces, piece: Piece, parameters: float, times: int = 1, place: Place = "head") -> Unit:
     zero = np.zeros(pieces.points)
-    return Unit(piece, times, parameters / pieces.shape.tensor + zero, zero, is_layer=False)
+    return Unit(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
 
 
 def _last_units(pieces: Pieces, *, alone: bool) -> list[Unit]:

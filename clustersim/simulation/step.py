@@ -11,16 +11,15 @@ from clustersim.costs.machine import machine_of
 from clustersim.costs.placement import group_sizes, place_groups
 from clustersim.engines import play
 from clustersim.engines.graph import Timeline
-from clustersim.errors import InfeasibleError
-from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
+from clustersim.inputs.layout import PartialRecompute
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.simulation.breakdown import breakdown, busy_shares
 from clustersim.simulation.data_parallel import gathers
 from clustersim.simulation.intervals import interval
-from clustersim.simulation.memory import memory_report
-from clustersim.simulation.results import StepResult
+from clustersim.simulation.memory_timeline import memory_timeline
+from clustersim.simulation.results import MemoryReport, StagePeak, StepResult
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
 from clustersim.simulation.task_prices import Parts, TaskPrices, is_split
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
@@ -57,7 +56,6 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
 def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     """Play one optimizer step of a scenario with a resolved layout. Raises InfeasibleError as `simulate_step` does."""
     layout = scenario.plan
-    refuse_unplayed(layout)
     machine = machine_of(
         scenario.cluster,
         scenario.stack,
@@ -76,14 +74,6 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     if is_uneven(scenario.cluster):
         late = unfolded_seconds(scenario, program, durations) - float(timeline.makespan[0])
     return PlayedStep(scenario, program, timeline, parts, tuple(stages), late)
-
-
-def refuse_unplayed(layout: ResolvedLayout) -> None:
-    """Raise InfeasibleError for what this version has no physics for."""
-    if layout.offload == "activations" and layout.pipeline > 1:
-        raise InfeasibleError(
-            "layout.offload: activations is played without pipeline stages alone; accepted: optimizer"
-        )
 
 
 def micro_batches_of(scenario: Scenario) -> int:
@@ -139,12 +129,18 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
         gemm_efficiency=_gemm_efficiency(step.stages, scenario),
         model_flops=full * training.tokens_per_step,
         breakdown=spent,
-        memory=memory_report(scenario, step.stages, step.program.micro_batches),
+        memory=memory_report(step),
         intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
         if intervals
         else {},
         engine=step.timeline.engine,
     )
+
+
+def memory_report(step: PlayedStep) -> MemoryReport:
+    """What every pipeline stage holds when it holds most."""
+    stages = tuple(StagePeak(held.stage, held.peak_parts) for held in memory_timeline(step))
+    return MemoryReport(stages, step.scenario.cluster.accelerator.memory.usable_bytes)
 
 
 def recomputed_layers(scenario: Scenario) -> tuple[int, int]:

@@ -41,6 +41,13 @@ class Linear:
         """Bytes of the input, kept for the weight gradient."""
         return 0.0 if selective and self.input_dropped else self.saved
 
+    @property
+    def weight_input_bytes(self) -> Array:
+        """Bytes of the input and of the output's gradient, from which the weight's gradient is made."""
+        scattered = self.reduces and self.shape.sequence_parallel
+        rows = self.m / self.shape.tensor if scattered else self.m
+        return self.saved + ACTIVATION_BYTES * rows * self.n * self.count
+
     def forward(self, builder: PassBuilder) -> None:
         """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.elements import Element
+from clustersim.workload.linear import Linear
 from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 
 Phase = Literal["forward", "backward", "input_gradient", "weight_gradient"]
@@ -73,4 +74,16 @@ def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_inp
     total: Array = 0.0
     for element in elements:
         total = total + element.saved_bytes(selective=recompute == "selective")
+    return total
+
+
+def weight_input_bytes(elements: Sequence[Element]) -> Array:
+    """Bytes that a micro-batch keeps after its backward pass where gradients of weights are a pass of their own.
+
+    32 s b h a layer of GPT without parallelism: Qi et al. 2023, arXiv 2401.10241, table 1.
+    """
+    total: Array = 0.0
+    for element in elements:
+        if isinstance(element, Linear):
+            total = total + element.weight_input_bytes
     return total

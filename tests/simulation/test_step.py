@@ -151,13 +151,10 @@ def test_multi_token_prediction_adds_work_to_the_last_stage() -> None:
     assert more.model_flops > plain.model_flops
 
 
-def test_what_is_not_resolved_or_not_played_is_refused() -> None:
+def test_what_is_not_resolved_is_refused() -> None:
     here = scenario()
     with pytest.raises(InfeasibleError, match="still open"):
         simulate_step(Scenario(**{**dict(here), "layout": "search"}))
-    offloaded = scenario(pipeline=2, offload="activations")
-    with pytest.raises(InfeasibleError, match="offload"):
-        simulate_step(offloaded)
 
 
 def test_intervals_widen_with_the_residual_and_hold_the_figure() -> None:
@@ -203,9 +200,10 @@ def test_uneven_experts_make_everybody_wait() -> None:
     assert uneven.breakdown["gemm"] == pytest.approx(even.breakdown["gemm"])
 
 
-def test_offloading_trades_time_for_memory() -> None:
+@pytest.mark.parametrize("pipeline", [1, 4])
+def test_offloading_trades_time_for_memory(pipeline: int) -> None:
     kept, optimizer, activations = (
-        simulate_step(scenario(offload=what)) for what in ("none", "optimizer", "activations")
+        simulate_step(scenario(offload=what, pipeline=pipeline)) for what in ("none", "optimizer", "activations")
     )
     assert optimizer.memory.parts["optimizer"] == 0.0
     assert optimizer.breakdown["optimizer"] > kept.breakdown["optimizer"]

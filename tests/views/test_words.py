@@ -6,7 +6,7 @@ import pytest
 from builders import scenario
 
 from clustersim.inputs.layout import Layout, PartialRecompute
-from clustersim.simulation.results import MemoryReport
+from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.views.memory_words import memory_words, remedies, shortage
 from clustersim.views.words import bar, between, count, dollars, gib, layout_words, percent, significant
 
@@ -71,7 +71,7 @@ def test_layout_in_words() -> None:
 
 
 def report(**parts: float) -> MemoryReport:
-    return MemoryReport(0, {name: size * GIB for name, size in parts.items()}, 80 * GIB)
+    return MemoryReport((StagePeak(0, {name: size * GIB for name, size in parts.items()}),), 80 * GIB)
 
 
 def test_a_shortage_says_by_how_much_and_what_would_help() -> None:
