@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,9 +36,69 @@ intervals_option = click.option(
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=None, help="Root of all random numbers.")
 
 
+DESCRIPTION = (
+    click.option("--model", metavar="NAME|PATH", help="A catalog model, a YAML file or a Hugging Face config.json."),
+    click.option("--cluster", metavar="NAME|PATH", help="A catalog cluster, or a YAML file."),
+    click.option("--tokens", metavar="COUNT", help="Tokens of the whole training, such as 14.8T."),
+    click.option("--layout", metavar="KEY=SIZE,...", help="Such as tensor=8,pipeline=4; searched if absent."),
+    click.option(
+        "--stack", metavar="NAME|PATH", help="The training software; by default the usual one of the chip's vendor."
+    ),
+    click.option("--sequence-length", type=click.IntRange(min=1), metavar="TOKENS", help="Tokens of a sequence."),
+    click.option(
+        "--global-batch", type=click.IntRange(min=1), metavar="SEQUENCES", help="Sequences an optimizer step."
+    ),
+    click.option("--precision", metavar="NAME", help="Of the matrix products: bf16, fp16, fp8, ..."),
+    set_option,
+    engine_option,
+    seed_option,
+)
+
+
+def scenario_options(command: Command) -> Command:
+    """SCENARIO, and the flags that describe or change it; the command hands them to `scenarios.scenario_from`."""
+    for option in reversed((click.argument("scenario", required=False), *DESCRIPTION)):
+        command = option(command)
+    return command
+
+
 def output_option(help_text: str) -> Callable[[Command], Command]:
     """--output with its own words."""
     return click.option("--output", "-o", type=click.Path(), default=None, metavar="PATH", help=help_text)
+
+
+def figure_option(where: str) -> Callable[[Command], Command]:
+    """--output of a figure; `where` it goes by default."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path),
+        callback=_figure_path,
+        metavar="FILE",
+        help=f"An .svg, .png or .pdf file.  [default: SVG and PNG, {where}]",
+    )
+
+
+def _figure_path(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in (".svg", ".png", ".pdf"):
+        raise click.BadParameter(f'"{path}" is no .svg, .png or .pdf file', ctx, option)
+    return path
+
+
+def write_figure(figure: Figure, output: Path | None, stem: Path, as_json: bool) -> None:
+    """Write a figure where --output says, else as SVG and PNG beside `stem`; say where."""
+    from clustersim.views.drawing import save, write
+
+    if output is None:
+        paths = save(figure, stem)
+    else:
+        paths = (output,)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write(figure, output)
+    if as_json:
+        print_json({"figures": [str(path) for path in paths]})
+    else:
+        click.echo("\n".join(str(path) for path in paths))
 
 
 def examples(*lines: str) -> str:

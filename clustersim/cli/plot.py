@@ -1,4 +1,4 @@
-"""`clustersim plot`: any column of results against any other."""
+"""`clustersim plot`: curves over many points, and what one step looks like."""
 
 from __future__ import annotations
 
@@ -6,84 +6,48 @@ from pathlib import Path
 
 import click
 
-from clustersim.cli.options import examples, json_option, print_json
+from clustersim.cli import plot_curves, plot_timeline
+from clustersim.cli.options import examples
+
+DEFAULT = "curves"
 
 
-@click.command(
+class Pictures(click.Group):
+    """Kinds of pictures; without a kind, curves over results."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, with the default kind put before words that name none."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            self._refuse_typo(ctx, args[0])
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def _refuse_typo(self, ctx: click.Context, word: str) -> None:
+        """Raise UsageError for a word that is nearly a kind of picture and no folder of results."""
+        from difflib import get_close_matches
+
+        close = get_close_matches(word, self.commands, n=1, cutoff=0.75)
+        if close and not Path(word).exists():
+            raise click.UsageError(f'"{word}" is no kind of picture. Did you mean {close[0]}?', ctx)
+
+
+@click.group(
     "plot",
-    short_help="Utilization curves: any column of results against any other.",
+    cls=Pictures,
+    short_help="Pictures: utilization curves, a pipeline's timeline.",
+    subcommand_metavar="[curves] RESULTS | timeline SCENARIO",
+    options_metavar="",
     epilog=examples(
         "clustersim plot results/utilization_vs_scale --x devices --y mfu --by accelerator",
-        "clustersim plot results/utilization_vs_scale/results.csv --x devices --y training_days --output days.svg",
+        "clustersim plot timeline gpt3_175b_a100",
     ),
 )
-@click.argument("results", metavar="RESULTS")
-@click.option("--x", required=True, metavar="COLUMN", help="Along the horizontal axis, such as devices.")
-@click.option(
-    "--y",
-    default="mfu",
-    show_default=True,
-    metavar="COLUMN",
-    help="Along the vertical axis; breakdown: where the time goes.",
-)
-@click.option("--by", default=None, metavar="COLUMN", help="Makes the lines; by default what tells the points apart.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only points with this value. May be repeated.")
-@click.option("--log-x/--linear-x", default=None, help="Powers of two along x.  [default: for sizes that double]")
-@click.option("--log-y", is_flag=True, help="A logarithmic vertical axis.")
-@click.option("--title", default="", help="Above the figure.")
-@click.option("--published", multiple=True, metavar="ID", help="Published MFU to draw beside. May be repeated.")
-@click.option(
-    "--output",
-    "-o",
-    default=None,
-    metavar="FILE",
-    help="An .svg, .png or .pdf file.  [default: SVG and PNG beside the results]",
-)
-@json_option
-def command(
-    results: str,
-    x: str,
-    y: str,
-    by: str | None,
-    where: tuple[str, ...],
-    log_x: bool | None,
-    log_y: bool,
-    title: str,
-    published: tuple[str, ...],
-    output: str | None,
-    as_json: bool,
-) -> None:
-    """Draw RESULTS, the folder or the CSV file of a sweep, with 80 % intervals where it has them."""
-    from clustersim.inputs.sweep import FigureSpec
-    from clustersim.views.drawing import save, write
-    from clustersim.views.plots import draw
-    from clustersim.views.tables import read_table
+def command() -> None:
+    """Draw curves of a sweep's RESULTS, or the timeline of a SCENARIO.
 
-    chosen = dict(_condition(text) for text in where)
-    spec = FigureSpec(x=x, y=y, by=by, where=chosen, log_x=log_x, log_y=log_y, title=title, published=published)
-    table, rows, keys = read_table(Path(results))
-    figure = draw(rows, keys, spec)
-    if output is None:
-        paths = save(figure, table.parent / spec.stem)
-    else:
-        paths = (_figure_path(output),)
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        write(figure, paths[0])
-    if as_json:
-        print_json({"figures": [str(path) for path in paths]})
-    else:
-        click.echo("\n".join(str(path) for path in paths))
+    Each kind of picture has its own --help.
+    """
 
 
-def _condition(text: str) -> tuple[str, str]:
-    column, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f'expected COLUMN=VALUE, got "{text}"', param_hint="--where")
-    return column.strip(), value.strip()
-
-
-def _figure_path(output: str) -> Path:
-    path = Path(output)
-    if path.suffix.lower() not in (".svg", ".png", ".pdf"):
-        raise click.BadParameter(f'"{output}" is no .svg, .png or .pdf file', param_hint="--output")
-    return path
+for picture in (plot_curves.command, plot_timeline.command):
+    command.add_command(picture)

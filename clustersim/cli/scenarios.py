@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
 from clustersim.inputs.hardware import Accelerator
@@ -54,6 +56,23 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
         some = ", ".join(catalog.names("clusters")[:5])
         raise click.UsageError(f"A model needs a --cluster, such as {some}. `clustersim show clusters` lists them.")
     return load_scenario(_from_model(model, given), overrides)
+
+
+def laid_out(scenario: Scenario) -> tuple[Scenario, str]:
+    """The scenario with a layout, and how that was found where it was searched; raises InfeasibleError if none fits."""
+    if scenario.layout != "search":
+        return scenario, ""
+    from clustersim.studies.search import search_layouts
+
+    with progress_bar("playing the best layouts") as progress:
+        found = search_layouts(scenario, top=1, progress=progress)
+    return found.best[0].step.scenario, f"the best of {found.candidates:,} layouts searched"
+
+
+def result_path(source: str | None, scenario: Scenario, what: str) -> Path:
+    """Where something about a scenario goes unless told: results/<its file or name>_<what>."""
+    name = re.sub(r"[^\w.-]+", "_", scenario.name if source is None else Path(source).stem).strip("_.-")
+    return Path("results") / f"{name or 'scenario'}_{what}"
 
 
 def _layout(words: str | None) -> list[str]:
