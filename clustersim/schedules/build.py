@@ -10,17 +10,21 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clustersim.engines.graph import NO_BARRIER, Ints
 from clustersim.errors import InfeasibleError
 from clustersim.schedules.draft import DATA, Draft
-from clustersim.schedules.passes import Passes
+from clustersim.schedules.passes import NOBODY, SIDES, Passes
 from clustersim.schedules.program import Kind, Operation, Position, Program
-from clustersim.schedules.registry import find_schedule
+from clustersim.schedules.registry import find_schedule, orders_of
+from clustersim.schedules.schedule import PASSES, Ratios
 
 Gather = Literal["none", "before", "after"]
 
 STEADY, EDGE, SEND = range(3)  # what a row of durations is for: most passes, the first or last of a chunk, its transfer
+SENDS = (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT)
+EDGES = (Position.FIRST, Position.LAST, Position.LAST)  # of each side
 
 
 @lru_cache(maxsize=64)
@@ -35,6 +39,7 @@ def build_program(
     reduce: bool,
     tied_embeddings: bool,
     synchronous_optimizer: bool,
+    ratios: Ratios | None = None,
 ) -> Program:
     """The task graph of one training step; the same arguments return the same program, of which 64 are kept.
 
@@ -42,90 +47,111 @@ def build_program(
     each direction. `gather`: parameters are gathered from the data-parallel replicas, before the first forward pass of
     each chunk or after the optimizer. `reduce`: gradients are reduced among them, after the last backward pass of each
     chunk. `tied_embeddings`: first and last stage sum the gradients of a shared embedding. `synchronous_optimizer`:
-    every stage's optimizer waits for the gradient norm of all.
+    every stage's optimizer waits for the gradient norm of all. `ratios`: what an automatic schedule is planned on.
     Raises InfeasibleError for a schedule that isn't simulated or sizes that it can't take.
     """
     if min(stages, micro_batches, virtual_stages) < 1:
         raise InfeasibleError(
             f"a step needs at least one stage, micro-batch and chunk; got {stages}, {micro_batches}, {virtual_stages}"
         )
-    orders = find_schedule(schedule).order(stages, micro_batches, virtual_stages)
-    passes = Passes(orders, stages, micro_batches, virtual_stages)
+    placement = find_schedule(schedule).placement(stages, virtual_stages)
+    orders = orders_of(schedule, stages, micro_batches, virtual_stages, ratios)
+    passes = Passes(orders, placement, micro_batches)
     draft = Draft(stages)
     gathers = [
-        draft.add_data_task(_kind(Operation.GATHER_PARAMETERS, virtual, stages), (), DATA)
-        for virtual in range(passes.virtual_stages if gather == "before" else 0)
+        draft.add_data_task(_kind(Operation.GATHER_PARAMETERS, cell, stages), (), DATA)
+        for cell in range(passes.cells if gather == "before" else 0)
     ]
     task = _add_passes(draft, passes, blocking_transfers)
     if gathers:
         draft.wait(np.array([task[passes.first], gathers]))
     ready = _add_reductions(draft, passes, task) if reduce else [int(task[queue[-1]]) for queue in passes.by_stage]
-    if tied_embeddings and stages > 1:
+    if tied_embeddings and placement.ends_apart():
         ready[0] = ready[-1] = draft.add_data_task(Kind(Operation.SYNC_EMBEDDINGS, 0), (ready[0], ready[-1]))
     if synchronous_optimizer and stages > 1:
         ready = [draft.add_data_task(Kind(Operation.GRADIENT_NORM, 0), ready)] * stages
     for stage in range(stages):
         updated = draft.add_compute_task(Kind(Operation.OPTIMIZER, stage), (ready[stage],))
-        for chunk in range(virtual_stages if gather == "after" else 0):
+        for chunk in range(placement.chunks if gather == "after" else 0):
             draft.add_data_task(Kind(Operation.GATHER_PARAMETERS, stage, chunk), (updated,), DATA)
-    return draft.program(micro_batches, virtual_stages)
+    return draft.program(micro_batches, placement)
 
 
-def _kind(operation: Operation, virtual: int, stages: int, position: Position = Position.STEADY) -> Kind:
-    return Kind(operation, virtual % stages, virtual // stages, position)
+def _kind(operation: Operation, cell: int, stages: int, position: Position = Position.STEADY) -> Kind:
+    return Kind(operation, cell % stages, cell // stages, position)
 
 
 def _add_passes(draft: Draft, passes: Passes, blocking_transfers: bool) -> Ints:
-    """Append all passes, each followed by its transfer if it has one; returns the task of each pass, `[passes]`."""
+    """Append all passes, each followed by its transfer if it has one; returns the task of each pass, `[passes]`.
+
+    Two passes beside each other are followed by the transfers of both.
+    """
     emitted = passes.emitted()
-    crosses = passes.crosses(emitted)
-    own = draft.tasks + np.arange(len(emitted)) + np.cumsum(crosses) - crosses  # [emitted] task of each pass
-    task, arrival = np.empty((2, len(emitted)), dtype=np.int64)  # [passes] its task; its transfer, or itself
-    task[emitted], arrival[emitted] = own, own + crosses
+    sending = emitted[passes.crosses(emitted) == 1]
+    place = np.zeros(len(passes.operation), dtype=np.int64)  # [passes] among those emitted
+    place[emitted] = np.arange(len(emitted))
+    both = np.concatenate([emitted, sending])  # passes, then once more for their transfers
+    after = np.concatenate([2 * place[emitted], 2 * place[passes.ended_by[sending]] + 1])
+    order = np.argsort(after, kind="stable")
+    own = np.empty(len(both), dtype=np.int64)  # [both] its task
+    own[order] = draft.tasks + np.arange(len(both))
 
-    both = np.repeat(emitted, 1 + crosses)  # a pass, and once more for its transfer
-    sends = np.zeros(len(both), dtype=np.bool_)
-    sends[(own + 1 - draft.tasks)[crosses == 1]] = True
-    operation, virtual = passes.operation(both), passes.virtual_stage(both)
-    stream = virtual % passes.stages
-    if not blocking_transfers:
-        stream = np.where(sends, (2 + operation) * passes.stages + stream, stream)
-    edge = np.zeros(len(emitted), dtype=np.bool_)
-    edge[passes.first] = edge[passes.last] = True
-    kind = _kind_rows(draft, passes)[operation, virtual, np.where(sends, SEND, np.where(edge[both], EDGE, STEADY))]
-    draft.extend(np.array([kind, stream, both % passes.micro_batches, np.full(len(both), NO_BARRIER)]))
+    task = np.full(len(passes.operation), NOBODY)  # [passes]
+    task[emitted] = own[: len(emitted)]
+    arrival = task[passes.ended_by]  # [passes] the transfer, or what ends the pass
+    arrival[sending] = sent = own[len(emitted) :]
 
-    waits = np.flatnonzero(passes.awaited >= 0)
-    draft.wait(np.array([task[waits], arrival[passes.awaited[waits]]]))
-    draft.wait(np.array([own[crosses == 1] + 1, own[crosses == 1]]))
+    sends = order >= len(emitted)
+    draft.extend(_rows(draft, passes, both[order], sends, blocking_transfers))
+    for awaited in (passes.awaited,) if passes.beside is passes.awaited else (passes.awaited, passes.beside):
+        waits = emitted[awaited[emitted] != NOBODY]
+        draft.wait(np.array([task[waits], arrival[awaited[waits]]]))
+    draft.wait(np.array([sent, task[passes.ended_by[sending]]]))
     return task
 
 
-def _kind_rows(draft: Draft, passes: Passes) -> Ints:
-    """Rows of the duration table, `[operations, virtual stages, STEADY | EDGE | SEND]`, for what occurs."""
-    stages, virtual_stages = passes.stages, passes.virtual_stages
-    rows = np.full((2, virtual_stages, 3), -1)
-    sides = (
-        (Operation.FORWARD, Position.FIRST, Operation.SEND_ACTIVATION, range(virtual_stages - 1)),
-        (Operation.BACKWARD, Position.LAST, Operation.SEND_GRADIENT, range(1, virtual_stages)),
-    )
-    for side, (operation, edge, send, senders) in enumerate(sides):
-        for virtual in range(virtual_stages):
-            rows[side, virtual, EDGE] = draft.row(_kind(operation, virtual, stages, edge))
-            if passes.micro_batches > 1:
-                rows[side, virtual, STEADY] = draft.row(_kind(operation, virtual, stages))
-        for virtual in senders if stages > 1 else ():
-            rows[side, virtual, SEND] = draft.row(_kind(send, virtual, stages))
-    return rows
+def _rows(draft: Draft, passes: Passes, both: Ints, sends: NDArray[np.bool_], blocking_transfers: bool) -> Ints:
+    """`[4, tasks]` kind, stream, micro-batch and barrier of passes and, where `sends`, of their transfers."""
+    cell, operation = passes.cell(both), passes.operation[both]
+    stream = cell % passes.stages
+    if not blocking_transfers:
+        direction = SIDES[operation] ^ passes.placement.backwards[cell // passes.stages]
+        stream = np.where(sends, (2 + direction) * passes.stages + stream, stream)
+    edge = np.zeros(len(passes.operation), dtype=np.bool_)
+    edge[passes.first] = edge[passes.last] = True
+    what = np.where(sends, SEND, np.where(edge[both], EDGE, STEADY))
+    rows = (operation * passes.cells + cell) * 3 + what
+    kind = _kinds(draft, passes, rows)[rows]
+    return np.array([kind, stream, passes.micro_batch(both), np.full(len(both), NO_BARRIER)])
+
+
+def _kinds(draft: Draft, passes: Passes, rows: Ints) -> Ints:
+    """Rows of the duration table, for every (operation, cell, STEADY | EDGE | SEND) that occurs."""
+    kinds = np.full(len(PASSES) * passes.cells * 3, NOBODY)
+    for row in np.flatnonzero(np.bincount(rows)).tolist():
+        at, what = divmod(row, 3)
+        operation, cell = divmod(at, passes.cells)
+        side = int(SIDES[operation])
+        if what == SEND:
+            kinds[row] = draft.row(_kind(SENDS[side], cell, passes.stages))
+        else:
+            position = EDGES[side] if what == EDGE else Position.STEADY
+            kinds[row] = draft.row(_kind(PASSES[operation], cell, passes.stages, position))
+    return kinds
 
 
 def _add_reductions(draft: Draft, passes: Passes, task: Ints) -> list[int]:
-    """Append the reduction of every chunk, in the order in which a stage ends its chunks; `[stages]` the last one."""
+    """Append the reduction of every chunk, in the order in which a stage ends its chunks; `[stages]` the last one.
+
+    Where the pipeline holds the model more than once, all copies of a virtual stage are reduced together.
+    """
+    virtual = passes.placement.virtual.ravel()  # [cells]
+    ended = task[passes.last]  # [cells]
     ready = []
     for stage in range(passes.stages):
-        chunks = range(stage, passes.virtual_stages, passes.stages)
-        for virtual in sorted(chunks, key=lambda virtual: int(passes.last_turn[virtual])):
-            kind = _kind(Operation.REDUCE_GRADIENTS, virtual, passes.stages)
-            reduced = draft.add_data_task(kind, (int(task[passes.last[virtual]]),), DATA)
+        cells = range(stage, passes.cells, passes.stages)
+        for cell in sorted(cells, key=lambda cell: int(passes.turn[passes.last[cell]])):
+            copies = ended[virtual == virtual[cell]].tolist()
+            reduced = draft.add_data_task(_kind(Operation.REDUCE_GRADIENTS, cell, passes.stages), copies, DATA)
         ready.append(reduced)
     return ready

@@ -14,7 +14,10 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
 from clustersim.schedules import one_f_one_b
+from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate
+
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
@@ -48,7 +51,11 @@ def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chu
 
 
 def bubble_lower_bound(
-    forward: ArrayLike, backward: ArrayLike, stages: ArrayLike, virtual_stages: ArrayLike = 1
+    forward: ArrayLike,
+    backward: ArrayLike,
+    stages: ArrayLike,
+    virtual_stages: ArrayLike = 1,
+    weight_gradient: ArrayLike = 0.0,
 ) -> Floats:
     """Seconds that every device idles at least: (p-1)(f+b)/v, reached with equal chunks and free links.
 

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Ints
 from clustersim.schedules.gpipe import bubble_lower_bound
+from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate, one_chunk
 
-__all__ = ["bubble_lower_bound", "in_flight", "order"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:

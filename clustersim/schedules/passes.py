@@ -12,70 +12,104 @@ import numpy as np
 
 from clustersim.engines.graph import Ints
 from clustersim.errors import DeadlockError
-from clustersim.schedules.schedule import Order
+from clustersim.schedules.placement import NOWHERE, Placement
+from clustersim.schedules.schedule import FORWARD_BESIDE, WEIGHT_GRADIENT, Order
+
+SIDES = np.array([0, 1, 1, 2, 0, 1])  # of each of PASSES: forward, backward, weight gradient
+NOBODY = -1
 
 
 class Passes:
-    """Forward and backward of every virtual stage and micro-batch; a pass's number is its place in that table."""
+    """The passes of every cell and micro-batch; a pass's number is its place in the table `[sides, cells, numbers]`.
 
-    def __init__(self, orders: Sequence[Order], stages: int, micro_batches: int, virtual_stages: int) -> None:
-        self.stages, self.virtual_stages = stages, stages * virtual_stages  # of the whole pipeline
-        self.micro_batches = micro_batches
-        forward, backward = numbers = np.arange(2 * self.virtual_stages * micro_batches).reshape(
-            2, self.virtual_stages, micro_batches
-        )
+    The micro-batches are shared out over the routes, the first ones to the first route; every route numbers its own.
+    """
+
+    def __init__(self, orders: Sequence[Order], placement: Placement, micro_batches: int) -> None:
+        self.placement, self.stages = placement, placement.stages
+        self.cells = placement.virtual.size
+        self.numbers = micro_batches // placement.copies  # of micro-batches on one route
+        sides = 3 if any((order.operation == WEIGHT_GRADIENT).any() for order in orders) else 2
+        numbers = np.arange(sides * self.cells * self.numbers).reshape(sides, self.cells, self.numbers)
         self.by_stage = [  # [stages] numbers in the order in which the stage runs them
-            numbers[order.operation, order.chunk * stages + stage, order.micro_batch]
+            numbers[SIDES[order.operation], order.chunk * self.stages + stage, order.micro_batch % self.numbers]
             for stage, order in enumerate(orders)
         ]
-        nobody = np.full_like(forward[:1], -1)
-        awaited = (nobody, forward[:-1], backward[1:], forward[-1:])
-        self.awaited: Ints = np.concatenate(awaited).ravel()  # [passes] the one before it along the model, or -1
-        turn = np.empty(numbers.size, dtype=np.int64)
-        for passes in self.by_stage:
-            turn[passes] = np.arange(len(passes))
-        forward_turn, backward_turn = turn.reshape(numbers.shape)
-        every = np.arange(self.virtual_stages)
-        self.first: Ints = forward[every, forward_turn.argmin(axis=1)]  # [virtual stages] forward pass that runs first
-        self.last: Ints = backward[every, backward_turn.argmax(axis=1)]  # [virtual stages] backward pass that runs last
-        self.last_turn: Ints = turn[self.last]  # [virtual stages] its place in its stage's order
+        self.operation: Ints = np.zeros(numbers.size, dtype=np.int64)  # [passes] index into PASSES
+        self.turn: Ints = np.full(numbers.size, NOBODY)  # [passes] place in the stage's order; NOBODY: doesn't occur
+        for passes, order in zip(self.by_stage, orders, strict=True):
+            self.operation[passes] = order.operation
+            self.turn[passes] = np.arange(len(passes))
+        self.awaited = self._awaited(numbers)  # [passes] the one before it along the model, or NOBODY
+        self.beside, self.ended_by = self._pairs()
+        turns = self.turn.reshape(numbers.shape)
+        every = np.arange(self.cells)
+        ends = turns[1:].transpose(1, 0, 2).reshape(self.cells, -1).argmax(axis=1)  # [cells] of both kinds of gradients
+        self.first: Ints = numbers[0, every, turns[0].argmin(axis=1)]  # [cells] forward pass that runs first
+        self.last: Ints = numbers[1 + ends // self.numbers, every, ends % self.numbers]  # [cells] gradient that is last
 
-    def operation(self, passes: Ints) -> Ints:
-        """0 for forward passes, 1 for backward ones."""
-        return passes // (self.virtual_stages * self.micro_batches)
+    def _awaited(self, numbers: Ints) -> Ints:
+        before, after = self.placement.links
+        forward, backward = numbers[:2]
+        starts, turns_back = before == NOWHERE, after == NOWHERE
+        awaited = np.full_like(numbers, NOBODY)
+        awaited[0] = np.where(starts[:, np.newaxis], NOBODY, forward[before])
+        awaited[1] = np.where(turns_back[:, np.newaxis], forward, backward[after])
+        return awaited.ravel()
 
-    def virtual_stage(self, passes: Ints) -> Ints:
+    def _pairs(self) -> tuple[Ints, Ints]:
+        """`[passes]` what a pass waits for too, as it runs beside another; and the pass that ends with or after it."""
+        beside, ended_by = self.awaited, np.arange(len(self.awaited))
+        forwards = [passes[:-1][self.operation[passes[:-1]] == FORWARD_BESIDE] for passes in self.by_stage]
+        if any(map(len, forwards)):
+            beside = beside.copy()
+            for own, passes in zip(forwards, self.by_stage, strict=True):
+                partner = passes[self.turn[own] + 1]
+                beside[own], ended_by[own] = self.awaited[partner], partner
+        return beside, ended_by
+
+    def cell(self, passes: Ints) -> Ints:
         """Where passes run: chunk * stages + stage."""
-        return passes // self.micro_batches % self.virtual_stages
+        return passes // self.numbers % self.cells
+
+    def micro_batch(self, passes: Ints) -> Ints:
+        """Which micro-batch of the replica's step they belong to."""
+        return passes % self.numbers + self.numbers * self.placement.cell_route[self.cell(passes)]
 
     def crosses(self, passes: Ints) -> Ints:
         """1 where the result goes on to another device, 0 where it stays."""
-        ends = np.array([self.virtual_stages - 1, 0])  # of the way forward, of the way back
-        goes_on = self.virtual_stage(passes) != ends[self.operation(passes)]
-        return np.asarray(goes_on & (self.stages > 1), dtype=np.int64)
+        side, cell = SIDES[self.operation[passes]], self.cell(passes)
+        before, after = self.placement.links
+        nowhere = np.full_like(before, NOWHERE)
+        onward = np.array([after, before, nowhere])[side, cell]  # [passes] the cell that waits for the result
+        return np.asarray((onward != NOWHERE) & (onward % self.stages != cell % self.stages), dtype=np.int64)
 
     def emitted(self) -> Ints:
         """All passes in topological order; raises DeadlockError where the stages' orders wait for each other."""
-        awaited = self.awaited.tolist()
+        awaited, beside = (
+            np.where(waits == NOBODY, NOBODY, self.ended_by[waits]).tolist() for waits in (self.awaited, self.beside)
+        )
         queues = [passes.tolist() for passes in self.by_stage]
         at = [0] * self.stages
-        done = bytearray(len(awaited))
+        done = bytearray(len(awaited)) + b"\1"  # the last is NOBODY, who is always done
         emitted: list[int] = []
-        sleeping: dict[int, int] = {}  # the pass that a stage waits for -> the stage
+        sleeping: dict[int, list[int]] = {}  # the pass that stages wait for -> the stages
         ready = list(range(self.stages))[::-1]
         while ready:
             stage = ready.pop()
             queue = queues[stage]
             for turn in range(at[stage], len(queue)):
                 number = queue[turn]
-                if awaited[number] >= 0 and not done[awaited[number]]:
+                if not (done[awaited[number]] and done[beside[number]]):
+                    missing = beside[number] if done[awaited[number]] else awaited[number]
                     at[stage] = turn
-                    sleeping[awaited[number]] = stage
+                    sleeping.setdefault(missing, []).append(stage)
                     break
                 done[number] = 1
                 emitted.append(number)
                 if number in sleeping:
-                    ready.append(sleeping.pop(number))
-        if len(emitted) < len(awaited):
-            raise DeadlockError(f"stages {sorted(sleeping.values())} wait for each other's passes and never go on")
+                    ready += sleeping.pop(number)
+        if sleeping:
+            stuck = sorted(stage for stages in sleeping.values() for stage in stages)
+            raise DeadlockError(f"stages {stuck} wait for each other's passes and never go on")
         return np.array(emitted)

@@ -7,14 +7,18 @@ from enum import Enum
 from typing import NamedTuple
 
 from clustersim.engines.graph import Ints, TaskGraph
+from clustersim.schedules.placement import Placement
 
 
 class Operation(Enum):
     """What a task of a step does."""
 
     FORWARD = "forward"
-    BACKWARD = "backward"  # both gradients, or the input gradient alone where WEIGHT_GRADIENT is apart
+    BACKWARD = "backward"  # both gradients
+    INPUT_GRADIENT = "input gradient"  # backward alone towards the input; WEIGHT_GRADIENT follows
     WEIGHT_GRADIENT = "weight gradient"
+    FORWARD_BESIDE = "forward beside backward"  # its half of two passes that run as one; ends with the other half
+    BACKWARD_BESIDE = "backward beside forward"  # both gradients
     SEND_ACTIVATION = "send activation"  # from the stage named to the next chunk's stage
     SEND_GRADIENT = "send gradient"
     GATHER_PARAMETERS = "gather parameters"
@@ -24,12 +28,17 @@ class Operation(Enum):
     OPTIMIZER = "optimizer"
 
 
+FORWARDS = frozenset({Operation.FORWARD, Operation.FORWARD_BESIDE})
+BACKWARDS = frozenset({Operation.BACKWARD, Operation.INPUT_GRADIENT, Operation.BACKWARD_BESIDE})
+COMPUTE_PASSES = FORWARDS | BACKWARDS | {Operation.WEIGHT_GRADIENT}
+
+
 class Position(Enum):
     """Which of a stage's micro-batches a pass belongs to: prefetch and gradient buckets make the ends differ."""
 
     FIRST = "first"  # forward of the first micro-batch of a chunk
     STEADY = "steady"
-    LAST = "last"  # backward (or weight gradient) of the last micro-batch of a chunk
+    LAST = "last"  # what ends the gradients of a chunk: its last backward pass or weight gradient
 
 
 class Kind(NamedTuple):
@@ -52,4 +61,5 @@ class Program:
     compute_streams: tuple[int, ...]  # of each stage
     stages: int
     micro_batches: int
-    virtual_stages: int
+    virtual_stages: int  # model chunks a device holds
+    placement: Placement  # which virtual stage of the model each chunk is

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
-from clustersim.schedules import gpipe, interleaved, one_f_one_b
-from clustersim.schedules.schedule import Schedule
+from clustersim.schedules import gpipe, interleaved, one_f_one_b, zb_h1
+from clustersim.schedules.placement import Placement
+from clustersim.schedules.schedule import Order, Ratios, Schedule
 
-SCHEDULES: dict[str, Schedule] = {"gpipe": gpipe, "1f1b": one_f_one_b, "interleaved-1f1b": interleaved}
+SCHEDULES: dict[str, Schedule] = {
+    "gpipe": gpipe,
+    "1f1b": one_f_one_b,
+    "interleaved-1f1b": interleaved,
+    "zb-h1": zb_h1,
+}
+POST_VALIDATED = frozenset({"zb-h1"})
 
 schedule_names = tuple(SCHEDULES)
 
@@ -20,6 +29,26 @@ def find_schedule(name: str) -> Schedule:
     if name not in SCHEDULES:
         raise InfeasibleError(f"schedule {name} is not simulated; accepted: {', '.join(SCHEDULES)}")
     return SCHEDULES[name]
+
+
+def orders_of(
+    name: str, stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios | None = None
+) -> Sequence[Order]:
+    """The passes of every stage, automatic schedules planned on `ratios`; raises InfeasibleError as `order` does."""
+    return find_schedule(name).order(stages, micro_batches, virtual_stages)
+
+
+def place_chunks(name: str, stages: int, virtual_stages: int) -> Placement:
+    """Which virtual stages of the model each stage holds; raises InfeasibleError for an unknown schedule."""
+    return find_schedule(name).placement(stages, virtual_stages)
+
+
+def post_validates(name: str) -> bool:
+    """Whether stages step their optimizers without waiting for the global norm, and undo it where it was wrong.
+
+    Source: Qi et al. 2023, arXiv 2401.10241, section 4.
+    """
+    return name in POST_VALIDATED
 
 
 def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1) -> Ints:
@@ -32,10 +61,16 @@ def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: in
 
 
 def bubble_lower_bound(
-    schedule: str, forward: ArrayLike, backward: ArrayLike, stages: ArrayLike, virtual_stages: ArrayLike = 1
+    schedule: str,
+    forward: ArrayLike,
+    backward: ArrayLike,
+    stages: ArrayLike,
+    virtual_stages: ArrayLike = 1,
+    weight_gradient: ArrayLike = 0.0,
 ) -> Floats:
     """Seconds that every device idles at least where stages are equal; arrays of layouts at once.
 
-    `forward`, `backward`: seconds of one micro-batch on all chunks of a device. Source: in the schedule's module.
+    `forward`, `backward`: seconds of one micro-batch on all chunks of a device; `weight_gradient`: the part of backward
+    that can wait. Source: in the schedule's module.
     """
-    return find_schedule(schedule).bubble_lower_bound(forward, backward, stages, virtual_stages)
+    return find_schedule(schedule).bubble_lower_bound(forward, backward, stages, virtual_stages, weight_gradient)

@@ -1,7 +1,8 @@
 """What a pipeline schedule is: in which order each stage runs its passes, what that keeps, and what it cannot avoid.
 
-A pipeline of p **stages** (devices) holds v model **chunks** a stage. Chunk c of stage s is **virtual stage** c p + s
-of the model, in the order in which a micro-batch meets them.
+A pipeline of p **stages** (devices) holds model **chunks**, v a stage in most schedules. `placement.py` says which
+**virtual stage** of the model each is, in the order in which a micro-batch meets them; most schedules let chunk c of
+stage s be virtual stage c p + s.
 """
 
 from __future__ import annotations
@@ -14,34 +15,71 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
+from clustersim.schedules.placement import Placement
 from clustersim.schedules.program import Operation
 
-PASSES = (Operation.FORWARD, Operation.BACKWARD)
+PASSES = (
+    Operation.FORWARD,
+    Operation.BACKWARD,
+    Operation.INPUT_GRADIENT,
+    Operation.WEIGHT_GRADIENT,
+    Operation.FORWARD_BESIDE,
+    Operation.BACKWARD_BESIDE,
+)
+FORWARD, BACKWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, FORWARD_BESIDE, BACKWARD_BESIDE = range(len(PASSES))
 
 
 class Order(NamedTuple):
-    """The passes of one stage, in order."""
+    """The passes of one stage, in order. A FORWARD_BESIDE pass stands right before the BACKWARD_BESIDE one."""
 
     operation: Ints  # [passes] index into PASSES
     chunk: Ints  # [passes]
     micro_batch: Ints  # [passes]
 
 
+class Ratios(NamedTuple):
+    """What an automatic schedule is planned on: durations of the mean stage, in whole units, and what it keeps."""
+
+    forward: int
+    input_gradient: int
+    weight_gradient: int
+    transfer: int
+    kept_eighths: int  # of a micro-batch's activations, what the weight gradient still needs after the input gradient
+
+
+EQUAL = Ratios(1, 1, 1, 0, 8)
+
+
 class Schedule(Protocol):
     """One way to order the passes; each is a module of this package, and its docstring names the paper."""
+
+    def placement(self, stages: int, chunks: int) -> Placement:
+        """Which virtual stages each stage holds, for a model cut into `stages * chunks` of them."""
+        ...
 
     def order(self, stages: int, micro_batches: int, virtual_stages: int) -> Sequence[Order]:
         """The passes of every stage; raises InfeasibleError for sizes that the schedule can't take."""
         ...
 
     def in_flight(self, stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike) -> Ints:
-        """The most activations of (chunk, micro-batch) alive on a stage, from start of forward to end of backward."""
+        """The most activations of (chunk, micro-batch) alive on a stage, from start of forward to end of backward.
+
+        Where weight gradients are passes of their own, to their end.
+        """
         ...
 
     def bubble_lower_bound(
-        self, forward: ArrayLike, backward: ArrayLike, stages: ArrayLike, virtual_stages: ArrayLike
+        self,
+        forward: ArrayLike,
+        backward: ArrayLike,
+        stages: ArrayLike,
+        virtual_stages: ArrayLike,
+        weight_gradient: ArrayLike,
     ) -> Floats:
-        """Seconds that every device must idle; `forward`, `backward`: seconds of one micro-batch on all its chunks."""
+        """Seconds that every device must idle; `forward`, `backward`: seconds of one micro-batch on all its chunks.
+
+        `weight_gradient`: what of `backward` can wait.
+        """
         ...
 
 
@@ -57,6 +95,11 @@ def alternate(forwards: tuple[Ints, Ints], backwards: tuple[Ints, Ints], warm_up
         order.chunk[operation == index] = chunk
         order.micro_batch[operation == index] = micro_batch
     return order
+
+
+def order_of(passes: Sequence[tuple[int, int, int]]) -> Order:
+    """An order from (operation, chunk, micro-batch) of every pass."""
+    return Order(*np.array(passes, dtype=np.int64).reshape(-1, 3).T)
 
 
 def one_chunk(name: str, micro_batches: int, virtual_stages: int) -> tuple[Ints, Ints]:
