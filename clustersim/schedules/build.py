@@ -112,7 +112,7 @@ def _add_passes(draft: Draft, passes: Passes, blocking_transfers: bool) -> Ints:
 
 def _rows(draft: Draft, passes: Passes, both: Ints, sends: NDArray[np.bool_], blocking_transfers: bool) -> Ints:
     """`[4, tasks]` kind, stream, micro-batch and barrier of passes and, where `sends`, of their transfers."""
-    cell, operation = passes.cell(both), passes.operation[both]
+    cell, operation = passes.cell[both], passes.operation[both]
     stream = cell % passes.stages
     if not blocking_transfers:
         direction = SIDES[operation] ^ passes.placement.backwards[cell // passes.stages]
@@ -122,7 +122,7 @@ def _rows(draft: Draft, passes: Passes, both: Ints, sends: NDArray[np.bool_], bl
     what = np.where(sends, SEND, np.where(edge[both], EDGE, STEADY))
     rows = (operation * passes.cells + cell) * 3 + what
     kind = _kinds(draft, passes, rows)[rows]
-    return np.array([kind, stream, passes.micro_batch(both), np.full(len(both), NO_BARRIER)])
+    return np.array([kind, stream, passes.micro_batch[both], np.full(len(both), NO_BARRIER)])
 
 
 def _kinds(draft: Draft, passes: Passes, rows: Ints) -> Ints:

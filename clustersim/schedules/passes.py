@@ -40,13 +40,16 @@ class Passes:
         for passes, order in zip(self.by_stage, orders, strict=True):
             self.operation[passes] = order.operation
             self.turn[passes] = np.arange(len(passes))
+        cells = np.arange(self.cells)
+        self.cell: Ints = np.tile(np.repeat(cells, self.numbers), sides)  # [passes] where: chunk * stages + stage
+        micro_batch = np.arange(self.numbers) + self.numbers * placement.cell_route[:, np.newaxis]
+        self.micro_batch: Ints = np.tile(micro_batch.ravel(), sides)  # [passes] of those of the replica's step
         self.awaited = self._awaited(numbers)  # [passes] the one before it along the model, or NOBODY
         self.beside, self.ended_by = self._pairs()
         turns = self.turn.reshape(numbers.shape)
-        every = np.arange(self.cells)
         ends = turns[1:].transpose(1, 0, 2).reshape(self.cells, -1).argmax(axis=1)  # [cells] of both kinds of gradients
-        self.first: Ints = numbers[0, every, turns[0].argmin(axis=1)]  # [cells] forward pass that runs first
-        self.last: Ints = numbers[1 + ends // self.numbers, every, ends % self.numbers]  # [cells] gradient that is last
+        self.first: Ints = numbers[0, cells, turns[0].argmin(axis=1)]  # [cells] forward pass that runs first
+        self.last: Ints = numbers[1 + ends // self.numbers, cells, ends % self.numbers]  # [cells] gradient that is last
 
     def _awaited(self, numbers: Ints) -> Ints:
         before, after = self.placement.links
@@ -68,28 +71,18 @@ class Passes:
                 beside[own], ended_by[own] = self.awaited[partner], partner
         return beside, ended_by
 
-    def cell(self, passes: Ints) -> Ints:
-        """Where passes run: chunk * stages + stage."""
-        return passes // self.numbers % self.cells
-
-    def micro_batch(self, passes: Ints) -> Ints:
-        """Which micro-batch of the replica's step they belong to."""
-        return passes % self.numbers + self.numbers * self.placement.cell_route[self.cell(passes)]
-
     def crosses(self, passes: Ints) -> Ints:
         """1 where the result goes on to another device, 0 where it stays."""
-        side, cell = SIDES[self.operation[passes]], self.cell(passes)
         before, after = self.placement.links
-        nowhere = np.full_like(before, NOWHERE)
-        onward = np.array([after, before, nowhere])[side, cell]  # [passes] the cell that waits for the result
-        return np.asarray((onward != NOWHERE) & (onward % self.stages != cell % self.stages), dtype=np.int64)
+        onward = np.array([after, before, np.full_like(before, NOWHERE)])  # [sides, cells] who waits for a result
+        here = np.arange(self.cells) % self.stages
+        crossing = (onward != NOWHERE) & (onward % self.stages != here)
+        return np.asarray(crossing[SIDES[self.operation[passes]], self.cell[passes]], dtype=np.int64)
 
     def emitted(self) -> Ints:
         """All passes in topological order; raises DeadlockError where the stages' orders wait for each other."""
-        awaited, beside = (
-            np.where(waits == NOBODY, NOBODY, self.ended_by[waits]).tolist() for waits in (self.awaited, self.beside)
-        )
-        queues = [passes.tolist() for passes in self.by_stage]
+        queues, waits = self._queues()
+        awaited = np.where(waits == NOBODY, NOBODY, self.ended_by[waits]).tolist()
         at = [0] * self.stages
         done = bytearray(len(awaited)) + b"\1"  # the last is NOBODY, who is always done
         emitted: list[int] = []
@@ -100,10 +93,9 @@ class Passes:
             queue = queues[stage]
             for turn in range(at[stage], len(queue)):
                 number = queue[turn]
-                if not (done[awaited[number]] and done[beside[number]]):
-                    missing = beside[number] if done[awaited[number]] else awaited[number]
+                if not done[awaited[number]]:
                     at[stage] = turn
-                    sleeping.setdefault(missing, []).append(stage)
+                    sleeping.setdefault(awaited[number], []).append(stage)
                     break
                 done[number] = 1
                 emitted.append(number)
@@ -112,4 +104,21 @@ class Passes:
         if sleeping:
             stuck = sorted(stage for stages in sleeping.values() for stage in stages)
             raise DeadlockError(f"stages {stuck} wait for each other's passes and never go on")
-        return np.array(emitted)
+        order = np.array(emitted)
+        return order if len(awaited) == len(self.awaited) else order[order < len(self.awaited)]
+
+    def _queues(self) -> tuple[list[list[int]], Ints]:
+        """The stages' passes, and what each waits for. Two beside each other have a gate before them, a number of its
+        own that waits for what the second waits for.
+        """
+        paired = self.beside is not self.awaited
+        pairs = np.flatnonzero(self.beside != self.awaited) if paired else np.empty(0, dtype=np.int64)
+        gate = {number: len(self.awaited) + index for index, number in enumerate(pairs.tolist())}
+        queues = [passes.tolist() for passes in self.by_stage]
+        if gate:
+            queues = [[each for number in queue for each in _gated(number, gate)] for queue in queues]
+        return queues, np.concatenate([self.awaited, self.beside[pairs]]) if gate else self.awaited
+
+
+def _gated(number: int, gate: dict[int, int]) -> tuple[int, ...]:
+    return (gate[number], number) if number in gate else (number,)

@@ -31,12 +31,12 @@ class Placement:
     @property
     def stages(self) -> int:
         """Devices of the pipeline."""
-        return self.virtual.shape[1]
+        return int(self.virtual.shape[1])
 
     @property
     def copies(self) -> int:
         """How often the pipeline holds the model: its routes."""
-        return int(self.route[-1]) + 1
+        return len(np.unique(self.route))
 
     @property
     def backwards(self) -> Ints:

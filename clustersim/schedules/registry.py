@@ -11,6 +11,7 @@ from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
 from clustersim.schedules import gpipe, interleaved, one_f_one_b, zb_h1
 from clustersim.schedules.placement import Placement
+from clustersim.schedules.program import Operation
 from clustersim.schedules.schedule import Order, Ratios, Schedule
 
 SCHEDULES: dict[str, Schedule] = {
@@ -19,7 +20,9 @@ SCHEDULES: dict[str, Schedule] = {
     "interleaved-1f1b": interleaved,
     "zb-h1": zb_h1,
 }
-POST_VALIDATED = frozenset({"zb-h1"})
+WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
+APART = frozenset({Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT})
+ZERO_BUBBLE = frozenset({"zb-h1"})
 
 schedule_names = tuple(SCHEDULES)
 
@@ -43,12 +46,17 @@ def place_chunks(name: str, stages: int, virtual_stages: int) -> Placement:
     return find_schedule(name).placement(stages, virtual_stages)
 
 
+def passes_of(name: str) -> frozenset[Operation]:
+    """The passes that the schedule may run."""
+    return WHOLE | APART if name in ZERO_BUBBLE else WHOLE
+
+
 def post_validates(name: str) -> bool:
     """Whether stages step their optimizers without waiting for the global norm, and undo it where it was wrong.
 
     Source: Qi et al. 2023, arXiv 2401.10241, section 4.
     """
-    return name in POST_VALIDATED
+    return name in ZERO_BUBBLE
 
 
 def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1) -> Ints:

@@ -18,6 +18,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, TaskGraph
 from clustersim.inputs.layout import ResolvedLayout
+from clustersim.schedules.program import FORWARDS, Operation
 from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, Unit
 from clustersim.workload.operations import Collective, CollectiveKind, Group
@@ -36,31 +37,34 @@ class Traffic:
 
 
 SILENT = Traffic()
+MAKE_GRADIENTS = frozenset({Operation.BACKWARD, Operation.BACKWARD_BESIDE, Operation.WEIGHT_GRADIENT})
 
 
-def pass_traffic(layout: ResolvedLayout, forward: bool, at_end: bool) -> Traffic:
-    """What a pass sends. `at_end`: the first forward or the last backward of a step, where replicas meet.
+def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> Traffic:
+    """What a pass sends. `at_end`: the first forward or what ends the gradients of a step, where replicas meet.
 
     ZeRO-3 and FSDP gather parameters for every pass and reduce after every backward; ZeRO-2 reduces after every
     backward (and FSDP's form of it gathers for the forward); else gradients are reduced and parameters gathered once a
     step, beside the passes where the stack overlaps them. Pipeline stages gather beside the whole pipeline's filling,
-    which is the step's graph to play.
+    which is the step's graph to play. Gradients are reduced by the pass that makes those of weights.
     """
+    forward, makes_gradients = operation in FORWARDS, operation in MAKE_GRADIENTS
     if layout.data * layout.context == 1:
         return SILENT
     sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
     hidden = "fsdp" in layout.overlap
     if sharded:
-        return Traffic(gathers=True, reduces=not forward, hidden=hidden)
+        gathers_all = operation is not Operation.WEIGHT_GRADIENT
+        return Traffic(gathers=gathers_all, reduces=makes_gradients, hidden=hidden)
     if layout.sharding == "zero2":
         return Traffic(
-            gathers=forward and hidden, reduces=not forward, hidden=hidden or "grad_reduce" in layout.overlap
+            gathers=forward and hidden, reduces=makes_gradients, hidden=hidden or "grad_reduce" in layout.overlap
         )
     if not at_end:
         return SILENT
     if forward:
         return Traffic(gathers=True, hidden=True) if gathers(layout) == "beside" else SILENT
-    return Traffic(reduces=True, hidden=True) if "grad_reduce" in layout.overlap else SILENT
+    return Traffic(reduces=True, hidden=True) if makes_gradients and "grad_reduce" in layout.overlap else SILENT
 
 
 def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:
@@ -92,21 +96,21 @@ class SharedPass:
 
 
 def shared_pass(
-    stage: Stage, machine: Machine, layout: ResolvedLayout, gradient_bytes: float, *, forward: bool, at_end: bool
+    stage: Stage, machine: Machine, layout: ResolvedLayout, gradient_bytes: float, operation: Operation, *, at_end: bool
 ) -> SharedPass:
     """Play a stage's layers with their data traffic. One scenario at a time: point 0 of the stage's arrays."""
-    plain = stage.forward if forward else stage.backward
-    traffic = pass_traffic(layout, forward, at_end)
+    plain = stage.passes[operation]
+    traffic = pass_traffic(layout, operation, at_end)
     if traffic == SILENT:
         return SharedPass(plain, 0.0)
     units = [unit for unit in stage.units for _ in range(unit.times)]
-    if not forward:
+    if operation not in FORWARDS:
         units.reverse()
     gather = [gather_time(unit, machine, layout.sharding) if traffic.gathers else 0.0 for unit in units]
     reduce = [reduce_time(unit, machine, layout.sharding, gradient_bytes) if traffic.reduces else 0.0 for unit in units]
     if not traffic.hidden:
         return SharedPass(_waiting(plain, sum(gather) + sum(reduce)), 0.0)
-    compute = [float((unit.piece.forward if forward else unit.piece.backward).seconds[0]) for unit in units]
+    compute = [float(unit.piece.passes[operation].seconds[0]) for unit in units]
     later = [*gather[1:], 0.0]
     durations = np.concatenate([gather[:1], np.array([later, compute, reduce]).T.ravel()])
     timeline = play(_graph(len(units)), durations[:, np.newaxis])

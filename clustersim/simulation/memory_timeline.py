@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clustersim.engines.graph import Floats
-from clustersim.schedules.program import Kind, Operation
+from clustersim.schedules.program import COMPUTE_PASSES, FORWARDS, Kind, Operation
 from clustersim.simulation.memory import kept_on_device, resident_parts, sharding_of
 
 if TYPE_CHECKING:
     from clustersim.simulation.step import PlayedStep
 
-PASSES = (Operation.FORWARD, Operation.BACKWARD, Operation.WEIGHT_GRADIENT)
 MOVING = ("activations", "recomputation", "logits", "weight_gradient_inputs")  # what passes take and give back
 
 
@@ -48,7 +47,7 @@ def memory_timeline(step: PlayedStep) -> tuple[StageMemory, ...]:
     """What every pipeline stage holds over a played step, from its start to its end."""
     program = step.program
     started, ended = _changes(step)
-    is_pass = np.array([kind.operation in PASSES for kind in program.kinds])[program.graph.kind]
+    is_pass = np.array([kind.operation in COMPUTE_PASSES for kind in program.kinds])[program.graph.kind]
     stages = []
     for stage in range(program.stages):
         tasks = np.flatnonzero(is_pass & (program.stage == stage))  # in the order of the stage's compute stream
@@ -62,7 +61,7 @@ def memory_timeline(step: PlayedStep) -> tuple[StageMemory, ...]:
 
 def _stage_memory(step: PlayedStep, stage: int, times: Floats, moving: Floats) -> StageMemory:
     scenario = step.scenario
-    chunks = step.stages[stage :: scenario.plan.pipeline]
+    chunks = [step.stages[virtual] for virtual in step.program.placement.virtual[:, stage]]
     resident = resident_parts(chunks, sharding_of(scenario), scenario.stack)
     parts = {name: np.broadcast_to(held, times.shape) for name, held in resident.items()}
     parts |= {name: moving[:, column] for column, name in enumerate(MOVING)}
@@ -74,24 +73,22 @@ def _changes(step: PlayedStep) -> tuple[Floats, Floats]:
     """Bytes [kinds, parts of MOVING] that a task of each kind takes when it starts, and (less than 0) when it ends."""
     started, ended = np.zeros((2, len(step.program.kinds), len(MOVING)))
     for row, kind in enumerate(step.program.kinds):
-        if kind.operation in PASSES:
+        if kind.operation in COMPUTE_PASSES:
             started[row], ended[row] = _changes_of(step, kind)
     return started, ended
 
 
 def _changes_of(step: PlayedStep, kind: Kind) -> tuple[list[float], list[float]]:
     layout = step.scenario.plan
-    stage = step.stages[kind.chunk * layout.pipeline + kind.stage]
+    stage = step.stages[step.program.placement.virtual[kind.chunk, kind.stage]]
     offloaded = layout.offload == "activations"
     kept = float(np.max(kept_on_device(stage) if offloaded else stage.activation_bytes))
     logits, working, later = (
         float(held[0]) for held in (stage.logit_bytes, stage.working_bytes, stage.weight_input_bytes)
     )
-    match kind.operation:
-        case Operation.FORWARD:
-            return [kept, 0.0, logits, 0.0], [-kept if offloaded else 0.0, 0.0, 0.0, 0.0]
-        case Operation.BACKWARD:
-            given_back = [-kept, -working, -logits, later]
-            return [kept if offloaded else 0.0, working, 0.0, 0.0], given_back
-        case _:
-            return [0.0] * len(MOVING), [0.0, 0.0, 0.0, -later]
+    if kind.operation in FORWARDS:
+        return [kept, 0.0, logits, 0.0], [-kept if offloaded else 0.0, 0.0, 0.0, 0.0]
+    if kind.operation is Operation.WEIGHT_GRADIENT:
+        return [0.0] * len(MOVING), [0.0, 0.0, 0.0, -later]
+    stays = later if kind.operation is Operation.INPUT_GRADIENT else 0.0
+    return [kept if offloaded else 0.0, working, 0.0, 0.0], [-kept, -working, -logits, stays]

@@ -15,6 +15,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model
+from clustersim.schedules.program import Operation
 from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_parts
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.elements import Element
@@ -25,7 +26,6 @@ from clustersim.workload.parameters import (
     prediction_parameters,
 )
 from clustersim.workload.passes import (
-    NO_PASS,
     Phase,
     Recomputation,
     beside,
@@ -36,18 +36,33 @@ from clustersim.workload.passes import (
 from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 Place = Literal["embedding", "layer", "head"]
+Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
+
+WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
+APART: Mapping[Operation, Phase] = {
+    Operation.INPUT_GRADIENT: "input_gradient",
+    Operation.WEIGHT_GRADIENT: "weight_gradient",
+}
 
 
 @dataclass(frozen=True)
 class Piece:
     """A layer or an end of the model, played once, to be counted as often as stages hold it."""
 
-    forward: Segment
-    backward: Segment  # both gradients, or the input's alone where weights' are apart
-    weight_gradient: Segment
+    passes: Passes
     kept_bytes: Floats  # [points] from forward to backward
     whole_bytes: Floats  # [points] the same without recomputation
     weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
+
+    @property
+    def forward(self) -> Segment:
+        """The forward pass."""
+        return self.passes[Operation.FORWARD]
+
+    @property
+    def backward(self) -> Segment:
+        """The backward pass, both gradients."""
+        return self.passes[Operation.BACKWARD]
 
 
 @dataclass(frozen=True)
@@ -79,9 +94,17 @@ class Stage:
     """One virtual stage: units in the order in which a forward pass meets them."""
 
     units: tuple[Unit, ...]
-    forward: Segment
-    backward: Segment
-    weight_gradient: Segment
+    passes: Passes
+
+    @property
+    def forward(self) -> Segment:
+        """The forward pass."""
+        return self.passes[Operation.FORWARD]
+
+    @property
+    def backward(self) -> Segment:
+        """The backward pass, both gradients."""
+        return self.passes[Operation.BACKWARD]
 
     @cached_property
     def activation_bytes(self) -> Floats:
@@ -130,32 +153,42 @@ def price_pieces(
     modes: Sequence[Recomputation],
     points: int = 1,
     *,
-    split_backward: bool = False,
+    operations: frozenset[Operation] = WHOLE,
 ) -> Pieces:
     """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
 
-    `split_backward`: the gradients of weights run as passes of their own (zero-bubble schedules).
+    `operations`: the passes that the schedule runs, forward and backward at least.
     """
-    back: Phase = "input_gradient" if split_backward else "backward"
 
     def play(elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
         block_input = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
-        passes = element_pass(elements, "forward"), element_pass(elements, back, recompute)
-        forward, backward = (play_segment(work, machine, points) for work in passes)
-        if "expert" in shape.overlap:
-            forward, backward = shared_parts(forward, backward, steady_pair(elements, recompute))
-        later = element_pass(elements, "weight_gradient") if split_backward else NO_PASS
         return Piece(
-            forward,
-            backward,
-            play_segment(later, machine, points),
+            passes_of(elements, recompute),
             saved_bytes(elements, recompute, block_input) + zero,
             saved_bytes(elements, "none", block_input) + zero,
-            weight_input_bytes(elements) * split_backward + zero,
+            weight_input_bytes(elements) + zero,
         )
 
-    def steady_pair(elements: Sequence[Element], recompute: Recomputation) -> Segment:
+    def passes_of(elements: Sequence[Element], recompute: Recomputation) -> Passes:
+        """Every pass alone, but those that the stack or the schedule runs beside another."""
+
+        def alone(phase: Phase) -> Segment:
+            return play_segment(element_pass(elements, phase, recompute), machine, points)
+
+        forward, backward = alone("forward"), alone("backward")
+        apart = {operation: alone(phase) for operation, phase in APART.items() if operation in operations}
+        if Operation.FORWARD_BESIDE in operations:
+            halves = shared_parts(forward, backward, steady_pair(elements, recompute, "backward"))
+            apart |= zip((Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE), halves, strict=True)
+        elif "expert" in shape.overlap and apart:
+            pair = steady_pair(elements, recompute, "input_gradient")
+            forward, apart[Operation.INPUT_GRADIENT] = shared_parts(forward, apart[Operation.INPUT_GRADIENT], pair)
+        elif "expert" in shape.overlap:
+            forward, backward = shared_parts(forward, backward, steady_pair(elements, recompute, "backward"))
+        return {Operation.FORWARD: forward, Operation.BACKWARD: backward} | apart
+
+    def steady_pair(elements: Sequence[Element], recompute: Recomputation, back: Phase) -> Segment:
         """A layer's forward and backward beside each other among layers of its kind: what the third one adds."""
         two, three = (
             play_segment(
@@ -222,15 +255,10 @@ def _build(
     if last:
         units += _last_units(pieces, alone=alone)
 
-    def total(segment: Callable[[Piece], Segment]) -> Segment:
-        return sum((segment(unit.piece) * unit.times for unit in units), empty_segment(pieces.points))
+    def total(operation: Operation) -> Segment:
+        return sum((unit.piece.passes[operation] * unit.times for unit in units), empty_segment(pieces.points))
 
-    return Stage(
-        tuple(units),
-        total(lambda piece: piece.forward),
-        total(lambda piece: piece.backward),
-        total(lambda piece: piece.weight_gradient),
-    )
+    return Stage(tuple(units), {operation: total(operation) for operation in pieces.head.passes})
 
 
 def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> Unit:

@@ -15,13 +15,14 @@ from clustersim.inputs.layout import PartialRecompute
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
-from clustersim.simulation.breakdown import breakdown, busy_shares
+from clustersim.schedules.registry import passes_of, post_validates
+from clustersim.simulation.breakdown import breakdown, busy_shares, step_window
 from clustersim.simulation.data_parallel import gathers
 from clustersim.simulation.intervals import interval
 from clustersim.simulation.memory_timeline import memory_timeline
 from clustersim.simulation.results import MemoryReport, StagePeak, StepResult
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
-from clustersim.simulation.task_prices import Parts, TaskPrices, is_split
+from clustersim.simulation.task_prices import Parts, TaskPrices
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
@@ -40,8 +41,14 @@ class PlayedStep:
 
     @property
     def seconds(self) -> float:
-        """How long the step took."""
-        return float(self.timeline.makespan[0]) + self.imbalance_s
+        """How long after it the next step follows."""
+        return self.folded_s + self.imbalance_s
+
+    @property
+    def folded_s(self) -> float:
+        """The same where all replicas are alike."""
+        window = step_window(self.program, self.timeline)
+        return window.end - window.start
 
 
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
@@ -63,10 +70,10 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     )
     shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
     program = step_program(scenario, micro_batches_of(scenario))
-    split = is_split(program)
-    pieces = price_pieces(scenario.model, shape, machine, recomputations(layout.recompute), split_backward=split)
+    modes = recomputations(layout.recompute)
+    pieces = price_pieces(scenario.model, shape, machine, modes, operations=passes_of(layout.schedule))
     stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
-    prices = TaskPrices(scenario, machine, stages, split)
+    prices = TaskPrices(scenario, machine, stages, program)
     parts = tuple(prices.parts(kind) for kind in program.kinds)
     durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
     timeline = play(program.graph, durations, engine=engine)
@@ -95,7 +102,7 @@ def step_program(scenario: Scenario, micro_batches: int) -> Program:
         gather="none" if when == "beside" else when,
         reduce=layout.data * layout.context > 1,
         tied_embeddings=scenario.model.tied_embeddings,
-        synchronous_optimizer=stack.synchronous_optimizer,
+        synchronous_optimizer=stack.synchronous_optimizer and not post_validates(layout.schedule),
     )
 
 
@@ -109,9 +116,8 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
     causal = model_flops_per_token(model, training, "causal")
     fused = scenario.stack.fused_attention and model.position != "alibi"
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario), fused=fused)
-    folded = float(step.timeline.makespan[0])
     busy_any, busy_compute = (
-        share * folded / seconds for share in busy_shares(step.program, step.timeline, step.parts)
+        share * step.folded_s / seconds for share in busy_shares(step.program, step.timeline, step.parts)
     )
     spent = breakdown(step.program, step.timeline, step.parts)
     spent["imbalance"] += step.imbalance_s

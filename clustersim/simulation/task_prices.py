@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from clustersim.costs.machine import Machine
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import SILENT, pass_traffic, shared_pass
 from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage
@@ -25,52 +26,45 @@ from clustersim.workload.shape import ACTIVATION_BYTES
 
 Parts: TypeAlias = Mapping[str, float]
 
-OF_A_STAGE = frozenset(  # what takes the same on virtual stages that hold the same
-    {
-        Operation.FORWARD,
-        Operation.BACKWARD,
-        Operation.WEIGHT_GRADIENT,
-        Operation.REDUCE_GRADIENTS,
-        Operation.GATHER_PARAMETERS,
-    }
-)
-
-
-def is_split(program: Program) -> bool:
-    """Whether gradients of weights are passes of their own."""
-    return any(kind.operation is Operation.WEIGHT_GRADIENT for kind in program.kinds)
+OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that hold the same
+    Operation.REDUCE_GRADIENTS,
+    Operation.GATHER_PARAMETERS,
+}
 
 
 @dataclass(frozen=True)
 class TaskPrices:
-    """Prices the kinds of tasks of one step; `split`: gradients of weights are passes of their own."""
+    """Prices the kinds of tasks of one step."""
 
     scenario: Scenario
     machine: Machine
     stages: Sequence[Stage]  # virtual stages in pipeline order; those that hold the same are one object
-    split: bool
-    _known: dict[tuple[Operation, Position, int], Parts] = field(default_factory=dict)
+    program: Program
+    _known: dict[tuple[Operation, Position | Operation, int], Parts] = field(default_factory=dict)
 
     def parts(self, kind: Kind) -> Parts:
         """Seconds of one kind of task, by part of the breakdown."""
         if kind.operation not in OF_A_STAGE:
             return self._whole_parts(kind)
-        stage = self.stages[kind.chunk * self.scenario.plan.pipeline + kind.stage]
-        key = (kind.operation, kind.position, id(stage))
+        stage = self._stage(kind.stage, kind.chunk)
+        reduces = kind.operation is Operation.REDUCE_GRADIENTS
+        detail = self._ending[kind.stage, kind.chunk] if reduces else kind.position
+        key = (kind.operation, detail, id(stage))
         if key not in self._known:
             self._known[key] = self._stage_parts(kind, stage)
         return self._known[key]
 
     def _stage_parts(self, kind: Kind, stage: Stage) -> Parts:
         match kind.operation:
-            case Operation.WEIGHT_GRADIENT:
-                return _segment_parts(stage.weight_gradient)
             case Operation.REDUCE_GRADIENTS:
-                return {"data_comm": self._reduce_time(stage)}
+                return {"data_comm": self._reduce_time(stage, self._ending[kind.stage, kind.chunk])}
             case Operation.GATHER_PARAMETERS:
                 return {"data_comm": gather_stage_time(self.scenario, self.machine, stage)}
             case _:
                 return self._pass_parts(kind, stage)
+
+    def _stage(self, stage: int, chunk: int) -> Stage:
+        return self.stages[int(self.program.placement.virtual[chunk, stage])]
 
     def _whole_parts(self, kind: Kind) -> Parts:
         scenario, machine = self.scenario, self.machine
@@ -82,7 +76,7 @@ class TaskPrices:
             case Operation.GRADIENT_NORM:
                 return {"data_comm": norm_time(machine)}
             case Operation.OPTIMIZER:
-                chunks = list(self.stages[kind.stage :: scenario.plan.pipeline])
+                chunks = [self._stage(kind.stage, chunk) for chunk in range(self.program.placement.chunks)]
                 seconds = optimizer_time(scenario, machine, chunks)
                 return {"optimizer": seconds, "other": scenario.stack.fixed_overhead}
             case _:
@@ -96,7 +90,7 @@ class TaskPrices:
             self.machine,
             scenario.plan,
             gradient_bytes(scenario),
-            forward=kind.operation is Operation.FORWARD,
+            kind.operation,
             at_end=kind.position is not Position.STEADY,
         )
         parts = _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
@@ -105,13 +99,18 @@ class TaskPrices:
         moving = float(stage.activation_bytes[0]) / scenario.cluster.node.host_bandwidth
         return {**parts, "host": max(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
-    def _reduce_time(self, stage: Stage) -> float:
-        """Seconds of gradient reduction after the last backward pass (or the last one over weights' gradients)."""
+    def _reduce_time(self, stage: Stage, ending: Operation) -> float:
+        """Seconds of gradient reduction after the pass that ends the stage's gradients."""
         layout = self.scenario.plan
-        if self.split or pass_traffic(layout, forward=False, at_end=True) == SILENT:
+        if pass_traffic(layout, ending, at_end=True) == SILENT:
             return reduce_stage_time(self.scenario, self.machine, stage)
-        size = gradient_bytes(self.scenario)
-        return shared_pass(stage, self.machine, layout, size, forward=False, at_end=True).carry_s
+        return shared_pass(stage, self.machine, layout, gradient_bytes(self.scenario), ending, at_end=True).carry_s
+
+    @cached_property
+    def _ending(self) -> dict[tuple[int, int], Operation]:
+        """(stage, chunk) -> the operation that ends its gradients."""
+        kinds = (kind for kind in self.program.kinds if kind.position is Position.LAST)
+        return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
 
     def _transfer_time(self, kind: Kind) -> float:
         """Seconds between two stages: each tensor rank sends its 1/t; without sequence parallelism they regather it.
@@ -121,8 +120,8 @@ class TaskPrices:
         layout, training = self.scenario.plan, self.scenario.training
         tokens = layout.micro_batch * training.sequence_length / layout.context
         message = ACTIVATION_BYTES * tokens * self.scenario.model.hidden
-        forwards = kind.operation is Operation.SEND_ACTIVATION
-        boundary = kind.stage if forwards else (kind.stage - 1) % layout.pipeline
+        onward = (kind.operation is Operation.SEND_ACTIVATION) != self.program.placement.backwards[kind.chunk]
+        boundary = kind.stage if onward else (kind.stage - 1) % layout.pipeline
         seconds = float(self.machine.transfer_time(message / layout.tensor, boundary))
         if not layout.sequence_parallel:
             regather = Collective("regather", "all-gather", "tensor", message)

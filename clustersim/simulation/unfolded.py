@@ -13,9 +13,9 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
-from clustersim.schedules.program import Operation, Program
+from clustersim.schedules.program import COMPUTE_PASSES, Operation, Program
 
-COMPUTE = frozenset({Operation.FORWARD, Operation.BACKWARD, Operation.WEIGHT_GRADIENT, Operation.OPTIMIZER})
+COMPUTE = COMPUTE_PASSES | {Operation.OPTIMIZER}
 LEAST = 0.1  # of a task's mean: jitter never makes it shorter
 
 

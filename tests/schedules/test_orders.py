@@ -17,6 +17,7 @@ from clustersim.schedules import (
     step_lower_bound,
 )
 from clustersim.schedules.passes import Passes
+from clustersim.schedules.placement import by_turns
 from clustersim.schedules.registry import SCHEDULES, find_schedule
 from clustersim.schedules.schedule import PASSES, Order
 
@@ -162,4 +163,4 @@ def test_orders_that_wait_for_each_other_are_refused() -> None:
     backward_first = Order(np.array([1, 0]), np.array([0, 0]), np.array([0, 0]))
     forward_first = Order(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]))
     with pytest.raises(DeadlockError, match=r"stages \[0, 1\] wait for each other"):
-        Passes([backward_first, forward_first], 2, 1, 1).emitted()
+        Passes([backward_first, forward_first], by_turns(2), 1).emitted()
