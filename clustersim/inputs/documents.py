@@ -16,7 +16,7 @@ from clustersim.inputs.units import shown
 
 Source = str | Path | Mapping[str, Any]
 
-KINDS = {"scenarios": "scenario", "sweeps": "sweep", "claims": "claim"}
+KINDS = {"scenarios": "scenario", "sweeps": "sweep", "claims": "claim", "serving": "serving scenario"}
 
 
 def load_config(kind: str, source: Source) -> Table:

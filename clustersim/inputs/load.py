@@ -59,7 +59,7 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
     problems: list[Problem] = []
     label, document = _scenario_document(source, problems)
     if document is not None:
-        for override in _overrides(overrides, problems):
+        for override in as_overrides(overrides, problems):
             document = merge(document, override, "scenarios")
         scenario = _read_scenario(document, problems)
         if scenario is not None and not problems:
@@ -114,7 +114,7 @@ def _extended(document: Table, problems: list[Problem], chain: tuple[str, ...]) 
     return None
 
 
-def _overrides(overrides: Overrides, problems: list[Problem]) -> list[Table]:
+def as_overrides(overrides: Overrides, problems: list[Problem]) -> list[Table]:
     """Every override as a mapping to lay over the scenario."""
     if isinstance(overrides, Mapping):
         pairs = list(overrides.items())
@@ -156,7 +156,7 @@ def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
     else:
         given = scenario.layout if isinstance(scenario.layout, Layout) else None
         found = scenario_problems(given, scenario.model, scenario.cluster, scenario.training)
-    problems += [_placed(problem, document) for problem in found]
+    problems += [place(problem, document) for problem in found]
     if scenario is None or problems:
         return None
     if isinstance(scenario.layout, Layout):
@@ -186,7 +186,7 @@ def _quietly(kind: type[Part], value: Any) -> Part | None:
     return described(kind, value, []) if isinstance(value, Table) else None
 
 
-def _placed(problem: Problem, document: Table) -> Problem:
+def place(problem: Problem, document: Table) -> Problem:
     """The problem, one between parts of the scenario, with the file and line of its key."""
     origin: Origin = locate(document, tuple(problem.key.split(".")))
     return Problem(problem.message, problem.key, origin.line, origin.file, misfit=True)

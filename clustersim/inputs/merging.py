@@ -10,6 +10,7 @@ from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.layout import SHORT_NAMES
 from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.serving import Serving, ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.table import Table
 
@@ -19,10 +20,11 @@ KINDS: dict[str, type[Description]] = {
     "clusters": Cluster,
     "models": Model,
     "stacks": Stack,
+    "serving-stacks": ServingStack,
     "scenarios": Scenario,
 }
 # Which fields of an entry refer to other entries, and of which section.
-REFERENCES = {section: references_of(kind) for section, kind in KINDS.items()}
+REFERENCES = {section: references_of(kind) for section, kind in {**KINDS, "serving": Serving}.items()}
 REFERENCES["clusters"]["accelerator"] = "accelerators"
 # Keys of a cluster that say the same in two ways: the later one counts.
 RIVALS = (("node", "accelerator"), ("nodes", "devices"))

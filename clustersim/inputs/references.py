@@ -14,7 +14,14 @@ from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.table import KeyPath, Origin, Table, as_table, dotted
 from clustersim.inputs.units import shown
 
-WHAT = {"accelerators": "accelerator", "nodes": "node", "clusters": "cluster", "models": "model", "stacks": "stack"}
+WHAT = {
+    "accelerators": "accelerator",
+    "nodes": "node",
+    "clusters": "cluster",
+    "models": "model",
+    "stacks": "stack",
+    "serving-stacks": "serving stack",
+}
 BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
 
 

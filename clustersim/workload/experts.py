@@ -11,6 +11,8 @@ from clustersim.workload.feed_forward import activation, dense_elements
 from clustersim.workload.linear import Linear
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
 
+DISPATCH = "dispatch"  # the exchange that brings tokens to experts; its counterpart is the combine
+
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
     """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
@@ -29,8 +31,8 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     message = vector * routed
     gathered = message * shape.expert_tensor
     dispatch, combine = (
-        Exchange(name, "expert", "all-to-all", "all-to-all", message, moe.top_k, moe.groups_a_token)
-        for name in ("dispatch", "combine")
+        Exchange(name, "expert", "all-to-all", "all-to-all", size, moe.top_k, moe.groups_a_token)
+        for name, size in ((DISPATCH, shape.dispatch_bytes * model.hidden * routed), ("combine", message))
     )
     shared = _shared_elements(model, moe, shape)
     behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)

@@ -58,6 +58,7 @@ class Attention:
     backward: bool
     precision: str = "bf16"
     part: str = "attention"
+    bytes: Array = 0.0  # of keys and values read from a cache; next to nothing where many queries share them
 
 
 @dataclass(frozen=True)

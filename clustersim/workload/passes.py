@@ -42,10 +42,14 @@ def beside(first: Pass, second: Pass) -> Pass:
     passes = (first, second)
     turns = [  # (how far its pass has come, which pass, its operations)
         ((turn + 0.5) / len(runs), which, run)
-        for which, runs in enumerate(map(_runs, passes))
+        for which, runs in enumerate(map(runs_of, passes))
         for turn, run in enumerate(runs)
     ]
-    order = [(which, operation) for _, which, run in sorted(turns) for operation in run]
+    return interleave(passes, [(which, operation) for _, which, run in sorted(turns) for operation in run])
+
+
+def interleave(passes: Sequence[Pass], order: Sequence[tuple[int, int]]) -> Pass:
+    """Passes on the same streams, their operations issued in this order: (which pass, which of its operations)."""
     place = {key: index for index, key in enumerate(order)}
     after = tuple(
         tuple(place[which, waited] for waited in passes[which].after[operation]) for which, operation in order
@@ -57,7 +61,7 @@ def beside(first: Pass, second: Pass) -> Pass:
     )
 
 
-def _runs(work: Pass) -> list[list[int]]:
+def runs_of(work: Pass) -> list[list[int]]:
     """A pass cut after every collective that compute waits for: what can be issued without waiting."""
     runs: list[list[int]] = [[]]
     for operation, stream in enumerate(work.streams):

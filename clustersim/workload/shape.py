@@ -34,6 +34,7 @@ class Shape:
     overlap: frozenset[str]
     precision: str
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
+    dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
 
     @property
     def wide_precision(self) -> str:
