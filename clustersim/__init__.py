@@ -18,16 +18,22 @@ _HOMES = {
     "search_layouts": "clustersim.studies.search",
     "check_claims": "clustersim.studies.claims",
     "validate": "clustersim.studies.validation",
+    "load_serving": "clustersim.inputs.load_serving",
+    "simulate_serving": "clustersim.simulation.serving",
+    "price_a_million_tokens": "clustersim.studies.serving_price",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from clustersim.inputs.load import load_scenario as load_scenario
+    from clustersim.inputs.load_serving import load_serving as load_serving
     from clustersim.simulation.run import simulate_run as simulate_run
+    from clustersim.simulation.serving import simulate_serving as simulate_serving
     from clustersim.simulation.step import simulate_step as simulate_step
     from clustersim.studies.claims import check_claims as check_claims
     from clustersim.studies.search import search_layouts as search_layouts
+    from clustersim.studies.serving_price import price_a_million_tokens as price_a_million_tokens
     from clustersim.studies.sweep import run_sweep as run_sweep
     from clustersim.studies.validation import validate as validate
 

@@ -6,7 +6,7 @@ import click
 
 from clustersim.cli.options import examples, print_json
 
-KINDS = ("scenario", "sweep", "claim", "accelerator", "node", "cluster", "model", "stack")
+KINDS = ("scenario", "sweep", "claim", "accelerator", "node", "cluster", "model", "stack", "serving", "serving-stack")
 
 
 @click.command(
@@ -21,8 +21,9 @@ def command(kind: str, as_json: bool) -> None:
     from clustersim.inputs.base import Description
     from clustersim.inputs.claim import Claim
     from clustersim.inputs.merging import KINDS as CATALOG_KINDS
+    from clustersim.inputs.serving import Serving
     from clustersim.inputs.sweep import Sweep
 
-    kinds: dict[str, type[Description]] = {"sweep": Sweep, "claim": Claim}
+    kinds: dict[str, type[Description]] = {"sweep": Sweep, "claim": Claim, "serving": Serving}
     kinds |= {section.removesuffix("s"): described for section, described in CATALOG_KINDS.items()}
     print_json(kinds[kind].model_json_schema(mode="validation"))

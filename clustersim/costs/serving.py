@@ -67,7 +67,9 @@ class ServingMachine(Machine):
         counted = collective.bytes
         if kernels.counts == "nodes":
             counted = counted / collective.copies * self.nodes_met
-        return measured_exchange_time(counted, group.ranks, rates, self.up.start + (self.out if across else self.up).latency)
+        return measured_exchange_time(
+            counted, group.ranks, rates, self.up.start + (self.out if across else self.up).latency
+        )
 
 
 def measured_exchange_time(message: Array, ranks: Array, rates: ExchangeRates, latency: float) -> Array:

@@ -80,8 +80,10 @@ def serving_problems(serving: Serving) -> Iterator[Problem]:
     chip = serving.node.accelerator
     if serving.precision not in chip.peak and None in (serving.stack.prefill.gemm, serving.stack.decode.gemm):
         known = ", ".join(precision for precision in ("bf16", "fp16", "fp8") if precision in chip.peak)
-        yield Problem(f"{chip.name} has no {serving.precision} peak, and {serving.stack.name} no rate. Known: {known}",
-                      "precision")
+        yield Problem(
+            f"{chip.name} has no {serving.precision} peak, and {serving.stack.name} no rate. Known: {known}",
+            "precision",
+        )
     if serving.decode.draft_tokens and not serving.model.mtp_layers:
         yield Problem(f"{serving.model.name} has no prediction modules (mtp_layers)", "decode.draft_tokens")
 

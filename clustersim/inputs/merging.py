@@ -24,7 +24,7 @@ KINDS: dict[str, type[Description]] = {
     "scenarios": Scenario,
 }
 # Which fields of an entry refer to other entries, and of which section.
-REFERENCES = {section: references_of(kind) for section, kind in {**KINDS, "serving": Serving}.items()}
+REFERENCES = {section: references_of(kind) for section, kind in KINDS.items()} | {"serving": references_of(Serving)}
 REFERENCES["clusters"]["accelerator"] = "accelerators"
 # Keys of a cluster that say the same in two ways: the later one counts.
 RIVALS = (("node", "accelerator"), ("nodes", "devices"))

@@ -132,7 +132,8 @@ class Unit(Description):
         PositiveInt | None, Field(description="at most so many: prompt tokens a device (prefill), answers (decode)")
     ] = None
     micro_batches: Annotated[
-        Literal[1, 2], Field(description="2: halves of the batch take turns, one computes while the other's tokens move")
+        Literal[1, 2],
+        Field(description="2: halves of the batch take turns, one computes while the other's tokens move"),
     ] = 2
     imbalance: Annotated[
         float, Field(ge=1, description="time of a pass with real routing over the time with even experts")

@@ -103,7 +103,7 @@ def _cited(document: Mapping[str, Any], sources: Mapping[str, Any], entry: str, 
             yield from _cited(value, sources, entry, f"{path}.")
         elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
             for number, item in enumerate(value):
-                title = next((str(item[word]) for word in TITLES if word in item), str(number))
+                title = next((str(item[word]) for word in TITLES if word in item), f"{path}[{number}]")
                 rest = {word: held for word, held in item.items() if str(held) != title}
                 yield from _cited(rest, sources, entry, f"{title}.")
         else:

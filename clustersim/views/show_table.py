@@ -15,6 +15,7 @@ from clustersim.inputs import catalog
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.model import Model
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
 from clustersim.views.words import count, gib, percent
@@ -28,6 +29,7 @@ ABOUT = {
     "clusters": "nodes by the number",
     "models": "architectures of transformers",
     "stacks": "generations of training software",
+    "serving-stacks": "generations of serving software",
     "prices": "an hour of a device, a million tokens",
     "records": "published training throughput",
 }
@@ -137,10 +139,25 @@ def _stack(stack: Stack) -> dict[str, str]:
     }
 
 
+def _serving_stack(stack: ServingStack) -> dict[str, str]:
+    rates = [
+        format_quantity(rate, "FLOP/s") if rate else "the chip's"
+        for rate in (stack.prefill.gemm, stack.decode.attention)
+    ]
+    return {
+        "as people write it": stack.name,
+        "year": str(stack.year),
+        "measured on": stack.accelerator or "any chip",
+        "prefill products": rates[0],
+        "decode attention": rates[1],
+    }
+
+
 KEY_FIGURES: dict[str, Callable[[Any], dict[str, str]]] = {
     "accelerators": _accelerator,
     "nodes": _node,
     "clusters": _cluster,
     "models": _model,
     "stacks": _stack,
+    "serving-stacks": _serving_stack,
 }

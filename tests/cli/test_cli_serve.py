@@ -1,0 +1,70 @@
+"""`clustersim serve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from clustersim.cli import cli
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["serve", *arguments])
+
+
+def test_one_screen_says_rates_cost_and_what_was_published() -> None:
+    result = invoke("deepseek_r1_h800")
+    assert result.exit_code == 0
+    for words in (
+        "DeepSeek-R1 served by NVIDIA H800",
+        "tokens/s a node of 8",
+        "21.0 tokens/s a user",
+        "at $2.00 a device-hour; no margin",
+        "$87,072",
+        "gpt-4o, a token of an answer",
+        "the published figures don't state: how uneven experts were",
+    ):
+        assert words in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 132
+
+
+def test_json_is_one_document_with_the_figures() -> None:
+    result = invoke("deepseek_r1_h800", "--json")
+    document = json.loads(result.stdout)
+    assert document["prefill"]["no_overlap"]["tokens_per_s"] < document["prefill"]["central"]["tokens_per_s"]
+    assert {row["figure"] for row in document["published"]} == {"prefill", "decode", "nodes", "cost_per_day"}
+    assert document["scenario"]["decode"]["devices"] == 144
+    assert invoke("deepseek_r1_h800", "--json").stdout == result.stdout
+
+
+def test_without_a_price_the_reason_stands_in_its_place() -> None:
+    result = invoke("deepseek_r2_rumour_910b")
+    assert result.exit_code == 0
+    assert "the catalog has no price of an hour of Ascend 910B2: give one" in result.stdout
+    assert "$" not in result.stdout.split("cost")[1].split("give one")[0]
+    priced = invoke("deepseek_r2_rumour_910b", "--set", "price=1 USD/h", "--set", "utilization=50 %")
+    assert "at $1.00 a device-hour, 50 % utilized" in priced.stdout
+
+
+def test_output_writes_report_and_plot(tmp_path: Path) -> None:
+    assert invoke("llama3_70b_h100", "--output", str(tmp_path / "out")).exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "serving.json",
+        "serving.txt",
+        "throughput_against_latency.svg",
+        "throughput_against_latency.png",
+    }
+
+
+def test_wrong_input_and_what_cannot_be() -> None:
+    unknown = invoke("deepseek_r1_h80")
+    assert (unknown.exit_code, unknown.stdout) == (2, "")
+    assert "Did you mean deepseek_r1_h800" in unknown.stderr
+    slow = invoke("deepseek_r1_h800", "--set", "decode.time_per_token=1 ms")
+    assert slow.exit_code == 3
+    assert "decode.time_per_token: 1 ms can't be met" in slow.stderr
+    small = invoke("deepseek_r1_h800", "--set", "prefill.devices=4")
+    assert small.exit_code == 3
+    assert "What helps: more devices" in small.stderr
