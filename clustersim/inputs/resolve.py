@@ -34,6 +34,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
 
     Raises InputError with everything that keeps the layout from running; `layout_problems` gives the same as a list.
     """
+    layout = _with_expert_tensor(layout, model, stack)
     problems = layout_problems(layout, model, cluster, training)
     data = replicas(layout, cluster)
     if problems or data is None:
@@ -50,6 +51,14 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
         "stage_layers": stage_layers_of(layout, model.layers),
     }
     return ResolvedLayout.model_validate(vars(layout) | chosen)
+
+
+def _with_expert_tensor(layout: Layout, model: Model, stack: Stack) -> Layout:
+    """The layout with experts cut by the tensor group, where that is what the stack does and nothing else is asked."""
+    spread = model.moe is not None and layout.expert > 1 and layout.expert_tensor is None
+    if not spread or stack.defaults.expert_tensor == "one":
+        return layout
+    return layout.model_copy(update={"expert_tensor": layout.tensor})
 
 
 def resolve_training(training: Training, stack: Stack) -> Training:

@@ -18,6 +18,12 @@ class Defaults(Description):
     sequence_parallel: Annotated[bool, Field(description="where tensor > 1")] = True
     sharding: Annotated[Sharding, Field(description="what data-parallel ranks share")] = "zero1"
     recompute: Annotated[Recompute, Field(description="activations computed again backward")] = "none"
+    expert_tensor: Annotated[
+        Literal["one", "tensor"],
+        Field(
+            description="tensor size of the experts' own grouping where experts are spread: 1, or the tensor group's"
+        ),
+    ] = "one"
     schedule: Annotated[Schedule, Field(description="without virtual stages; with them it is interleaved-1f1b")] = (
         "1f1b"
     )
@@ -72,6 +78,19 @@ class Stack(Description):
     grouped_products: Annotated[
         bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
     ] = True
+    weighs_inside_experts: Annotated[
+        bool, Field(description="routing weights multiply inside experts, so that what experts return isn't kept")
+    ] = False
+    gradient_placeholders: Annotated[
+        bool,
+        Field(description="beside gradients summed in place, an unused 16-bit one of each weight shape is allocated"),
+    ] = False
+    gradients_reduced_at_once: Annotated[
+        bool, Field(description="ZeRO-1 keeps no whole gradients where a step has one micro-batch (graph mode)")
+    ] = False
+    logit_bytes: Annotated[
+        float, Field(gt=0, description="bytes of each logit that the loss keeps for its backward pass: 4 in fp32")
+    ] = 4.0
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
     fixed_overhead: Annotated[

@@ -12,8 +12,9 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.stages import Stage
 from clustersim.workload.arrays import Array
-from clustersim.workload.states import shard_sizes, state_bytes
+from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES, shard_sizes, state_bytes
 
+LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
 LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
 
 
@@ -28,15 +29,17 @@ class Sharding:
     gradient_precision: str
 
 
-def sharding_of(scenario: Scenario) -> Sharding:
-    """How a scenario with a resolved layout cuts its states."""
+def sharding_of(scenario: Scenario, micro_batches: int) -> Sharding:
+    """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step."""
     layout = scenario.plan
     replicas = float(layout.data * layout.context)
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
         replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
     precision = scenario.training.grad_reduce_precision or "fp32"
-    return Sharding(layout.sharding, layout.offload, replicas, expert_replicas, precision)
+    at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
+    kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
+    return Sharding(kind, layout.offload, replicas, expert_replicas, precision)
 
 
 def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
@@ -51,7 +54,7 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
         kept = np.max([kept_on_device(chunk) for chunk in chunks], axis=0)
     return resident_parts(chunks, sharding, stack) | {
         "activations": kept,
-        "recomputation": np.max([chunk.working_bytes for chunk in chunks], axis=0),
+        "working": np.max([chunk.working_bytes for chunk in chunks], axis=0),
         "logits": sum(chunk.logit_bytes for chunk in chunks),
         "fragmentation": stack.fragmentation * kept,
     }
@@ -71,7 +74,25 @@ def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) ->
         states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
     if sharding.offload == "optimizer":
         states["optimizer"] = 0.0
-    return states | {"buffers": stack.buffers}
+    return states | _unsharded(chunks, sharding) | {"buffers": stack.buffers}
+
+
+def _unsharded(chunks: Sequence[Stage], sharding: Sharding) -> dict[str, Array]:
+    """Bytes of whole parameters and gradients beside the shards, by part.
+
+    FSDP and ZeRO-3 hold the layer that computes and the one that is gathered (or reduced) meanwhile, and the model's
+    ends all step; ZeRO-2 the gradients of two layers. Placeholders of weight gradients stand beside.
+    Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4.
+    """
+    layers = LAYERS_UNSHARDED * np.max([chunk.largest_layer for chunk in chunks], axis=0)
+    whole = layers + sum(chunk.end_parameters for chunk in chunks)
+    gathers = sharding.kind in ("zero3", "fsdp", "hybrid")
+    reduces = gathers or sharding.kind == "zero2"
+    placeholders = np.max([chunk.placeholder_bytes for chunk in chunks], axis=0)
+    return {
+        "gathered_parameters": PARAMETER_BYTES * whole * gathers,
+        "gradient_buffers": GRADIENT_BYTES[sharding.gradient_precision] * whole * reduces + placeholders,
+    }
 
 
 def kept_on_device(chunk: Stage) -> Floats:

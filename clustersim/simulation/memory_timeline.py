@@ -24,7 +24,7 @@ from clustersim.simulation.memory import kept_on_device, resident_parts, shardin
 if TYPE_CHECKING:
     from clustersim.simulation.step import PlayedStep
 
-MOVING = ("activations", "recomputation", "logits", "weight_gradient_inputs")  # what passes take and give back
+MOVING = ("activations", "working", "logits", "weight_gradient_inputs")  # what passes take and give back
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def memory_timeline(step: PlayedStep) -> tuple[StageMemory, ...]:
 def _stage_memory(step: PlayedStep, stage: int, times: Floats, moving: Floats) -> StageMemory:
     scenario = step.scenario
     chunks = [step.stages[virtual] for virtual in step.program.placement.virtual[:, stage]]
-    resident = resident_parts(chunks, sharding_of(scenario), scenario.stack)
+    resident = resident_parts(chunks, sharding_of(scenario, step.program.micro_batches), scenario.stack)
     parts = {name: np.broadcast_to(held, times.shape) for name, held in resident.items()}
     parts |= {name: moving[:, column] for column, name in enumerate(MOVING)}
     parts["fragmentation"] = scenario.stack.fragmentation * parts["activations"]

@@ -30,8 +30,10 @@ from clustersim.workload.passes import (
     Recomputation,
     beside,
     element_pass,
+    placeholder_bytes,
     saved_bytes,
     weight_input_bytes,
+    working_bytes,
 )
 from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
@@ -51,7 +53,8 @@ class Piece:
 
     passes: Passes
     kept_bytes: Floats  # [points] from forward to backward
-    whole_bytes: Floats  # [points] the same without recomputation
+    working_bytes: Floats  # [points] beyond them while the backward pass runs
+    placeholder_bytes: Floats  # [points] of unused weight gradients that stand all step
     weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
 
     @property
@@ -128,9 +131,27 @@ class Stage:
 
     @cached_property
     def working_bytes(self) -> Floats:
-        """Bytes [points] of one layer's activations while they are computed again."""
-        dropped = [unit.piece.whole_bytes - unit.piece.kept_bytes for unit in self.units]
-        return np.asarray(np.max([np.zeros_like(self.forward.seconds), *dropped], axis=0))
+        """Bytes [points] at most beyond what forward kept while the backward pass runs, less what it has freed."""
+        most, freed = np.zeros((2, len(self.forward.seconds)))
+        for unit in reversed(self.units):
+            most = np.maximum(most, unit.piece.working_bytes - freed)
+            freed = freed + unit.times * unit.piece.kept_bytes
+        return most
+
+    @cached_property
+    def placeholder_bytes(self) -> Floats:
+        """Bytes [points] of unused weight gradients: one set, for layers of a kind share them."""
+        return self._most(lambda unit: unit.piece.placeholder_bytes)
+
+    @cached_property
+    def largest_layer(self) -> Floats:
+        """Parameters [points] of one rank's largest layer."""
+        return self._most(lambda unit: (unit.dense_parameters + unit.expert_parameters) * (unit.place == "layer"))
+
+    @cached_property
+    def end_parameters(self) -> Floats:
+        """Parameters [points] of one rank's share of the model's ends."""
+        return self._total(lambda unit: unit.dense_parameters * (unit.place != "layer"))
 
     @cached_property
     def dense_parameters(self) -> Floats:
@@ -141,6 +162,9 @@ class Stage:
     def expert_parameters(self) -> Floats:
         """Parameters [points] of one rank's routed experts."""
         return self._total(lambda unit: unit.expert_parameters)
+
+    def _most(self, figure: Callable[[Unit], Floats]) -> Floats:
+        return np.asarray(np.max([np.zeros_like(self.forward.seconds), *map(figure, self.units)], axis=0))
 
     def _total(self, figure: Callable[[Unit], Floats]) -> Floats:
         return sum((figure(unit) * unit.times for unit in self.units), np.zeros_like(self.forward.seconds))
@@ -166,7 +190,8 @@ def price_pieces(
         return Piece(
             passes_of(elements, recompute),
             saved_bytes(elements, recompute, block_input) + zero,
-            saved_bytes(elements, "none", block_input) + zero,
+            working_bytes(elements, recompute, block_input) + zero,
+            placeholder_bytes(elements) + zero,
             weight_input_bytes(elements) + zero,
         )
 

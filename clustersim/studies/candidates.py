@@ -15,7 +15,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.stages import Pieces, assemble_stages, price_pieces
 from clustersim.studies.estimates import Sizes, Structure, estimate_step, peak_bytes
 from clustersim.workload.passes import Recomputation
-from clustersim.workload.shape import Shape, busiest_rank
+from clustersim.workload.shape import Shape, busiest_rank, kept_by
 
 LONGEST_PIPELINE = 64
 VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
@@ -109,6 +109,7 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         overlap=stack.defaults.overlap,
         precision=training.precision,
         busiest_expert_rank=busiest_rank(model, training, grid.expert),
+        **kept_by(stack),
     )
     sizes = Sizes(
         grid.tensor, grid.expert, grid.expert_tensor, scenario.cluster.devices / grid.tensor, np.ones(len(grid.tensor))

@@ -12,6 +12,8 @@ from clustersim.studies.cells import Row, flag, given, text, whole
 COLUMNS = ("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "vocab", "head_dim", "mtp_layers")
 POSITIONS = {"alibi": "alibi", "learned": "learned", "rotary": "rotary", "rope": "rotary", "none": "none"}
 MEGATRON_VOCAB = 51_200  # GPT-2's 50,257 tokens padded, what GPT benchmarks without a stated vocabulary use
+# Without biases and dropout: llm-foundry, scripts/train/yamls/pretrain/mpt-*.yaml (recalled). Others keep GPT's habits.
+PLAIN_FAMILIES = ("mpt-",)
 MLA_HEADS = {"qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}  # arXiv 2405.04434, section 3.1.2
 
 
@@ -60,7 +62,8 @@ def _filled(stated: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     gated = stated.setdefault("gated", False)
     stated.setdefault("position", "rotary" if gated else "learned")
     if not gated:  # the GPT family: layer norms, biases, dropout, one table for look-up and head
-        stated |= {"norm": "layer", "bias": True, "dropout": True, "tied_embeddings": True}
+        plain = stated["name"].lower().startswith(PLAIN_FAMILIES)
+        stated |= {"norm": "layer", "bias": not plain, "dropout": not plain, "tied_embeddings": True}
     return given(stated)
 
 

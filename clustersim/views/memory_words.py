@@ -7,7 +7,7 @@ from clustersim.simulation.results import MemoryReport
 from clustersim.views.words import gib, percent
 
 STATES = ("parameters", "gradients", "optimizer")
-ACTIVATIONS = ("activations", "recomputation", "fragmentation", "logits")
+ACTIVATIONS = ("activations", "working", "fragmentation", "logits")
 
 
 def memory_words(memory: MemoryReport) -> str:

@@ -25,6 +25,8 @@ class FusedAttention:
     projections: Array  # bytes of queries, keys and values
     statistics: Array  # bytes of the softmax's maxima and sums
     precision: str
+    output: Array  # bytes of the weighted values
+    output_cast: bool = False  # the next matrix keeps it in low precision, so that the 16-bit one is kept here
     projections_dropped: bool = False  # selective recomputation makes queries, keys and values again
     selective: bool = False  # its backward kernel computes the scores again in any case
 
@@ -34,8 +36,17 @@ class FusedAttention:
         return self.heads * self.queries * self.span * (self.qk_size + self.v_size)
 
     def saved_bytes(self, selective: bool = False) -> Array:
-        """Bytes of queries, keys, values and the softmax's statistics (the output is the next matrix's to keep)."""
-        return self.statistics if selective and self.projections_dropped else self.projections + self.statistics
+        """Bytes of queries, keys, values, output and the softmax's statistics.
+
+        The output is the next matrix's to keep, unless that keeps it cast. Source: as the class.
+        """
+        kept = self.statistics + self.output if self.output_cast else self.statistics
+        return kept if selective and self.projections_dropped else kept + self.projections
+
+    @property
+    def gradients(self) -> Array:
+        """Bytes of the gradients of queries, keys, values and output."""
+        return self.projections + self.output
 
     def forward(self, builder: PassBuilder) -> None:
         """One kernel."""
@@ -68,6 +79,11 @@ class RingAttention:
     def saved_bytes(self, selective: bool = False) -> Array:
         """What the core keeps."""
         return self.core.saved_bytes(selective)
+
+    @property
+    def gradients(self) -> Array:
+        """The core's."""
+        return self.core.gradients
 
     def forward(self, builder: PassBuilder) -> None:
         """The ring beside the kernel."""
@@ -115,6 +131,11 @@ class UnfusedAttention:
         if selective:
             return self.projections
         return self.projections + self._scores * (ACTIVATION_BYTES + (1.0 + ACTIVATION_BYTES if self.dropout else 0.0))
+
+    @property
+    def gradients(self) -> Array:
+        """Bytes of the gradients of the softmax's output and input, and of queries, keys and values."""
+        return self.projections + 2 * ACTIVATION_BYTES * self._scores
 
     def forward(self, builder: PassBuilder) -> None:
         """Q K^T, scale-mask-softmax, dropout, P V."""

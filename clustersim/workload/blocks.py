@@ -8,7 +8,7 @@ from clustersim.workload.experts import expert_elements
 from clustersim.workload.feed_forward import dense_elements
 from clustersim.workload.linear import Linear
 from clustersim.workload.self_attention import attention_elements
-from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+from clustersim.workload.shape import ACTIVATION_BYTES, Shape
 
 MASK_BYTES = 1.0
 CROSS_ENTROPY_FORWARD_BYTES = (
@@ -53,13 +53,15 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             group_bytes=ACTIVATION_BYTES * shape.tokens * model.hidden,
             saved=ACTIVATION_BYTES * shape.resident_tokens * model.hidden,
             precision=shape.wide_precision,
+            in_layer=False,
         ),
         Memory(
             "cross-entropy",
             CROSS_ENTROPY_FORWARD_BYTES * logits,
             CROSS_ENTROPY_BACKWARD_BYTES * logits,
-            saved=FP32_BYTES * logits,
+            saved=shape.logit_bytes * logits,
             kernels=6,
+            gradients=ACTIVATION_BYTES * logits,
         ),
     ]
 

@@ -24,6 +24,11 @@ class Element(Protocol):
         """Bytes of activations kept from the forward to the backward pass, without or with selective recomputation."""
         ...
 
+    @property
+    def gradients(self) -> Array:
+        """Bytes of the gradients of output and input while the backward pass runs; 0 where they are no wider than h."""
+        ...
+
     def forward(self, builder: PassBuilder) -> None:
         """Issue the forward pass."""
         ...
@@ -51,6 +56,7 @@ class Memory:
     saved: Array = 0.0
     kernels: float = 1.0
     selective: bool = False
+    gradients: Array = 0.0
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes kept for the backward pass."""
@@ -88,6 +94,11 @@ class Exchange:
     def saved_bytes(self, selective: bool = False) -> Array:
         """Nothing: what arrives is kept by the next element."""
         return 0.0
+
+    @property
+    def gradients(self) -> Array:
+        """What is sent and what arrives."""
+        return 2.0 * self.bytes
 
     def forward(self, builder: PassBuilder) -> None:
         """Nothing hides it."""
@@ -136,6 +147,14 @@ class CoveredExchange:
             total = total + element.saved_bytes(selective)
         return total
 
+    @property
+    def gradients(self) -> Array:
+        """The exchange's and the elements'."""
+        total = self.exchange.gradients
+        for element in self.elements:
+            total = total + element.gradients
+        return total
+
     def forward(self, builder: PassBuilder) -> None:
         """Send, compute, wait."""
         launched = builder.launch(self.exchange.collective(self.exchange.forward_kind))
@@ -177,6 +196,11 @@ class Waiting:
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Nothing on a rank of mean load."""
+        return 0.0
+
+    @property
+    def gradients(self) -> Array:
+        """None on a rank of mean load."""
         return 0.0
 
     def forward(self, builder: PassBuilder) -> None:

@@ -34,17 +34,18 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
         Exchange(name, "expert", "all-to-all", "all-to-all", size, moe.top_k, moe.groups_a_token)
         for name, size in ((DISPATCH, shape.dispatch_bytes * model.hidden * routed), ("combine", message))
     )
+    returned = 0.0 if shape.weighs_inside_experts else message  # kept for the gradient of the routing weights
     shared = _shared_elements(model, moe, shape)
     behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
     return [
         _router(model, moe, shape),
-        Memory("permute", 2 * message, 2 * message, saved=0.0),
+        Memory("permute", 2 * message, 2 * message, gradients=message),
         CoveredExchange(dispatch, tuple(behind[:-1])),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
         CoveredExchange(combine, tuple(behind[-1:])),
-        Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=message),
+        Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=returned, gradients=message),
         *after,
     ]
 

@@ -28,6 +28,7 @@ def activation(name: str, model: Model, elements: Array, *, selective: bool = Fa
         ACTIVATION_BYTES * (2 * inputs + 1) * elements,
         saved=ACTIVATION_BYTES * inputs * elements,
         selective=selective,
+        gradients=ACTIVATION_BYTES * (inputs + 1) * elements,
     )
 
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
-
-LOW_PRECISION_BYTES = {"fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}  # an element, its share of scales left out
+from clustersim.workload.shape import ACTIVATION_BYTES, LOW_PRECISION_BYTES, Shape
 
 
 @dataclass(frozen=True)
@@ -36,17 +34,41 @@ class Linear:
     selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
     input_dropped: bool = False  # selective recomputation makes its input again
     precision: str | None = None
+    in_layer: bool = True
+
+    @property
+    def _element_bytes(self) -> float:
+        """Bytes of an element of what the products read."""
+        return LOW_PRECISION_BYTES.get(self.precision or self.shape.precision, ACTIVATION_BYTES)
 
     def saved_bytes(self, selective: bool = False) -> Array:
-        """Bytes of the input, kept for the weight gradient."""
-        return 0.0 if selective and self.input_dropped else self.saved
+        """Bytes of the input, kept for the weight gradient as that will read it: cast where it is in low precision.
+
+        Source: Transformer Engine, Linear and LayerNormLinear (recalled); DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
+        """
+        return 0.0 if selective and self.input_dropped else self.saved * self._element_bytes / ACTIVATION_BYTES
+
+    @property
+    def gradients(self) -> Array:
+        """Bytes of the gradients of output and input; outside layers also of the weight, where placeholders stand."""
+        moving = ACTIVATION_BYTES * self.count * self.m * (self.n + self.k)
+        return moving if self.in_layer else moving + self.placeholder_bytes
+
+    @property
+    def placeholder_bytes(self) -> Array:
+        """Bytes of a 16-bit gradient of the weight's shape that nobody reads, for the one that is summed in place.
+
+        Source (recalled): Transformer Engine 2, `get_dummy_wgrad`, keeps one for each shape; Megatron-Core,
+        tensor_parallel/layers.py, makes one a call.
+        """
+        return ACTIVATION_BYTES * self.k * self.n if self.shape.gradient_placeholders else 0.0
 
     @property
     def weight_input_bytes(self) -> Array:
         """Bytes of the input and of the output's gradient, from which the weight's gradient is made."""
         scattered = self.reduces and self.shape.sequence_parallel
         rows = self.m / self.shape.tensor if scattered else self.m
-        return self.saved + ACTIVATION_BYTES * rows * self.n * self.count
+        return self.saved_bytes() + self._element_bytes * rows * self.n * self.count
 
     def forward(self, builder: PassBuilder) -> None:
         """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.

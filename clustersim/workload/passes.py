@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import numpy as np
+
 from clustersim.workload.arrays import Array
-from clustersim.workload.elements import Element
+from clustersim.workload.elements import CoveredExchange, Element
 from clustersim.workload.linear import Linear
 from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 
@@ -87,7 +89,41 @@ def weight_input_bytes(elements: Sequence[Element]) -> Array:
     32 s b h a layer of GPT without parallelism: Qi et al. 2023, arXiv 2401.10241, table 1.
     """
     total: Array = 0.0
+    for matrix in _matrices(elements):
+        total = total + matrix.weight_input_bytes
+    return total
+
+
+def placeholder_bytes(elements: Sequence[Element]) -> Array:
+    """Bytes of the unused weight gradients that stand beside the real ones, one for each matrix of a layer."""
+    total: Array = 0.0
+    for matrix in _matrices(elements):
+        if matrix.in_layer:
+            total = total + matrix.placeholder_bytes
+    return total
+
+
+def working_bytes(elements: Sequence[Element], recompute: Recomputation, block_input: Array) -> Array:
+    """Bytes at most that the backward pass of a layer needs beyond what its forward pass has kept.
+
+    What is computed again, the gradients on both sides of an element and the one that passes by it, less what the
+    elements behind it have freed.
+    """
+    again: Array = 0.0
+    if recompute == "full":
+        again = saved_bytes(elements, "none", block_input) - block_input
+    most, freed = again, 0.0 * block_input
+    for element in reversed(elements):
+        kept = element.saved_bytes(selective=recompute == "selective")
+        dropped = element.saved_bytes() - kept
+        most = np.maximum(most, again + dropped + element.gradients + block_input - freed)
+        freed = freed + kept
+    return most
+
+
+def _matrices(elements: Sequence[Element]) -> Iterator[Linear]:
     for element in elements:
         if isinstance(element, Linear):
-            total = total + element.weight_input_bytes
-    return total
+            yield element
+        elif isinstance(element, CoveredExchange):
+            yield from _matrices(element.elements)

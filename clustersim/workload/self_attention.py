@@ -8,7 +8,7 @@ from clustersim.workload.attention import FusedAttention, RingAttention, Unfused
 from clustersim.workload.elements import Element, Exchange, Memory
 from clustersim.workload.feed_forward import column, row
 from clustersim.workload.linear import Linear
-from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, LOW_PRECISION_BYTES, Shape
 
 
 def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
@@ -76,7 +76,19 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
         latent = model.latent is not None
-        core = FusedAttention(heads, queries, span, *sizes, projections, statistics, shape.wide_precision, latent)
+        output = ACTIVATION_BYTES * heads * queries * model.v_head_size
+        core = FusedAttention(
+            heads,
+            queries,
+            span,
+            *sizes,
+            projections,
+            statistics,
+            shape.wide_precision,
+            output,
+            output_cast=shape.precision in LOW_PRECISION_BYTES,
+            projections_dropped=latent,
+        )
         return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
         heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.wide_precision, projections

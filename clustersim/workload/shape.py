@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from clustersim.workload.arrays import Array
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
 FP32_BYTES = 4.0
+# Bytes of an element in low precision with its share of the scales: one scale a tensor, one byte for 32, one for 16.
+# Source: Micikevicius et al. 2022, arXiv 2209.05433; OCP Microscaling Formats 1.0; NVIDIA, NVFP4 (16 to a scale).
+LOW_PRECISION_BYTES = {"fp8": 1.0, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
 WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
@@ -35,6 +39,9 @@ class Shape:
     precision: str
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
+    weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
+    gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
+    logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
 
     @property
     def wide_precision(self) -> str:
@@ -71,7 +78,17 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         overlap=layout.overlap,
         precision=training.precision,
         busiest_expert_rank=busiest_rank(model, training, float(layout.expert)),
+        **kept_by(stack),
     )
+
+
+def kept_by(stack: Stack) -> dict[str, Any]:
+    """The fields of a shape that say what software keeps, and what it does without."""
+    return {
+        "weighs_inside_experts": stack.weighs_inside_experts,
+        "gradient_placeholders": stack.gradient_placeholders,
+        "logit_bytes": stack.logit_bytes,
+    }
 
 
 def busiest_rank(model: Model, training: Training, ranks: Array) -> Array:

@@ -136,3 +136,12 @@ def test_resolving_is_cheap_enough_for_a_search() -> None:
     for _ in range(1000):
         resolve_layout(layout, model, machines, TRAINING, software)
     assert time.perf_counter() - started < 0.5  # 20 us each when nothing else runs
+
+
+def test_stacks_without_folding_cut_experts_by_the_tensor_group() -> None:
+    layout = {"tensor": 4, "expert": 2}
+    assert resolved(layout, moe()).expert_tensor == 1
+    assert resolved(layout, moe(), expert_tensor="tensor").expert_tensor == 4
+    assert resolved(layout | {"expert_tensor": 1}, moe(), expert_tensor="tensor").expert_tensor == 1
+    with pytest.raises(InputError, match="does not divide tensor x context x data"):
+        resolved({"tensor": 8, "expert": 16}, moe(), nodes=4, expert_tensor="tensor")

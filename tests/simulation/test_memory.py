@@ -6,6 +6,7 @@ import pytest
 from builders import gpt, scenario, stack
 
 from clustersim.simulation.step import simulate_step
+from clustersim.workload.parameters import total_parameters
 
 
 def test_first_stage_of_1f1b_holds_as_many_micro_batches_as_there_are_stages() -> None:
@@ -41,3 +42,28 @@ def test_a_layout_that_does_not_fit_is_played_and_says_so() -> None:
     assert not step.fits
     assert step.memory_bytes > step.memory.usable_bytes
     assert step.memory.parts["buffers"] == 1e9
+
+
+def test_fully_sharded_devices_hold_whole_layers_while_they_compute() -> None:
+    """16 bytes a parameter in shards (fp32 masters), and two layers and the ends whole: Zhao et al. 2023."""
+    step = simulate_step(scenario(sharding="fsdp", grad_reduce_precision="bf16"))
+    held = step.memory.parts
+    assert held["parameters"] == 0.0
+    assert held["gradients"] + held["optimizer"] == pytest.approx(16 / 64 * whole_parameters())
+    layers = 2 * (12 * 1024**2 + 13 * 1024)
+    ends = 51200 * 1024 + 2048 * 1024 + 2 * 1024
+    assert held["gathered_parameters"] == pytest.approx(2.0 * (layers + ends))
+    assert held["gradient_buffers"] == pytest.approx(2.0 * (layers + ends))
+
+
+def whole_parameters() -> float:
+    """Of the small GPT of these tests."""
+    return total_parameters(gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096))
+
+
+def test_graph_mode_keeps_no_whole_gradients_in_a_step_of_one_micro_batch() -> None:
+    at_once = stack(gradients_reduced_at_once=True)
+    one, two = (simulate_step(scenario(global_batch=batch, stack_=at_once)).memory.parts for batch in (64, 128))
+    assert two["gradients"] == pytest.approx(4.0 * whole_parameters())
+    assert one["gradients"] == pytest.approx(two["gradients"] / 64)
+    assert one["gradient_buffers"] > 0.0 == two["gradient_buffers"]

@@ -46,7 +46,8 @@ def test_peaks_are_the_reports_and_the_schedules(layout: dict[str, object]) -> N
     for held, peak in zip(memory_timeline(step), report.stages, strict=True):
         assert held.bytes.max() == pytest.approx(peak.peak_bytes)
         chunks = step.stages[held.stage :: plan.pipeline]
-        counted = memory_parts(chunks, float(flying[held.stage]), sharding_of(step.scenario), step.scenario.stack)
+        sharding = sharding_of(step.scenario, step.program.micro_batches)
+        counted = memory_parts(chunks, float(flying[held.stage]), sharding, step.scenario.stack)
         assert peak.parts["activations"] == pytest.approx(float(counted["activations"][0]))
         assert peak.parts["parameters"] == pytest.approx(float(counted["parameters"][0]))
     assert report.peak_bytes == max(peak.peak_bytes for peak in report.stages)

@@ -10,7 +10,14 @@ from clustersim.inputs.model import BlockKind
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements
 from clustersim.workload.flops import matmul_parameters
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass
-from clustersim.workload.passes import beside, element_pass, saved_bytes
+from clustersim.workload.passes import (
+    beside,
+    element_pass,
+    placeholder_bytes,
+    saved_bytes,
+    weight_input_bytes,
+    working_bytes,
+)
 
 DENSE = BlockKind("full", False)
 EXPERTS = BlockKind("full", True)
@@ -205,7 +212,7 @@ def test_two_passes_beside_each_other_keep_their_operations_and_waits() -> None:
 
 def test_low_precision_products_cast_what_they_read() -> None:
     """Input and gradient of every matrix, read in 16 bits and written twice in 8 (or 4)."""
-    for precision, width in (("fp8", 1.0), ("nvfp4", 0.5)):
+    for precision, width in (("fp8", 1.0), ("mxfp8", 33 / 32), ("nvfp4", 9 / 16)):
         here = shape(precision=precision, fused_attention=True)
         elements = block_elements(gpt(), DENSE, here)
         for phase, columns in (("forward", (1 + 1 + 1 + 4) * 12288), ("backward", (3 + 1 + 4 + 1) * 12288)):
@@ -232,3 +239,55 @@ def test_shared_experts_compute_behind_the_exchanges_of_routed_ones() -> None:
     waiting = forward.after[names.index("shared ffn up")]
     assert names.index("dispatch all-to-all") not in waiting
     assert names.index("dispatch all-to-all") in forward.after[names.index("expert up")]
+
+
+def test_low_precision_keeps_what_products_read_and_the_attention_output() -> None:
+    """Inputs of two norms and of GeLU, and Q K V stay in 16 bits; what the four products read is cast."""
+    model = gpt(dropout=False)
+    s, h = 2048.0, 12288.0
+    statistics = 4.0 * 96 * s
+
+    def kept(precision: str) -> float:
+        here = shape(precision=precision, fused_attention=True)
+        return float(saved_bytes(block_elements(model, DENSE, here), "none", 0.0)) - statistics
+
+    wide = 2 * (2 + 3 + 4)  # norms, Q K V, GeLU's input
+    assert kept("bf16") == pytest.approx(s * h * (wide + 2 * (1 + 1 + 1 + 4)))
+    assert kept("fp8") == pytest.approx(s * h * (wide + 2 + 1 * (1 + 1 + 1 + 4)))  # and the output of attention
+    assert kept("mxfp8") == pytest.approx(s * h * (wide + 2 + 33 / 32 * 7))
+
+
+def test_what_stays_for_the_gradient_of_weights() -> None:
+    """32 s b h a layer. Source: Qi et al. 2023, arXiv 2401.10241, table 1."""
+    elements = block_elements(gpt(), DENSE, shape())
+    assert float(weight_input_bytes(elements)) == pytest.approx(32 * 2048 * 12288)
+
+
+def test_backward_needs_the_widest_gradients_less_what_is_freed() -> None:
+    """At the down-projection: gradients of its input (4 h) and output and the one that passes by, nothing freed yet."""
+    elements = block_elements(gpt(dropout=False), DENSE, shape(fused_attention=True))
+    vector = 2.0 * 2048 * 12288
+    assert float(working_bytes(elements, "none", vector)) == pytest.approx((4 + 1 + 1) * vector)
+    whole = float(saved_bytes(elements, "none", vector))
+    again = float(working_bytes(elements, "full", vector))
+    assert again == pytest.approx(whole - vector + float(working_bytes(elements, "none", vector)))
+
+
+def test_placeholders_are_sixteen_bits_of_every_matrix_of_a_layer() -> None:
+    model = gpt()
+    elements = block_elements(model, DENSE, shape(tensor=2.0, gradient_placeholders=True))
+    assert float(placeholder_bytes(elements)) == pytest.approx(2.0 * 12 * 12288**2 / 2)
+    assert float(placeholder_bytes(head_elements(model, shape(gradient_placeholders=True)))) == 0.0
+    assert float(placeholder_bytes(block_elements(model, DENSE, shape()))) == 0.0
+    grouped = placeholder_bytes(block_elements(moe(), EXPERTS, shape(gradient_placeholders=True, fused_attention=True)))
+    experts = 3 * 1024 * 512  # one expert's, however many there are
+    dense = placeholder_bytes(block_elements(moe(), DENSE, shape(gradient_placeholders=True, fused_attention=True)))
+    assert float(dense) - float(grouped) == pytest.approx(2.0 * (3 * 1024 * 4096 - 3 * 1024 * 512 - experts))
+
+
+def test_routing_weights_inside_experts_spare_what_experts_return() -> None:
+    at_combine, inside = (
+        float(saved_bytes(block_elements(moe(), EXPERTS, shape(weighs_inside_experts=flag)), "none", 0.0))
+        for flag in (False, True)
+    )
+    assert at_combine - inside == pytest.approx(2.0 * 2048 * 1024 * 2)
