@@ -85,8 +85,10 @@ def _figure_path(ctx: click.Context, option: click.Parameter, path: Path | None)
     return path
 
 
-def write_figure(figure: Figure, output: Path | None, stem: Path, as_json: bool) -> None:
-    """Write a figure where --output says, else as SVG and PNG beside `stem`; say where."""
+def write_figure(
+    figure: Figure, output: Path | None, stem: Path, as_json: bool, document: Mapping[str, Any] | None = None
+) -> None:
+    """Write a figure where --output says, else as SVG and PNG called `stem`; say where, in JSON with a document."""
     from clustersim.views.drawing import save, write
 
     if output is None:
@@ -96,7 +98,7 @@ def write_figure(figure: Figure, output: Path | None, stem: Path, as_json: bool)
         output.parent.mkdir(parents=True, exist_ok=True)
         write(figure, output)
     if as_json:
-        print_json({"figures": [str(path) for path in paths]})
+        print_json({"figures": [str(path) for path in paths], **(document or {})})
     else:
         click.echo("\n".join(str(path) for path in paths))
 

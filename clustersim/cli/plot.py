@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clustersim.cli import plot_curves, plot_timeline
+from clustersim.cli import plot_curves, plot_timeline, plot_waterfall
 from clustersim.cli.options import examples
 
 DEFAULT = "curves"
@@ -34,20 +34,20 @@ class Pictures(click.Group):
 @click.group(
     "plot",
     cls=Pictures,
-    short_help="Pictures: utilization curves, a pipeline's timeline.",
-    subcommand_metavar="[curves] RESULTS | timeline SCENARIO",
+    short_help="Pictures: utilization curves, a step's timeline, where its peak went.",
+    subcommand_metavar="[curves] RESULTS | timeline SCENARIO | waterfall SCENARIO",
     options_metavar="",
     epilog=examples(
         "clustersim plot results/utilization_vs_scale --x devices --y mfu --by accelerator",
-        "clustersim plot timeline gpt3_175b_a100",
+        "clustersim plot waterfall gpt3_175b_a100",
     ),
 )
 def command() -> None:
-    """Draw curves of a sweep's RESULTS, or the timeline of a SCENARIO.
+    """Draw curves of a sweep's RESULTS, the timeline of a SCENARIO's step, or where its peak FLOP/s went.
 
     Each kind of picture has its own --help.
     """
 
 
-for picture in (plot_curves.command, plot_timeline.command):
+for picture in (plot_curves.command, plot_timeline.command, plot_waterfall.command):
     command.add_command(picture)

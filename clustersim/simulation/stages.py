@@ -19,6 +19,7 @@ from clustersim.schedules.program import Operation
 from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_parts
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.elements import Element
+from clustersim.workload.operations import Pass
 from clustersim.workload.parameters import (
     block_parameters,
     embedding_parameters,
@@ -41,9 +42,14 @@ Place = Literal["embedding", "layer", "head"]
 Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
 
 WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
-APART: Mapping[Operation, Phase] = {
+APART = (Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT)
+PHASES: Mapping[Operation, Phase] = {  # what a pass works on
+    Operation.FORWARD: "forward",
+    Operation.BACKWARD: "backward",
     Operation.INPUT_GRADIENT: "input_gradient",
     Operation.WEIGHT_GRADIENT: "weight_gradient",
+    Operation.FORWARD_BESIDE: "forward",
+    Operation.BACKWARD_BESIDE: "backward",
 }
 
 
@@ -56,6 +62,8 @@ class Piece:
     working_bytes: Floats  # [points] beyond them while the backward pass runs
     placeholder_bytes: Floats  # [points] of unused weight gradients that stand all step
     weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
+    name: str
+    work: Mapping[Operation, Pass]  # what was played
 
     @property
     def forward(self) -> Segment:
@@ -184,25 +192,32 @@ def price_pieces(
     `operations`: the passes that the schedule runs, forward and backward at least.
     """
 
-    def play(elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
+    def play(name: str, elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
         block_input = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
+        work = {
+            operation: element_pass(elements, phase, recompute)
+            for operation, phase in PHASES.items()
+            if operation in operations | WHOLE
+        }
         return Piece(
-            passes_of(elements, recompute),
+            passes_of(elements, recompute, work),
             saved_bytes(elements, recompute, block_input) + zero,
             working_bytes(elements, recompute, block_input) + zero,
             placeholder_bytes(elements) + zero,
             weight_input_bytes(elements) + zero,
+            name,
+            work,
         )
 
-    def passes_of(elements: Sequence[Element], recompute: Recomputation) -> Passes:
+    def passes_of(elements: Sequence[Element], recompute: Recomputation, work: Mapping[Operation, Pass]) -> Passes:
         """Every pass alone, but those that the stack or the schedule runs beside another."""
 
-        def alone(phase: Phase) -> Segment:
-            return play_segment(element_pass(elements, phase, recompute), machine, points)
+        def alone(operation: Operation) -> Segment:
+            return play_segment(work[operation], machine, points)
 
-        forward, backward = alone("forward"), alone("backward")
-        apart = {operation: alone(phase) for operation, phase in APART.items() if operation in operations}
+        forward, backward = alone(Operation.FORWARD), alone(Operation.BACKWARD)
+        apart = {operation: alone(operation) for operation in APART if operation in operations}
         if Operation.FORWARD_BESIDE in operations:
             halves = shared_parts(forward, backward, steady_pair(elements, recompute, "backward"))
             apart |= zip((Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE), halves, strict=True)
@@ -233,11 +248,22 @@ def price_pieces(
         model,
         shape,
         points,
-        {(kind, mode): play(block_elements(model, kind, shape), mode) for kind in kinds for mode in modes},
-        play(embedding_elements(model, shape)),
-        play(head_elements(model, shape)),
-        play(prediction_elements(model, shape)) if model.mtp_layers else None,
+        {
+            (kind, mode): play(_layer_name(kind, mode), block_elements(model, kind, shape), mode)
+            for kind in kinds
+            for mode in modes
+        },
+        play("embedding", embedding_elements(model, shape)),
+        play("head", head_elements(model, shape)),
+        play("multi-token prediction", prediction_elements(model, shape)) if model.mtp_layers else None,
     )
+
+
+def _layer_name(kind: BlockKind, mode: Recomputation) -> str:
+    """Such as `expert layer, sliding attention, full recomputation`; what is usual isn't said."""
+    attention = "" if kind.attention == "full" else f", {kind.attention} attention"
+    recomputed = "" if mode == "none" else f", {mode} recomputation"
+    return f"{'expert' if kind.experts else 'dense'} layer{attention}{recomputed}"
 
 
 def recomputations(recompute: Recompute) -> tuple[Recomputation, ...]:

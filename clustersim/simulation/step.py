@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.costs.machine import machine_of
+from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import group_sizes, place_groups
 from clustersim.engines import play
 from clustersim.engines.graph import Timeline
@@ -37,6 +37,7 @@ class PlayedStep:
     timeline: Timeline
     parts: tuple[Parts, ...]  # of each kind: seconds by part of the breakdown
     stages: tuple[Stage, ...]  # virtual stages in pipeline order
+    machine: Machine
     imbalance_s: float = 0.0  # what everybody waits for the slowest replica, where replicas differ
 
     @property
@@ -80,7 +81,7 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     late = 0.0
     if is_uneven(scenario.cluster):
         late = unfolded_seconds(scenario, program, durations) - float(timeline.makespan[0])
-    return PlayedStep(scenario, program, timeline, parts, tuple(stages), late)
+    return PlayedStep(scenario, program, timeline, parts, tuple(stages), machine, late)
 
 
 def micro_batches_of(scenario: Scenario) -> int:
@@ -119,8 +120,7 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
     busy_any, busy_compute = (
         share * step.folded_s / seconds for share in busy_shares(step.program, step.timeline, step.parts)
     )
-    spent = breakdown(step.program, step.timeline, step.parts)
-    spent["imbalance"] += step.imbalance_s
+    spent = breakdown_of(step)
     mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
     figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
     residual = scenario.stack.residual
@@ -141,6 +141,13 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
         else {},
         engine=step.timeline.engine,
     )
+
+
+def breakdown_of(step: PlayedStep) -> dict[str, float]:
+    """Seconds of a step by part, on the device that ends last; they sum to the step."""
+    spent = breakdown(step.program, step.timeline, step.parts)
+    spent["imbalance"] += step.imbalance_s
+    return spent
 
 
 def memory_report(step: PlayedStep) -> MemoryReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,24 @@ def write(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     with mpl.rc_context(STYLE):
         figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata=UNDATED.get(kind))
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG document, the same for the same figure: to stand in a page."""
+    file = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata=UNDATED["svg"])
+    return file.getvalue()
+
+
+def name_figure(axes: Axes, title: str, about: str) -> None:
+    """A title, and a line under it that says what is drawn."""
+    if about:
+        axes.annotate(
+            about, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=GREY
+        )
+    if title:
+        axes.set_title(title, pad=22 if about else 8)
 
 
 def label_axis(axes: Axes, side: str, column: Column) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from clustersim.engines.graph import Timeline
 from clustersim.schedules.program import Operation, Program
-from clustersim.views.drawing import GREY, canvas
+from clustersim.views.drawing import GREY, canvas, name_figure
 from clustersim.views.timeline_boxes import Box, Excerpt, boxes_of, excerpt_of
 
 Bar = tuple[int, float, float]  # row, left, right
@@ -66,7 +66,7 @@ def draw_timeline(
         _number(axes, boxes, excerpt, band)
         _draw_cuts(axes, excerpt)
         _scale(axes, excerpt, float(timeline.makespan[0]))
-        _name(axes, title, about)
+        name_figure(axes, title, about)
         _legend(figure, boxes, program.virtual_stages)
     return figure
 
@@ -181,15 +181,6 @@ def _ticks(excerpt: Excerpt) -> list[float]:
         for number in range(math.ceil(start / step - 1e-9), math.floor(end / step + 1e-9) + 1)
     ]
     return [tick for tick in dict.fromkeys(whole) if excerpt.place(tick) is not None]
-
-
-def _name(axes: Axes, title: str, about: str) -> None:
-    if about:
-        axes.annotate(
-            about, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=GREY
-        )
-    if title:
-        axes.set_title(title, pad=22 if about else 8)
 
 
 def _legend(figure: Figure, boxes: Sequence[Box], chunks: int) -> None:

@@ -1,4 +1,4 @@
-"""`clustersim plot timeline`: from a command line to a picture."""
+"""`clustersim plot timeline` and `waterfall`: from a command line to a picture."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_the_examples_of_scenarios_work_as_pasted(here: Path) -> None:
         for line in lines[lines.index("  Examples:") + 1 :]:
             result = invoke(*shlex.split(line)[1:])
             assert result.exit_code == 0, (line, result.stderr)
-            assert all(Path(path).stat().st_size for path in result.stdout.split())
+            paths = json.loads(result.stdout)["figures"] if "--json" in line else result.stdout.split()
+            assert all(Path(path).stat().st_size for path in paths)
 
 
 def test_a_picture_goes_into_results_or_where_it_is_told(here: Path) -> None:
@@ -61,6 +62,25 @@ def test_a_picture_goes_into_results_or_where_it_is_told(here: Path) -> None:
     result = invoke("plot", "timeline", "mine.yaml", "--stages", "1..2", "--to", "0.01", "-o", "a/b.pdf", "--json")
     assert json.loads(result.stdout) == {"figures": ["a/b.pdf"]}
     assert Path("a/b.pdf").stat().st_size
+
+
+def test_the_waterfall_is_drawn_and_told_as_json(here: Path) -> None:
+    result = invoke("plot", "waterfall", "mine.yaml", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["figures"] == ["results/mine_waterfall.svg", "results/mine_waterfall.png"]
+    assert all(Path(path).stat().st_size for path in told["figures"])
+    step = json.loads(invoke("run", "mine.yaml", "--json").stdout)
+    assert told["mfu"] == pytest.approx(step["mfu"], rel=1e-12)
+    assert 1.0 + sum(told["falls"].values()) == pytest.approx(step["mfu"], abs=1e-12)
+    assert told["falls"]["memory_bound"] == pytest.approx(-step["breakdown"]["memory_bound"] / step["step_time_s"])
+
+
+def test_a_layout_that_is_not_given_is_searched(here: Path) -> None:
+    arguments = ("--model", "llama-2-7b", "--cluster", "{node: dgx-a100-80gb, nodes: 1}", "--global-batch", "64")
+    result = invoke("plot", "waterfall", *arguments, "-o", "searched.svg")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "searched.svg\n"
 
 
 @pytest.mark.parametrize(

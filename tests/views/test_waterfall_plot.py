@@ -1,0 +1,71 @@
+"""The picture of where the peak went: its bars, their words, and how it looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pictures import assert_looks_like
+
+from clustersim.simulation.waterfall import Fall, Waterfall
+from clustersim.views.drawing import svg
+from clustersim.views.waterfall_plot import draw_waterfall, rungs_of
+
+FALLS = Waterfall(
+    base_flops=989e12,
+    falls=(
+        Fall("precision", 0.1),
+        Fall("gemm", -0.2),
+        Fall("attention", -0.05),
+        Fall("memory_bound", -0.1),
+        Fall("expert_comm", -0.15),
+        Fall("data_comm", -0.0005),
+        Fall("bubble", -0.1),
+        Fall("optimizer", -0.0005),
+        Fall("host", 0.0),
+        Fall("uneven_stages", -0.02),
+        Fall("masked_attention", 0.03),
+        Fall("uncounted", 0.00001),
+    ),
+    mfu=0.50901,
+)
+
+
+def test_bars_lead_from_the_peak_to_the_mfu() -> None:
+    rungs = rungs_of(FALLS)
+    assert [rung.label for rung in rungs if rung.is_total] == [
+        "peak",
+        "executed, device that ends last",
+        "MFU, full attention",
+    ]
+    assert (rungs[0].end, rungs[0].words) == (1.0, "989 TFLOP/s")
+    assert rungs[-1].end == pytest.approx(0.50901)
+    assert rungs[-1].words.startswith("50.9 %, ")
+    at = 1.0
+    for rung in rungs:
+        if rung.is_total:
+            assert rung.start == 0.0
+            assert rung.end == pytest.approx(at, abs=1e-4)
+        else:
+            assert rung.start == pytest.approx(at, abs=1e-4)
+        at = rung.end
+
+
+def test_bars_are_named_by_which_way_they_go() -> None:
+    words = {rung.label: rung.words for rung in rungs_of(FALLS)}
+    assert words["precision with a higher peak"] == "+10.0 %"
+    assert words["matrix kernels below the peak"] == "−20.0 %"
+    assert words["other stages do less"] == "−2.0 %"
+    assert words["masked attention, counted"] == "+3.0 %"
+    assert words["2 smaller ones"] == "−0.1 %"
+    assert not any("counted, not executed" in label or "host" in label for label in words)
+
+
+def test_the_picture(tmp_path: Path) -> None:
+    assert_looks_like(draw_waterfall(FALLS, title="A scenario", about="TP8 PP4"), "waterfall", tmp_path)
+
+
+def test_the_same_falls_give_the_same_page() -> None:
+    pages = {svg(draw_waterfall(FALLS, title="twice")) for _ in range(2)}
+    assert len(pages) == 1
+    assert pages.pop().startswith("<?xml")
