@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints, Timeline
 from clustersim.errors import InputError, Problem
-from clustersim.schedules.program import Operation, Program
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
 
+Span = tuple[float, float]
+Lane = Literal["compute", "upper", "lower", "beside"]  # the upper and the lower half of compute: two passes as one
+
+LANES: tuple[Lane, ...] = ("compute", "upper", "lower", "beside")
+PAIRED = (Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE)
 READABLE_PASSES = 90  # forward passes beside each other that a page has room for
 MOST_PASSES = 500  # where filling and draining a deep pipeline take more
 HEAD = 0.55  # of an excerpt: how much of it shows the beginning of the step
 MOST_STAGES = 32  # rows of a page
-
-Span = tuple[float, float]
 
 
 class Box(NamedTuple):
@@ -29,7 +32,7 @@ class Box(NamedTuple):
     operation: Operation
     chunk: int
     micro_batch: int  # or -1
-    beside: bool  # runs beside compute, on a stream of its own
+    lane: Lane
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,9 @@ def excerpt_of(
 
 def boxes_of(program: Program, timeline: Timeline, excerpt: Excerpt) -> list[Box]:
     """The tasks that an excerpt shows, in the order of the graph, clipped at its cuts."""
-    start, end = timeline.start[:, 0], timeline.end[:, 0]
+    start, end, lanes = _placed(program, timeline)
     rows = np.full(program.stages, -1)
     rows[list(excerpt.stages)] = np.arange(len(excerpt.stages))
-    computes = np.isin(program.graph.stream, program.compute_streams)
     boxes = []
     for (first, last), offset in zip(excerpt.spans, excerpt.offsets(), strict=True):
         shown = (rows[program.stage] >= 0) & (start < last) & (end > first) & (end > start)
@@ -88,15 +90,28 @@ def boxes_of(program: Program, timeline: Timeline, excerpt: Excerpt) -> list[Box
             kind = program.kinds[program.graph.kind[task]]
             left = offset + max(0.0, float(start[task]) - first)
             right = offset + min(last, float(end[task])) - first
-            micro_batch, beside = int(program.micro_batch[task]), not computes[task]
-            boxes.append(Box(int(rows[kind.stage]), left, right, kind.operation, kind.chunk, micro_batch, beside))
+            micro_batch, lane = int(program.micro_batch[task]), LANES[lanes[task]]
+            boxes.append(Box(int(rows[kind.stage]), left, right, kind.operation, kind.chunk, micro_batch, lane))
     return boxes
+
+
+def _placed(program: Program, timeline: Timeline) -> tuple[Floats, Floats, Ints]:
+    """Start, end and lane of every task; two passes that run as one lie over each other, for as long as both take."""
+    start, end = timeline.start[:, 0].copy(), timeline.end[:, 0].copy()
+    lanes = np.where(np.isin(program.graph.stream, program.compute_streams), 0, LANES.index("beside"))
+    forwards, backwards = (_tasks(program, {operation}) for operation in (PAIRED[0], PAIRED[1]))
+    for stage in np.unique(program.stage[forwards]):
+        halves = [tasks[program.stage[tasks] == stage] for tasks in (forwards, backwards)]
+        first, last = np.minimum(*(start[half] for half in halves)), np.maximum(*(end[half] for half in halves))
+        for half, lane in zip(halves, ("upper", "lower"), strict=True):
+            start[half], end[half], lanes[half] = first, last, LANES.index(lane)
+    return start, end, lanes
 
 
 def _spans(program: Program, timeline: Timeline) -> tuple[Span, ...]:
     """All of the step, or its first and last seconds."""
     whole = float(timeline.makespan[0])
-    forwards, backwards = (_tasks(program, operation) for operation in (Operation.FORWARD, Operation.BACKWARD))
+    forwards, backwards = _tasks(program, FORWARDS), _tasks(program, BACKWARDS)
     if not len(forwards) or not len(backwards):
         return ((0.0, whole),)
     start, end = timeline.start[:, 0], timeline.end[:, 0]
@@ -109,8 +124,8 @@ def _spans(program: Program, timeline: Timeline) -> tuple[Span, ...]:
     return (0.0, HEAD * room), (whole - (1.0 - HEAD) * room, whole)
 
 
-def _tasks(program: Program, operation: Operation) -> Ints:
-    rows = [row for row, kind in enumerate(program.kinds) if kind.operation is operation]
+def _tasks(program: Program, operations: Set[Operation]) -> Ints:
+    rows = [row for row, kind in enumerate(program.kinds) if kind.operation in operations]
     return np.flatnonzero(np.isin(program.graph.kind, rows))
 
 

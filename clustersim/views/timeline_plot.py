@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from clustersim.engines.graph import Timeline
-from clustersim.schedules.program import Operation, Program
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
 from clustersim.views.drawing import GREY, canvas, name_figure
-from clustersim.views.timeline_boxes import Box, Excerpt, boxes_of, excerpt_of
+from clustersim.views.timeline_boxes import Box, Excerpt, Lane, boxes_of, excerpt_of
 
 Bar = tuple[int, float, float]  # row, left, right
 Band = tuple[float, float]  # of a row, from its top
@@ -30,15 +30,14 @@ FORWARD, BACKWARD, WEIGHT, COMMUNICATION, OPTIMIZER, WAITING = (
     "#ADD5F4", "#C85A08", "#00402F", "#CC79A7", "#F2E394", "#FCFCFC",
 )  # fmt: skip
 COLOURS = {
-    Operation.FORWARD: FORWARD,
-    Operation.BACKWARD: BACKWARD,
+    **dict.fromkeys(FORWARDS, FORWARD),
+    **dict.fromkeys(BACKWARDS, BACKWARD),
     Operation.WEIGHT_GRADIENT: WEIGHT,
     Operation.OPTIMIZER: OPTIMIZER,
 }
-PASSES = (Operation.FORWARD, Operation.BACKWARD, Operation.WEIGHT_GRADIENT)
 HATCHES = {COMMUNICATION: "////", OPTIMIZER: "xxxx", WAITING: "//"}
 PALER = {FORWARD: 0.5, BACKWARD: 0.3, WEIGHT: 0.25}  # how far the last chunk goes towards white
-COMPUTE_BAND, ALONE_BAND, BESIDE_BAND = (0.07, 0.75), (0.07, 0.93), (0.78, 0.93)
+COMPUTE_BAND, ALONE_BAND, BESIDE_BAND = (0.07, 0.75), (0.07, 0.93), (0.78, 0.93)  # under compute; without it
 NARROW = 1.5  # points of print: a box of which edges would be a third
 FONT_SIZES = (7.5, 6.5, 5.5, 4.5)
 DIGIT = 0.64  # of the font size: how wide a digit is
@@ -57,25 +56,31 @@ def draw_timeline(
     boxes = boxes_of(program, timeline, excerpt)
     height = 1.35 + 0.2 * bool(about) + ROW * len(excerpt.stages)
     with canvas(WIDTH, height) as (figure, axes):
-        beside = any(box.beside for box in boxes)
-        band = COMPUTE_BAND if beside else ALONE_BAND
+        bands = _bands(beside=any(box.lane == "beside" for box in boxes))
         axes.set_xlim(0.0, excerpt.width)
-        _draw_boxes(axes, _rows(excerpt), WAITING, band)
-        for (colour, is_beside), group in _by_look(boxes, program.virtual_stages).items():
-            _draw_boxes(axes, group, colour, BESIDE_BAND if is_beside else band)
-        _number(axes, boxes, excerpt, band)
+        _draw_boxes(axes, _rows(excerpt), WAITING, bands["compute"])
+        for (colour, lane), group in _by_look(boxes, program.virtual_stages).items():
+            _draw_boxes(axes, group, colour, bands[lane])
+        _number(axes, boxes, excerpt, bands)
         _draw_cuts(axes, excerpt)
         _scale(axes, excerpt, float(timeline.makespan[0]))
         name_figure(axes, title, about)
-        _legend(figure, boxes, program.virtual_stages)
+        _legend(figure, boxes, program)
     return figure
 
 
-def _by_look(boxes: Iterable[Box], chunks: int) -> dict[tuple[str, bool], list[Bar]]:
-    """Boxes of one colour, on compute and beside it."""
+def _bands(*, beside: bool) -> dict[Lane, Band]:
+    """Where each lane lies in a row."""
+    top, bottom = COMPUTE_BAND if beside else ALONE_BAND
+    middle = (top + bottom) / 2
+    return {"compute": (top, bottom), "upper": (top, middle), "lower": (middle, bottom), "beside": BESIDE_BAND}
+
+
+def _by_look(boxes: Iterable[Box], chunks: int) -> dict[tuple[str, Lane], list[Bar]]:
+    """Boxes of one colour and lane."""
     groups = defaultdict(list)
     for box in boxes:
-        groups[_colour(box, chunks), box.beside].append((box.row, box.left, box.right))
+        groups[_colour(box, chunks), box.lane].append((box.row, box.left, box.right))
     return dict(groups)
 
 
@@ -124,23 +129,24 @@ def _path(bars: NDArray[np.float64], band: Band) -> Path:
     return Path(corners.transpose(2, 0, 1).reshape(-1, 2), codes * len(bars))
 
 
-def _number(axes: Axes, boxes: Sequence[Box], excerpt: Excerpt, band: Band) -> None:
-    """Micro-batch numbers in the passes that have room for theirs, of one size for each operation."""
+def _number(axes: Axes, boxes: Sequence[Box], excerpt: Excerpt, bands: Mapping[Lane, Band]) -> None:
+    """Micro-batch numbers in the passes that have room for theirs, of one size for each kind of pass."""
     points = (WIDTH - 1.0) * 72 / excerpt.width  # of print, a second
 
     def fits(box: Box, size: float) -> bool:
-        return (box.right - box.left) * points > DIGIT * size * len(str(box.micro_batch)) + 0.5
+        high = (bands[box.lane][1] - bands[box.lane][0]) * ROW * 72
+        wide = (box.right - box.left) * points
+        return wide > DIGIT * size * len(str(box.micro_batch)) + 0.5 and high > size
 
-    for operation in PASSES:
-        passes = [box for box in boxes if box.operation is operation]
+    for colour, ink in ((FORWARD, "black"), (BACKWARD, "white"), (WEIGHT, "white")):
+        passes = [box for box in boxes if COLOURS.get(box.operation) == colour]
         enough = MOST_FIT * len(passes)
         sizes = [size for size in FONT_SIZES if sum(fits(box, size) for box in passes) >= enough]
         size = sizes[0] if sizes else FONT_SIZES[-1]
         for box in passes:
             if fits(box, size):
-                middle = (box.left + box.right) / 2, box.row + sum(band) / 2
-                colour = "black" if operation is Operation.FORWARD else "white"
-                number = axes.text(*middle, str(box.micro_batch), fontsize=size, color=colour, **CENTRED)
+                middle = (box.left + box.right) / 2, box.row + sum(bands[box.lane]) / 2
+                number = axes.text(*middle, str(box.micro_batch), fontsize=size, color=ink, **CENTRED)
                 number.set_in_layout(False)  # it lies in its box, and measuring a thousand of them takes seconds
 
 
@@ -183,7 +189,7 @@ def _ticks(excerpt: Excerpt) -> list[float]:
     return [tick for tick in dict.fromkeys(whole) if excerpt.place(tick) is not None]
 
 
-def _legend(figure: Figure, boxes: Sequence[Box], chunks: int) -> None:
+def _legend(figure: Figure, boxes: Sequence[Box], program: Program) -> None:
     """What colours mean, of those that are drawn."""
     drawn = {box.operation for box in boxes}
     apart = Operation.WEIGHT_GRADIENT in drawn
@@ -201,8 +207,10 @@ def _legend(figure: Figure, boxes: Sequence[Box], chunks: int) -> None:
         for colour, name in names.items()
         if colour in seen
     ]
+    chunks = program.virtual_stages
     if chunks > 1:
-        handles.append(Patch(facecolor="none", edgecolor="none", label=f"paler: later of {chunks} chunks a stage"))
+        paler = "paler: the other way" if program.placement.copies > 1 else f"paler: later of {chunks} chunks a stage"
+        handles.append(Patch(facecolor="none", edgecolor="none", label=paler))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.6, columnspacing=1.4)
 
 

@@ -12,12 +12,20 @@ from pictures import assert_looks_like
 from clustersim.engines import play
 from clustersim.engines.graph import Timeline
 from clustersim.errors import InputError
-from clustersim.schedules import Operation, Program, build_program
+from clustersim.schedules import Kind, Operation, Program, build_program
+from clustersim.schedules.draft import Draft
+from clustersim.schedules.placement import by_turns
 from clustersim.views.drawing import write
 from clustersim.views.timeline_boxes import Box, boxes_of, excerpt_of
 from clustersim.views.timeline_plot import draw_timeline
 
-SECONDS = {Operation.FORWARD: 1.0, Operation.BACKWARD: 2.0, Operation.OPTIMIZER: 0.5}
+SECONDS = {
+    Operation.FORWARD: 1.0,
+    Operation.BACKWARD: 2.0,
+    Operation.INPUT_GRADIENT: 1.0,
+    Operation.WEIGHT_GRADIENT: 1.0,
+    Operation.OPTIMIZER: 0.5,
+}
 
 
 def played(schedule: str, stages: int, micro_batches: int, chunks: int = 1, **options: Any) -> tuple[Program, Timeline]:
@@ -35,7 +43,7 @@ def passes(boxes: list[Box], row: int) -> list[tuple[str, int]]:
     return [
         (box.operation.value, box.micro_batch)
         for box in ordered
-        if box.row == row and box.micro_batch >= 0 and not box.beside
+        if box.row == row and box.micro_batch >= 0 and box.lane == "compute"
     ]
 
 
@@ -51,7 +59,10 @@ def test_a_short_step_is_shown_whole() -> None:
     assert passes(boxes, 1) == [(forward, 0), (backward, 0), (forward, 1), (backward, 1), (forward, 2), (backward, 2)]
     assert passes(boxes, 0) == [(forward, 0), (forward, 1), (backward, 0), (forward, 2), (backward, 1), (backward, 2)]
     assert [box.left for box in boxes] == timeline.start[:, 0].tolist()
-    assert {box.operation for box in boxes if box.beside} == {Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT}
+    assert {box.operation for box in boxes if box.lane == "beside"} == {
+        Operation.SEND_ACTIVATION,
+        Operation.SEND_GRADIENT,
+    }
 
 
 def test_a_long_step_is_shown_by_its_beginning_and_its_end() -> None:
@@ -124,12 +135,28 @@ def test_rows_that_no_page_has_room_for_are_refused() -> None:
         excerpt_of(program, timeline, stages="0..79")
 
 
+def test_two_passes_that_run_as_one_lie_over_each_other() -> None:
+    draft = Draft(1)
+    last = draft.add_compute_task(Kind(Operation.FORWARD, 0), ())
+    forward = draft.add_compute_task(Kind(Operation.FORWARD_BESIDE, 0), (last,))
+    draft.add_compute_task(Kind(Operation.BACKWARD_BESIDE, 0), (forward,))
+    program = draft.program(2, by_turns(1))
+    timeline = play(program.graph, np.array([[1.0], [1.5], [2.0]]))
+    boxes = boxes_of(program, timeline, excerpt_of(program, timeline))
+    assert [(box.left, box.right, box.lane) for box in boxes] == [
+        (0.0, 1.0, "compute"),
+        (1.0, 4.5, "upper"),
+        (1.0, 4.5, "lower"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "schedule", "sizes", "options"),
     [
         ("timeline_1f1b", "1f1b", (4, 8), {}),
         ("timeline_gpipe_blocking", "gpipe", (3, 4), {"blocking_transfers": True, "reduce": True}),
         ("timeline_interleaved", "interleaved-1f1b", (4, 8, 2), {"synchronous_optimizer": True}),
+        ("timeline_zb_h1", "zb-h1", (4, 8), {}),
         ("timeline_excerpt", "1f1b", (6, 90), {"gather": "before", "reduce": True}),
     ],
 )
