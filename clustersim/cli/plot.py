@@ -34,7 +34,7 @@ class Pictures(click.Group):
 @click.group(
     "plot",
     cls=Pictures,
-    short_help="Pictures: utilization curves, a step's timeline, where its peak went.",
+    short_help="Pictures: curves, a step's timeline, its waterfall.",
     subcommand_metavar="[curves] RESULTS | timeline SCENARIO | waterfall SCENARIO",
     options_metavar="",
     epilog=examples(
