@@ -12,7 +12,7 @@ from clustersim.cli.options import examples, json_option, print_json
 @click.command(
     "show",
     short_help="What the catalog holds, and where every value comes from.",
-    epilog=examples("clustersim show accelerators", "clustersim show accelerators ascend-910b"),
+    epilog=examples("clustersim show accelerators ascend-910b", "clustersim show records ascend-910b"),
 )
 @click.argument("section", required=False)
 @click.argument("name", required=False)
@@ -20,12 +20,17 @@ from clustersim.cli.options import examples, json_option, print_json
 def command(section: str | None, name: str | None, as_json: bool) -> None:
     """List the catalog's sections, the entries of SECTION, or every value of the entry NAME with its source.
 
-    SECTION is accelerators, nodes, clusters, models, stacks, prices or records.
+    SECTION is accelerators, nodes, clusters, models, stacks, serving-stacks, prices or records. Of records, NAME may be
+    an accelerator, whose published runs are listed.
     """
-    from clustersim.views import entry_table, show_table
+    from clustersim.views import entry_table, records_table, show_table
 
-    if section is None:
-        document: dict[str, Any] = dict(show_table.section_counts())
+    runs = section is not None and show_table.check_section(section) == "records"
+    if runs and (name is None or not records_table.is_entry(name)):
+        document: dict[str, Any] = records_table.records_document(name)
+        view = records_table.records_view(name)
+    elif section is None:
+        document = dict(show_table.section_counts())
         view = show_table.sections_view()
     elif name is None:
         document = dict(show_table.section_rows(section))

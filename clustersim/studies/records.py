@@ -40,6 +40,7 @@ class Record:
     convention: str  # full, causal, 6N, hardware or unstated
     flops: float  # FLOP/s a device
     per_token: Mapping[str, float] = field(default_factory=dict)  # model FLOPs by convention, of a known model
+    precision: str = "unstated"  # of the matrix products
 
     def flops_by(self, convention: str) -> float | None:
         """FLOP/s a device to hold against a figure of `convention`: recounted where the model is known.
@@ -73,6 +74,7 @@ def training_records() -> tuple[Record, ...]:
             series["convention"],
             mfu * parse_quantity(series["base"], "FLOP/s"),
             _per_token(series) if series["model"] in known else {},
+            series["precision"],
         )
         for series in plain_document("records", "published-mfu")["series"]
         for devices, mfu in series["mfu_by_devices"].items()

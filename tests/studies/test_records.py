@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from clustersim.inputs.catalog import document, load, names
+from clustersim.inputs.hardware import Precision
 from clustersim.studies.published import published_series
 from clustersim.studies.records import COMPARABLE, WORDS, Record, best_published, training_records
 
@@ -50,6 +51,7 @@ def test_the_catalogs_records_are_well_formed() -> None:
     for found in RECORDS:
         assert found.kind in ("dense", "moe")
         assert found.convention in WORDS
+        assert found.precision in {*get_args(Precision), "unstated"}
         assert 0 < found.flops < chips[found.accelerator].kernels.best_rate * chips[found.accelerator].base_peak
         assert found.kind == "moe" or not found.per_token or found.per_token["6N"] < found.per_token["causal"]
 
