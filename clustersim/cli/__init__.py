@@ -13,7 +13,18 @@ import click
 from clustersim import __version__
 from clustersim.cli.errors import exit_with
 
-COMMANDS = ("run", "sweep", "plot", "check", "validate", "search", "serve", "show", "schema")  # in the order of --help
+COMMANDS = (
+    "run",
+    "sweep",
+    "plot",
+    "trace",
+    "check",
+    "validate",
+    "search",
+    "serve",
+    "show",
+    "schema",
+)  # in the order of --help
 
 
 class Commands(click.Group):

@@ -123,10 +123,13 @@ class Machine:
 
     def transfer_time(self, message: Array, stage: int) -> Array:
         """Seconds to send `message` bytes from pipeline stage `stage` to the next (or back)."""
-        group = self.groups["pipeline"]
-        crosses = np.where(group.across > 1.0, (stage + 1) % group.inside == 0, False)
         near = send_time(message, False, self.up, self.out)
-        return np.where(crosses, send_time(message, True, self.up, self.out), near)
+        return np.where(self.leaves_domain(stage), send_time(message, True, self.up, self.out), near)
+
+    def leaves_domain(self, stage: int) -> Array:
+        """Whether pipeline stage `stage` and the next are in different scale-up domains."""
+        group = self.groups["pipeline"]
+        return np.where(group.across > 1.0, (stage + 1) % group.inside == 0, False)
 
     def peak(self, precision: str) -> float:
         """Dense FLOP/s of the matrix units at a precision."""

@@ -55,6 +55,16 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     """Play one pass: seconds, and where they went. `points`: length of the machine's and the pass's arrays."""
     if not work.operations:
         return empty_segment(points)
+    timeline = play_pass(work, machine, points)
+    flops = np.zeros(points)
+    for operation in work.operations:
+        if isinstance(operation, Gemm) and operation.part == "gemm":
+            flops = flops + operation.flops
+    return Segment(timeline.makespan, _parts(work, timeline), flops)
+
+
+def play_pass(work: Pass, machine: Machine, points: int = 1) -> Timeline:
+    """When every operation of a pass ran: seconds from its start, `[operations, points]`."""
     durations = np.empty((len(work.operations), points))  # [operations, points] seconds
     for row, operation in enumerate(work.operations):
         durations[row] = machine.time(operation)
@@ -63,11 +73,7 @@ def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     slowdown = machine.stack.overlap_slowdown
     if slowdown:
         timeline = play(graph, durations + slowdown * _beside_collectives(work, timeline))
-    flops = np.zeros(points)
-    for operation in work.operations:
-        if isinstance(operation, Gemm) and operation.part == "gemm":
-            flops = flops + operation.flops
-    return Segment(timeline.makespan, _parts(work, timeline), flops)
+    return timeline
 
 
 def shared_parts(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:

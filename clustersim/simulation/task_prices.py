@@ -120,13 +120,17 @@ class TaskPrices:
         layout, training = self.scenario.plan, self.scenario.training
         tokens = layout.micro_batch * training.sequence_length / layout.context
         message = ACTIVATION_BYTES * tokens * self.scenario.model.hidden
-        onward = (kind.operation is Operation.SEND_ACTIVATION) != self.program.placement.backwards[kind.chunk]
-        boundary = kind.stage if onward else (kind.stage - 1) % layout.pipeline
-        seconds = float(self.machine.transfer_time(message / layout.tensor, boundary))
+        seconds = float(self.machine.transfer_time(message / layout.tensor, boundary_of(self.program, kind)))
         if not layout.sequence_parallel:
             regather = Collective("regather", "all-gather", "tensor", message)
             seconds += float(self.machine.collective_time(regather))
         return seconds
+
+
+def boundary_of(program: Program, kind: Kind) -> int:
+    """The stage before the boundary that a transfer crosses."""
+    onward = (kind.operation is Operation.SEND_ACTIVATION) != program.placement.backwards[kind.chunk]
+    return kind.stage if onward else (kind.stage - 1) % program.stages
 
 
 def _segment_parts(segment: Segment) -> Parts:
