@@ -84,6 +84,9 @@ def serving_problems(serving: Serving) -> Iterator[Problem]:
             f"{chip.name} has no {serving.precision} peak, and {serving.stack.name} no rate. Known: {known}",
             "precision",
         )
+    least = serving.prefill.devices + serving.decode.devices
+    if serving.devices is not None and serving.devices < least:
+        yield Problem(f"{serving.devices:,} are fewer than the {least:,} of one unit for each phase", "devices")
     if serving.decode.draft_tokens and not serving.model.mtp_layers:
         yield Problem(f"{serving.model.name} has no prediction modules (mtp_layers)", "decode.draft_tokens")
 

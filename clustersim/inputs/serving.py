@@ -191,6 +191,9 @@ class Serving(Description):
     prefill: PrefillUnit
     decode: DecodeUnit
     traffic: Traffic
+    devices: Annotated[
+        PositiveInt | None, Field(description="of both phases together, shared out in whole units as the traffic asks")
+    ] = None
     price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
     utilization: Annotated[
         Fraction, Field(gt=0, description="tokens served over those that the devices could serve, in the mean")

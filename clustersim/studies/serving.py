@@ -10,6 +10,7 @@ from clustersim.errors import InputError
 from clustersim.inputs.documents import Source
 from clustersim.inputs.load import Overrides
 from clustersim.inputs.load_serving import load_serving
+from clustersim.simulation.fleet import Fleet, fleet_of
 from clustersim.simulation.serving import PHASES, ServingResult, simulate_serving
 from clustersim.studies.serving_price import Saving, Spread, TokenCost, cost_of, cost_savings
 
@@ -46,6 +47,7 @@ class ServingReport:
     result: ServingResult
     cost: TokenCost | None
     missing: str  # why there is no cost
+    fleet: Fleet | None  # on the scenario's devices
     nodes: Spread | None  # that the day's tokens need
     cost_per_day: Spread | None
     comparisons: tuple[Comparison, ...]
@@ -63,6 +65,7 @@ class ServingReport:
             **{phase: self.result.phases[phase].to_dict() for phase in PHASES},
             "cost_usd_per_million": None if self.cost is None else asdict(self.cost),
             "missing": self.missing,
+            "fleet": None if self.fleet is None else asdict(self.fleet),
             "nodes": None if self.nodes is None else asdict(self.nodes),
             "cost_usd_per_day": None if self.cost_per_day is None else asdict(self.cost_per_day),
             "published": [comparison.to_dict() for comparison in self.comparisons],
@@ -86,7 +89,9 @@ def serve(source: Source, overrides: Overrides = ()) -> ServingReport:
     if nodes is not None and cost is not None:
         per_day = nodes * (cost.price_per_hour * HOURS_A_DAY * result.serving.node.devices)
     savings = cost_savings(cost, result.serving) if cost is not None else ()
-    return ServingReport(result, cost, missing, nodes, per_day, tuple(_comparisons(result, nodes, per_day)), savings)
+    return ServingReport(
+        result, cost, missing, fleet_of(result), nodes, per_day, tuple(_comparisons(result, nodes, per_day)), savings
+    )
 
 
 def _cost(result: ServingResult) -> tuple[TokenCost | None, str]:

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs.units import format_quantity
+from clustersim.simulation.fleet import Fleet
 from clustersim.simulation.serving import PHASES, PhaseResult, ServingResult
 from clustersim.studies.serving import ServingReport
 from clustersim.studies.serving_price import Spread
-from clustersim.views.words import PART_NAMES, between, dollars, gib, percent, significant
+from clustersim.views.words import PART_NAMES, between, count, dollars, gib, percent, significant
 
 FIGURES = {
     "prefill": "prefill, tokens/s a device",
@@ -33,8 +34,10 @@ def serving_view(report: ServingReport) -> RenderableType:
         Text(_traffic(report.result)),
         Padding(_phases(report.result), (1, 0, 0, 0)),
         Text("range: no overlap of communication to full overlap"),
-        Padding(_cost(report), (1, 0, 0, 0)),
     ]
+    if report.fleet is not None:
+        parts.append(Padding(_fleet(report.fleet, report.result.serving.devices or 0), (1, 0, 0, 0)))
+    parts.append(Padding(_cost(report), (1, 0, 0, 0)))
     if report.comparisons:
         parts.append(Padding(_published(report), (1, 0, 0, 0)))
     if report.savings:
@@ -109,6 +112,22 @@ def _time(phase: PhaseResult) -> str:
     total = sum(phase.parts.values())
     largest = sorted(phase.parts.items(), key=lambda part: -part[1])[:PARTS_SHOWN]
     return ", ".join(f"{PART_NAMES.get(name, name)} {percent(seconds / total, 0)}" for name, seconds in largest)
+
+
+def _fleet(fleet: Fleet, devices: int) -> Table:
+    """What the stated number of devices serves."""
+    table = Table.grid(padding=(0, 2))
+    split = " and ".join(
+        f"{fleet.units[phase]:,} of {phase} ({percent(fleet.load[phase], 0)} loaded)" for phase in PHASES
+    )
+    spare = f", {fleet.spare_devices:,} to spare" if fleet.spare_devices else ""
+    table.add_row(Text(f"units on {devices:,} devices", style="cyan"), f"{split}{spare}")
+    prompt, output = count(fleet.prompt_tokens_per_s), count(fleet.output_tokens_per_s)
+    served = (
+        f"{significant(fleet.requests_per_s)} requests, {prompt} prompt tokens, {output} tokens of answers a second"
+    )
+    table.add_row(Text("they serve", style="cyan"), served)
+    return table
 
 
 def _cost(report: ServingReport) -> Table:

@@ -58,6 +58,15 @@ def test_output_writes_report_and_plot(tmp_path: Path) -> None:
     }
 
 
+def test_a_number_of_devices_is_shared_out() -> None:
+    result = invoke("deepseek_r1_h800", "--set", "devices=2048")
+    assert "units on 2,048 devices  26 of prefill" in result.stdout
+    assert "requests," in result.stdout
+    few = invoke("deepseek_r1_h800", "--set", "devices=100")
+    assert few.exit_code == 2
+    assert "devices: 100 are fewer than the 176 of one unit for each phase" in few.stderr
+
+
 def test_wrong_input_and_what_cannot_be() -> None:
     unknown = invoke("deepseek_r1_h80")
     assert (unknown.exit_code, unknown.stdout) == (2, "")
