@@ -129,7 +129,8 @@ class Unit(Description):
     tensor: Annotated[PositiveInt, Field(description="ranks that share attention and dense layers of a batch")] = 1
     redundant_experts: Annotated[NonNegativeInt, Field(description="copies of experts beyond one of each")] = 0
     batch: Annotated[
-        PositiveInt | None, Field(description="at most so many: prompt tokens a device (prefill), answers (decode)")
+        PositiveInt | None,
+        Field(description="at most so many a device: prompt tokens (16,384 if absent) or answers (4,096)"),
     ] = None
     micro_batches: Annotated[
         Literal[1, 2],

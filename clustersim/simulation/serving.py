@@ -19,7 +19,7 @@ from clustersim.workload.serving import ServingPhase
 PHASES: tuple[ServingPhase, ...] = ("prefill", "decode")
 OVERLAPS = ("no_overlap", "central", "full_overlap")  # from the least to the most that can be hidden
 SIZES = 96  # batch sizes priced at once
-MOST_TOKENS = 131_072  # of a device's prefill pass, where nothing else limits it
+LARGEST = {"prefill": 16_384, "decode": 4_096}  # batches where nothing else limits them: tokens, answers a device
 PASSES_TO_FIRST_TOKEN = 1.5  # half of the running pass on average, then one's own
 
 
@@ -101,13 +101,13 @@ def _phase(serving: Serving, phase: ServingPhase) -> PhaseResult:
     room = (usable - sum(fixed.values())) / sum(a_token.values())
     if room < 1.0:
         raise InfeasibleError(_too_small(serving, phase, fixed, a_token, usable))
-    most = min(room, float(unit.batch or MOST_TOKENS))
+    most = min(room, float(unit.batch or LARGEST[phase]))
     batch = np.unique(np.round(np.geomspace(1.0, np.floor(most), SIZES)))
     times = pass_times(serving, phase, batch)
     passes = {"no_overlap": times.no_overlap, "central": times.central, "full_overlap": times.full_overlap}
     latency = {name: seconds * _latency_passes(serving, phase) for name, seconds in passes.items()}
     rate = {name: batch * _tokens_of_one(serving, phase) / seconds for name, seconds in passes.items()}
-    limited = "batch" if unit.batch and unit.batch <= room else "memory" if room < MOST_TOKENS else "largest pass"
+    limited = "batch" if unit.batch and unit.batch <= room else "memory" if room < LARGEST[phase] else "largest pass"
     at = {name: _operate(serving, phase, batch, latency[name], passes[name], limited) for name in OVERLAPS}
     if at["central"].batch < 1.0:
         raise InfeasibleError(_too_slow(serving, phase, float(latency["central"][0])))
