@@ -49,6 +49,7 @@ def command(
         print_page(run_view(result, searched))
     if not result.step.fits:
         from clustersim.errors import InfeasibleError
+        from clustersim.studies.remedies import remedies
         from clustersim.views.memory_words import shortage
 
-        raise InfeasibleError(shortage(result.step.memory, result.step.scenario.plan))
+        raise InfeasibleError(shortage(result.step.memory, remedies(result.step.scenario)))

@@ -54,6 +54,7 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
         kept = np.max([kept_on_device(chunk) for chunk in chunks], axis=0)
     return resident_parts(chunks, sharding, stack) | {
         "activations": kept,
+        "embedding": sum(chunk.embedding_bytes for chunk in chunks) / len(chunks) * flying,
         "working": np.max([chunk.working_bytes for chunk in chunks], axis=0),
         "logits": sum(chunk.logit_bytes for chunk in chunks),
         "fragmentation": stack.fragmentation * kept,

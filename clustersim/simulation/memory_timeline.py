@@ -24,7 +24,8 @@ from clustersim.simulation.memory import kept_on_device, resident_parts, shardin
 if TYPE_CHECKING:
     from clustersim.simulation.step import PlayedStep
 
-MOVING = ("activations", "working", "logits", "weight_gradient_inputs")  # what passes take and give back
+# What passes take and give back.
+MOVING = ("activations", "embedding", "working", "logits", "weight_gradient_inputs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +84,13 @@ def _changes_of(step: PlayedStep, kind: Kind) -> tuple[list[float], list[float]]
     stage = step.stages[step.program.placement.virtual[kind.chunk, kind.stage]]
     offloaded = layout.offload == "activations"
     kept = float(np.max(kept_on_device(stage) if offloaded else stage.activation_bytes))
-    logits, working, later = (
-        float(held[0]) for held in (stage.logit_bytes, stage.working_bytes, stage.weight_input_bytes)
+    embedding, working, logits, later = (
+        float(held[0])
+        for held in (stage.embedding_bytes, stage.working_bytes, stage.logit_bytes, stage.weight_input_bytes)
     )
     if kind.operation in FORWARDS:
-        return [kept, 0.0, logits, 0.0], [-kept if offloaded else 0.0, 0.0, 0.0, 0.0]
+        return [kept, embedding, 0.0, logits, 0.0], [-kept if offloaded else 0.0, 0.0, 0.0, 0.0, 0.0]
     if kind.operation is Operation.WEIGHT_GRADIENT:
-        return [0.0] * len(MOVING), [0.0, 0.0, 0.0, -later]
+        return [0.0] * len(MOVING), [0.0, 0.0, 0.0, 0.0, -later]
     stays = later if kind.operation is Operation.INPUT_GRADIENT else 0.0
-    return [kept if offloaded else 0.0, working, 0.0, 0.0], [-kept, -working, -logits, stays]
+    return [kept if offloaded else 0.0, 0.0, working, 0.0, 0.0], [-kept, -embedding, -working, -logits, stays]

@@ -29,6 +29,9 @@ BREAKDOWN_PARTS = (
 )
 
 
+OUTSIDE_TENSORS = ("buffers", "fragmentation")  # the runtime's and the network's memory, and what the allocator loses
+
+
 @dataclass(frozen=True)
 class StagePeak:
     """Bytes that a device of one pipeline stage holds when it holds most, by what they are."""
@@ -40,6 +43,11 @@ class StagePeak:
     def peak_bytes(self) -> float:
         """All of them."""
         return sum(self.parts.values())
+
+    @property
+    def allocated_bytes(self) -> float:
+        """Those of tensors: what PyTorch's `max_memory_allocated` counts."""
+        return sum(held for name, held in self.parts.items() if name not in OUTSIDE_TENSORS)
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,13 @@ class Stage:
 
     @cached_property
     def activation_bytes(self) -> Floats:
-        """Bytes [points] that one micro-batch keeps from forward to backward, logits left out."""
-        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place != "head"))
+        """Bytes [points] that one micro-batch keeps of the layers from forward to backward."""
+        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "layer"))
+
+    @cached_property
+    def embedding_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps of the embedding: its dropout mask."""
+        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "embedding"))
 
     @property
     def layers(self) -> int:

@@ -16,7 +16,7 @@ Row = Mapping[str, str]
 REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
 
 
-def read_rows(path: str | Path) -> list[Row]:
+def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Row]:
     """All rows of a CSV file.
 
     Raises InputError when the file can't be read or lacks a column that nothing can stand in for.
@@ -28,7 +28,7 @@ def read_rows(path: str | Path) -> list[Row]:
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(str(path), [Problem(f"cannot be read: {error}")]) from error
-    absent = [column for column in REQUIRED if column not in columns]
+    absent = [column for column in required if column not in columns]
     if absent:
         raise InputError(str(path), [Problem("this column is required", key=column, line=1) for column in absent])
     return rows

@@ -15,6 +15,8 @@ from clustersim.simulation.results import Interval, StepResult
 from clustersim.simulation.step import simulate_step
 from clustersim.studies.cells import Row, read_rows, text
 from clustersim.studies.measured import group_of, measured_run
+from clustersim.studies.memory_validation import MemoryRow, summarize_memory, validate_memory
+from clustersim.studies.shortages import explained_shortage
 
 Progress = Callable[[int, int], None]
 
@@ -38,6 +40,7 @@ class ValidationRow:
     interval_95: Interval | None
     fits: bool | None
     notes: tuple[str, ...] = ()
+    shortage: str = ""  # why it ran all the same, where it is predicted not to fit in memory
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ValidationReport:
     overall: Summary
     by_source: dict[str, Summary]
     by_group: dict[str, Summary]
+    memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim validate --json` prints."""
@@ -74,7 +78,9 @@ class ValidationReport:
                 "overall": asdict(self.overall),
                 "by_source": {name: asdict(summary) for name, summary in self.by_source.items()},
                 "by_group": {name: asdict(summary) for name, summary in self.by_group.items()},
+                "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
             },
+            "memory": [asdict(row) | {"error": row.error} for row in self.memory],
             "version": __version__,
         }
 
@@ -87,6 +93,7 @@ def packaged_rows() -> Path:
 def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
     """Simulate every row of a file of the form of `measured_runs.csv`; without one, the packaged rows.
 
+    Published memory is predicted beside the packaged rows.
     A row that can't be simulated is refused with its reason. Raises InputError when the file can't be read.
     """
     source = packaged_rows() if path is None else Path(path)
@@ -102,6 +109,7 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
         summarize(results),
         _grouped(results, "source"),
         _grouped(results, "group"),
+        validate_memory({text(row, "id"): row for row in rows}) if path is None else (),
     )
 
 
@@ -125,7 +133,9 @@ def validate_row(row: Row) -> ValidationRow:
     )
     try:
         run = measured_run(row)
-        step = simulate_step(load_scenario(run.mapping))
+        scenario = load_scenario(run.mapping)
+        step = simulate_step(scenario)
+        blank = replace(blank, shortage=explained_shortage(row, scenario, step.memory))
     except InputError as error:
         return replace(blank, reason="; ".join(str(problem).strip() for problem in error.problems))
     except ClustersimError as error:
@@ -136,9 +146,6 @@ def validate_row(row: Row) -> ValidationRow:
 def _simulated(blank: ValidationRow, step: StepResult, measured: float | None, notes: tuple[str, ...]) -> ValidationRow:
     predicted = step.step_time_s
     bounds = step.intervals["step_time_s"]
-    if not step.fits:
-        over = step.memory.peak_bytes / step.memory.usable_bytes - 1
-        notes = (*notes, f"predicted to need {100 * over:.0f} % more memory than there is")
     return replace(
         blank,
         status="simulated",

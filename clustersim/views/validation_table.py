@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.studies.validation import Summary, ValidationReport, ValidationRow
+from clustersim.views.memory_validation_table import memory_parts
 from clustersim.views.words import percent, significant
 
 FEW_ROWS = 24  # so many rows are shown one by one
@@ -28,9 +29,7 @@ def validation_view(report: ValidationReport) -> RenderableType:
     if refused:
         parts.append(Text(f"refused: {refused.total()} rows", style="bold"))
         parts += [Padding(f"{count} x {reason}", (0, 0, 0, 2)) for reason, count in refused.most_common(MOST_REASONS)]
-    tight = [row for row in report.rows if row.fits is False]
-    if tight:
-        parts.append(Text(f"{len(tight)} simulated rows are predicted not to fit in memory, and yet they ran"))
+    parts += memory_parts(report)
     return Group(*parts)
 
 

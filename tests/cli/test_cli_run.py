@@ -128,7 +128,7 @@ def test_a_layout_that_does_not_fit_is_shown_first() -> None:
     assert "step time" in result.stdout
     assert "does not fit" in result.stdout
     assert "too much" in result.stderr
-    assert "what would help: layout.recompute=full" in result.stderr
+    assert "what would help: layout.micro_batch=2 (" in result.stderr
     as_json = invoke("run", "gpt3_175b_a100", "--set", "layout.micro_batch=8", "--json")
     assert as_json.exit_code == 3
     assert json.loads(as_json.stdout)["fits"] is False

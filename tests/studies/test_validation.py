@@ -86,17 +86,17 @@ def test_coverage_counts_measurements_inside_the_intervals() -> None:
 
 def test_the_document_for_programs(small: tuple[ValidationReport, list[tuple[int, int]]]) -> None:
     document = small[0].to_dict()
-    assert set(document) == {"rows", "summary", "version"}
+    assert set(document) == {"rows", "summary", "memory", "version"}
     wanted = {"id", "status", "reason", "measured_step_time_s", "predicted_step_time_s", "error"}
     assert wanted | {"interval_80", "interval_95"} <= set(document["rows"][0])
-    assert set(document["summary"]) == {"overall", "by_source", "by_group"}
+    assert set(document["summary"]) == {"overall", "by_source", "by_group", "memory"}
 
 
 def test_a_row_that_should_not_fit_says_so_and_is_simulated() -> None:
     row = dict(next(row for row in ROWS if row["source"] == CHOSEN[0])) | {"recompute": "none"}
     found = validate_row(row)
     assert (found.status, found.fits) == ("simulated", False)
-    assert "more memory than there is" in found.notes[-1]
+    assert "more memory than there is" in found.shortage
 
 
 @pytest.mark.slow

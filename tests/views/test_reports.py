@@ -63,7 +63,7 @@ def test_searched_layouts_are_listed() -> None:
     assert f"{100 * best.step.mfu:.1f} %" in text
 
 
-def measured(name: str, error: float | None, *, source: str = "lab", fits: bool = True) -> ValidationRow:
+def measured(name: str, error: float | None, *, source: str = "lab", shortage: str = "") -> ValidationRow:
     if error is None:
         return ValidationRow(
             name, source, f"{source}/chip", "chip", "stack", "", "refused", "no such schedule", None, None, None, None,
@@ -71,7 +71,7 @@ def measured(name: str, error: float | None, *, source: str = "lab", fits: bool 
         )  # fmt: skip
     return ValidationRow(
         name, source, f"{source}/chip", "chip", "stack", "complete", "simulated", "", 10.0, 10.0 * (1 + error), error,
-        (9.0, 12.0), (8.0, 13.0), fits,
+        (9.0, 12.0), (8.0, 13.0), not shortage, shortage=shortage,
     )  # fmt: skip
 
 
@@ -83,13 +83,15 @@ def report(*rows: ValidationRow) -> ValidationReport:
 
 
 def test_few_rows_are_shown_one_by_one() -> None:
-    text = shown(validation_view(report(measured("a", 0.05), measured("b", -0.15, fits=False), measured("c", None))))
+    short = measured("b", -0.15, shortage="it fits with more")
+    text = shown(validation_view(report(measured("a", 0.05), short, measured("c", None))))
     assert "+5.0 %" in text
     assert "-15.0 %" in text
     assert "10.0 s" in text
     assert "refused: 1 rows" in text
     assert "1 x no such schedule" in text
     assert "1 simulated rows are predicted not to fit" in text
+    assert "b: it fits with more" in text
     assert "10.0 %" in text  # the mean
 
 

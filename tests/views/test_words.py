@@ -7,7 +7,8 @@ from builders import scenario
 
 from clustersim.inputs.layout import Layout, PartialRecompute
 from clustersim.simulation.results import MemoryReport, StagePeak
-from clustersim.views.memory_words import memory_words, remedies, shortage
+from clustersim.studies.remedies import Remedy
+from clustersim.views.memory_words import memory_words, shortage
 from clustersim.views.words import bar, between, count, dollars, gib, layout_words, percent, significant
 
 GIB = 2.0**30
@@ -75,22 +76,11 @@ def report(**parts: float) -> MemoryReport:
 
 
 def test_a_shortage_says_by_how_much_and_what_would_help() -> None:
-    layout = scenario(tensor=2, micro_batch=4).plan
-    short = report(activations=60.0, optimizer=30.0, parameters=10.0)
-    text = shortage(short, layout)
+    short = report(activations=60.0, optimizer=30.0, weight_gradient_inputs=10.0)
+    text = shortage(short, [Remedy("recompute", "full", 50 * GIB, 12.3), Remedy("tensor", "4", 70 * GIB, 13.0)])
     assert "stage 0 needs 100 GiB of 80.0 GiB usable, 20.0 GiB (25 %) too much" in text
-    assert "activations 60.0 GiB, optimizer 30.0 GiB, parameters 10.0 GiB" in text
-    assert text.index("layout.recompute=full") < text.index("more layout.tensor")
+    assert "activations 60.0 GiB, optimizer 30.0 GiB, weight gradient inputs 10.0 GiB" in text
+    assert "what would help: layout.recompute=full (50.0 GiB, 12.3 s), layout.tensor=4 (70.0 GiB, 13.0 s)" in text
+    assert "no single change" in shortage(short, [])
     assert memory_words(short) == "100 of 80.0 GiB usable, on stage 0: does not fit"
     assert memory_words(report(activations=8.0)) == "8.00 of 80.0 GiB usable, on stage 0"
-
-
-def test_remedies_fit_what_fills_the_device() -> None:
-    unsharded = scenario(sharding="none", recompute="full").plan
-    assert remedies(report(optimizer=90.0), unsharded)[0] == "layout.sharding=zero1"
-    assert remedies(report(optimizer=90.0), scenario().plan)[0] == "more layout.tensor or layout.pipeline"
-    crowded = scenario(tensor=2, micro_batch=4, recompute="full").plan
-    assert remedies(report(activations=90.0), crowded)[:2] == [
-        "a smaller layout.micro_batch",
-        "layout.sequence_parallel=true",
-    ]

@@ -1,0 +1,48 @@
+"""Why rows ran that are predicted not to fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from clustersim.inputs.load import load_scenario
+from clustersim.simulation.step import simulate_step
+from clustersim.studies.cells import Row, read_rows, text
+from clustersim.studies.measured import measured_run
+from clustersim.studies.shortages import explained_shortage
+from clustersim.studies.validation import packaged_rows
+
+ROWS = {text(row, "id"): row for row in read_rows(packaged_rows())}
+
+
+def explained(row: Row) -> str:
+    scenario = load_scenario(measured_run(row).mapping)
+    return explained_shortage(row, scenario, simulate_step(scenario).memory)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("bridge-26.04.01-archive-L201", "what the source leaves open: layout.recompute={layers: "),
+        ("ascend-mixtral-8x22b-8x8-239-a2", "leaves open: layout.offload=activations"),
+        ("ascend-qwen2.5-3b-1x8-3704-a2", "can't have run with what the source states"),
+    ],
+)
+def test_rows_that_ran_are_explained(row: str, words: str) -> None:
+    assert words in explained(ROWS[row])
+
+
+def test_what_fits_needs_no_explanation_and_what_nearly_fits_is_said_to() -> None:
+    row = dict(ROWS["bridge-26.04.01-archive-L201"])
+    assert explained(row | {"recompute": "full"}) == ""
+    scenario = load_scenario(measured_run(row | {"recompute": "full"}).mapping)
+    memory = simulate_step(scenario).memory
+    tight = type(memory)(memory.stages, memory.peak_bytes / 1.02)
+    assert explained_shortage(row, scenario, tight).endswith(
+        "2 % more memory than there is: within the prediction's error"
+    )
+
+
+def test_a_row_that_nothing_makes_fit_says_so() -> None:
+    row = dict(ROWS["ascend-qwen2.5-3b-1x8-3704-a2"]) | {"micro_batch": "16", "layers": "36", "hidden": "16384"}
+    row |= {"heads": "128", "kv_heads": "128", "head_dim": "128", "ffn_hidden": "65536"}
+    assert "whatever recomputation" in explained(row)
