@@ -132,10 +132,10 @@ def test_each_device_keeps_its_layers(given_layers: list[int], chunks: int) -> N
 
 def test_resolving_is_cheap_enough_for_a_search() -> None:
     layout, model, machines, software = Layout(tensor=8, pipeline=16), gpt(), cluster(128), stack()
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1000):
         resolve_layout(layout, model, machines, TRAINING, software)
-    assert time.perf_counter() - started < 0.5  # 20 us each when nothing else runs
+    assert time.process_time() - started < 0.5  # 20 us each when nothing else runs
 
 
 def test_stacks_without_folding_cut_experts_by_the_tensor_group() -> None:
