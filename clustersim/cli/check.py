@@ -19,16 +19,19 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 )
 @click.argument("claim")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random numbers.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=None, help="Processes that search layouts.  [default: one a core]"
+)
 @output_option("Folder to write claim.json and claim.txt into, beside what is printed.")
 @json_option
-def command(claim: str, seed: int, output: str | None, as_json: bool) -> int:
+def command(claim: str, seed: int, workers: int | None, output: str | None, as_json: bool) -> int:
     """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse."""
     from clustersim.studies.claims import check_claims
     from clustersim.views.claim_table import claim_view
     from clustersim.views.reports import write_report
 
     with progress_bar(f"checking {claim}") as progress:
-        report = check_claims(claim, seed=seed, progress=progress)
+        report = check_claims(claim, seed=seed, workers=workers, progress=progress)
     document = report.to_dict()
     if output is not None:
         write_report("claim", claim_view(report), document, Path(output))

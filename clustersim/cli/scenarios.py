@@ -19,17 +19,9 @@ from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import shown
+from clustersim.inputs.usual import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
 from clustersim.inputs.yaml import read_yaml
 
-SEQUENCE_LENGTH = 4096
-TOKENS_A_STEP = 4 * 2**20  # Llama 2's global batch of 4 M tokens. Source: Touvron et al. 2023, arXiv 2307.09288
-# The software that is assumed where none is named: the one that most people train with on a vendor's chips.
-USUAL_STACKS = {
-    "nvidia": "megatron-core-2025",
-    "huawei": "mindspeed-llm-2024",
-    "amd": "megatron-rocm-2025",
-    "google": "maxtext-2025",
-}
 KEYS = {
     "model": "model",
     "cluster": "cluster",

@@ -1,70 +1,42 @@
-"""Claims: what a source states, what it leaves open, and what it asserts."""
+"""Claims: what a source states, what it leaves open, and what it asserts. docs/claims.md shows the language."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from clustersim.inputs.base import Description, refusal
-from clustersim.inputs.units import Fraction, Ratio, parse_quantity, shown
+from clustersim.inputs.claim_metrics import (
+    ALIASES,
+    FIGURES,
+    LEAST,
+    MEANINGS,
+    MFU,
+    MOST,
+    STATED,
+    WITH_BASE,
+    Definition,
+    Metric,
+    read_figure,
+)
+from clustersim.inputs.claim_open import OpenValue, read_open
+from clustersim.inputs.units import Fraction, Ratio
 
-Metric = Literal[
-    "utilization",
-    "achieved_flops",
-    "achieved_flops_ratio",
-    "step_time_s",
-    "tokens_per_s",
-    "training_days",
-    "device_hours",
-    "cost_usd",
-    "token_price_saving",
-]
-Definition = Literal["unstated", "mfu", "mfu_causal", "hfu", "busy_any", "busy_compute", "gemm_efficiency"]
 Comparison = Literal[">=", "<=", "=="]
 
-AT_MOST = frozenset({"step_time_s", "training_days", "device_hours", "cost_usd"})  # less is the greater boast
-WITH_BASE = frozenset({"unstated", "mfu", "mfu_causal", "hfu", "gemm_efficiency"})  # definitions over a peak
-DIMENSIONS = {
-    "utilization": "ratio",  # above 1 it is a claim all the same
-    "achieved_flops": "FLOP/s",
-    "achieved_flops_ratio": "ratio",
-    "step_time_s": "s",
-    "tokens_per_s": "count",
-    "training_days": "s",
-    "device_hours": "count",
-    "cost_usd": "count",
-    "token_price_saving": "fraction",
-}
-SECONDS_A_DAY = 86_400.0
-LEAST, MOST = 1e-9, 1e30  # figures outside say nothing, and their quotients overflow
+
+def _long_name(metric: Any) -> Any:
+    return ALIASES.get(metric, metric) if isinstance(metric, str) else metric
 
 
-def read_figure(metric: str, value: float | str) -> float:
-    """A claimed figure in SI, days for `training_days`. A plain number is in the metric's own unit.
-
-    Raises ValueError, saying what would be accepted.
-    """
-    number = parse_quantity(value, DIMENSIONS[metric])
-    if metric == "training_days" and isinstance(value, str) and not _is_plain(value):
-        number /= SECONDS_A_DAY
-    if not LEAST <= number <= MOST:
-        raise ValueError(f"{shown(value)} is not a figure that anybody asserts")
-    return number
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a string is a number without a unit."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+NamedMetric = Annotated[Metric, BeforeValidator(_long_name)]
 
 
 def comparison(metric: str, op: Comparison | None) -> Comparison:
     """How a figure is read: as `op` says, else as a boast."""
-    return op or ("<=" if metric in AT_MOST else ">=")
+    return op or ("<=" if FIGURES[metric].at_most else ">=")
 
 
 def check_op(op: Comparison | None, metric: str) -> Comparison | None:
@@ -80,7 +52,10 @@ class Source(Description):
     text: Annotated[str, Field(description="the words, or a summary that says so")]
     date: Annotated[str, Field(description="ISO date")]
     who: str
-    reliability: Literal["rumour", "report", "vendor", "paper", "measured"]
+    reliability: Annotated[
+        Literal["rumour", "report", "vendor", "paper", "measured", "invented"],
+        Field(description="invented: nobody claimed it, a control"),
+    ]
     links: Annotated[tuple[str, ...], Field(strict=False, description="where it was read")] = ()
 
 
@@ -88,7 +63,7 @@ class Assertion(Description):
     """One figure that the source asserts. Without `op` it is a boast: at least, or for times and costs at most."""
 
     id: Annotated[str, Field(min_length=1, description="what the figure is called in the verdict")]
-    metric: Metric
+    metric: NamedMetric
     op: Comparison | None = None
     value: Annotated[float | str, Field(description="a number, or a string with units")]
     tolerance: Annotated[Fraction, Field(lt=1, description="of an equality")] = 0.05
@@ -123,8 +98,9 @@ class Assertion(Description):
     @field_validator("base")
     @classmethod
     def _only_shares_of_a_peak_have_a_base(cls, base: str | None, info: ValidationInfo) -> str | None:
-        utilization = info.data.get("metric", "utilization") == "utilization"
-        if base is not None and not (utilization and info.data.get("definition", "mfu") in WITH_BASE):
+        metric = info.data.get("metric", "utilization")
+        meaning = info.data.get("definition", "mfu") if metric == "utilization" else metric
+        if base is not None and meaning not in WITH_BASE:
             raise refusal("only a utilization that is a share of a peak has a base")
         return base
 
@@ -138,43 +114,89 @@ class Assertion(Description):
         """How the figure is read."""
         return comparison(self.metric, self.op)
 
+    @property
+    def granted(self) -> float:
+        """The tolerance of an equality; a boast has none."""
+        return self.tolerance if self.comparison == "==" else 0.0
+
+    @property
+    def meaning(self) -> str:
+        """Which utilization it is, `unstated` where nobody says; empty for any other metric."""
+        return self.definition if self.metric == "utilization" else self.metric if self.metric in MEANINGS else ""
+
+    @property
+    def is_mfu(self) -> bool:
+        """Whether it may be a share of a peak that model FLOP/s reach."""
+        return self.meaning in ("unstated", *MFU)
+
 
 class RelationAssertion(Description):
     """A ratio to the other system."""
 
-    metric: Literal["achieved_flops_ratio"]
+    metric: Annotated[
+        Literal["achieved_flops_ratio", "scaling_efficiency", "token_price_saving"], BeforeValidator(_long_name)
+    ]
     op: Comparison | None = None
     value: Annotated[Ratio, Field(ge=LEAST, le=MOST, description="the claim's system over the other")]
     tolerance: Annotated[Fraction, Field(lt=1, description="of an equality")] = 0.05
 
     @field_validator("op")
     @classmethod
-    def _op_boasts(cls, op: Comparison | None) -> Comparison | None:
-        return check_op(op, "achieved_flops_ratio")
+    def _op_boasts(cls, op: Comparison | None, info: ValidationInfo) -> Comparison | None:
+        return check_op(op, info.data.get("metric", "achieved_flops_ratio"))
 
     @property
     def comparison(self) -> Comparison:
         """How the ratio is read."""
         return comparison(self.metric, self.op)
 
+    @property
+    def granted(self) -> float:
+        """The tolerance of an equality; a boast has none."""
+        return self.tolerance if self.comparison == "==" else 0.0
+
 
 class Relation(Description):
-    """Another system that the source compares with: the same but for `change`."""
+    """Something that the source compares with: another system, the same but for `change`, or a model's list price."""
 
     id: Annotated[str, Field(min_length=1, description="what the ratio is called in the verdict")]
-    same: Annotated[Literal["devices"], Field(description="what both systems have as many of")]
-    change: Annotated[dict[str, Any], Field(description="dotted scenario keys of the other system")]
+    same: Annotated[Literal["devices"] | None, Field(description="what both systems have as many of")] = None
+    change: Annotated[dict[str, Any], Field(description="dotted scenario keys of the other system")] = {}
+    list_price: Annotated[str | None, Field(description="model whose list price of tokens is compared with")] = None
     asserted: Annotated[RelationAssertion, Field(alias="assert")]
+
+    @model_validator(mode="after")
+    def _compares_with_one_thing(self) -> Relation:
+        wanted = {
+            "token_price_saving": self.list_price is not None and not self.change and self.same is None,
+            "achieved_flops_ratio": self.list_price is None and self.same == "devices",
+            "scaling_efficiency": self.list_price is None and bool(self.change) and self.same is None,
+        }
+        words = {
+            "token_price_saving": "list_price and nothing else",
+            "achieved_flops_ratio": "same: devices, and what to change",
+            "scaling_efficiency": "a change of cluster.nodes or cluster.devices, and no `same`",
+        }
+        if not wanted[self.asserted.metric]:
+            raise refusal(f"{self.asserted.metric} needs {words[self.asserted.metric]}")
+        return self
 
 
 class Claim(Description):
     """A published claim, ready to be judged."""
 
-    name: str
+    name: Annotated[str, Field(description="of the claim; its file's unless given")]
     source: Source
-    given: Annotated[dict[str, Any], Field(description="the part of a scenario that the source states")]
+    given: Annotated[
+        dict[str, Any],
+        Field(description=f"the part of a scenario that the source states, and figures: {', '.join(STATED)}"),
+    ]
     open: Annotated[
-        dict[str, Any], Field(description="what it leaves open: dotted scenario keys with the values to try")
+        dict[str, Any],
+        Field(
+            description="what it leaves open: dotted scenario keys with a list of values to try, "
+            "{from, to, likely, scale} or {median, spread}; and `layout: search`"
+        ),
     ] = {}
     assertions: Annotated[tuple[Assertion, ...], Field(strict=False, alias="assert", min_length=1)]
     relations: Annotated[tuple[Relation, ...], Field(strict=False)] = ()
@@ -182,14 +204,33 @@ class Claim(Description):
         tuple[str, ...], Field(strict=False, description="what had to be invented, said to the reader")
     ] = ()
 
+    @field_validator("given")
+    @classmethod
+    def _stated_figures_are_figures(cls, given: dict[str, Any]) -> dict[str, Any]:
+        told = []
+        for name, value in given.items():
+            if name in STATED:
+                try:
+                    read_figure(name, value)
+                except ValueError as error:
+                    told.append(f"{name}: {error}")
+        if told:
+            raise refusal("; ".join(told))
+        return given
+
     @field_validator("open")
     @classmethod
-    def _layouts_are_searched(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _open_values_can_be_tried(cls, values: dict[str, Any]) -> dict[str, Any]:
+        told = []
         if values.get("layout", "search") != "search":
-            raise refusal("layout: the only way to leave a layout open is `search`; a stated one belongs under given")
-        empty = [key for key, value in values.items() if isinstance(value, list) and not value]
-        if empty:
-            raise refusal(f"{', '.join(empty)}: no value to try")
+            told.append("layout: the only way to leave a layout open is `search`; a stated one belongs under given")
+        for key, value in values.items():
+            try:
+                read_open(value)
+            except ValueError as error:
+                told.append(f"{key}: {error}")
+        if told:
+            raise refusal("; ".join(told))
         return values
 
     @field_validator("assertions", "relations")
@@ -200,3 +241,18 @@ class Claim(Description):
         if twice:
             raise refusal(f"more than one figure is called {', '.join(twice)}")
         return items
+
+    @property
+    def scenario_part(self) -> Mapping[str, Any]:
+        """What `given` states of a scenario."""
+        return {key: value for key, value in self.given.items() if key not in STATED}
+
+    @property
+    def stated(self) -> dict[str, float]:
+        """The figures that `given` states, in SI."""
+        return {key: read_figure(key, value) for key, value in self.given.items() if key in STATED}
+
+    @property
+    def open_values(self) -> dict[str, OpenValue]:
+        """What is left open, read; the layout is searched and no value of its own."""
+        return {key: read_open(value) for key, value in self.open.items() if key != "layout" or value != "search"}

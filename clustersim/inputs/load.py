@@ -40,6 +40,7 @@ __all__ = [
     "load_claim",
     "load_config",
     "load_scenario",
+    "readable_parts",
     "resolve_layout",
     "resolve_scenario",
     "resolve_training",
@@ -76,6 +77,23 @@ def load_claim(source: Source) -> Claim:
     if "name" not in document and not isinstance(source, Mapping):
         document = document.with_entry("name", Path(label).stem)
     return read_as(Claim, document, label)
+
+
+def readable_parts(source: Mapping[str, Any], overrides: Overrides = ()) -> tuple[Model | None, Cluster | None]:
+    """Model and cluster of a scenario that may lack its other parts; None for one that can't be read by itself."""
+    problems: list[Problem] = []
+    _, document = _scenario_document(source, problems)
+    for override in _overrides(overrides, problems):
+        document = None if document is None else merge(document, override, "scenarios")
+    if document is None:
+        return None, None
+    resolver = Resolver(problems)
+    parts = {
+        key: resolver.resolve(section, document[key], (key,), document.origin(key))
+        for key, section in REFERENCES["scenarios"].items()
+        if key in document
+    }
+    return _quietly(Model, parts.get("model")), _quietly(Cluster, parts.get("cluster"))
 
 
 def _scenario_document(

@@ -74,6 +74,12 @@ _TIMES = {
     "days": 86400.0,
 }
 
+
+def _money(size: str) -> tuple[str, ...]:
+    """How people write an amount of so many thousands, millions, ... of dollars, after the number or around it."""
+    return (f"${size}", f"{size} USD", f"{size}USD", *([size] if size else []))
+
+
 DIMENSIONS = {
     dimension.name: dimension
     for dimension in (
@@ -92,6 +98,12 @@ DIMENSIONS = {
             "of USD an hour",
             dict.fromkeys(("USD/h", "$/h", "USD/hour", "$/hour"), 1.0),
             ('"2.29 USD/h"', '"$2/h"'),
+        ),
+        Dimension(
+            "USD",
+            "of USD",
+            {word: factor for size, factor in (LARGE | {"B": 1e9}).items() for word in _money(size)},
+            ('"5.576e6"', '"$0.27"', '"5.6M USD"'),
         ),
         Dimension("fraction", "from 0 to 1", {"%": 0.01}, ('"82 %"', "0.82"), most=1.0),
         Dimension("ratio", "such as 1.3", {"%": 0.01}, ('"91 %"', '"130 %"')),

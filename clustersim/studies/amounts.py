@@ -5,22 +5,25 @@ from __future__ import annotations
 from clustersim.inputs.units import format_quantity
 
 MANY = 1e6
+DATA = 1e12  # bytes from which on they are data and counted in decimal, not memory
 
 
 def amount(value: float, unit: str) -> str:
     """A figure with its unit: 82.0 %, 512 PFLOP/s, 13.75 s, 2.664M device-hours."""
     if unit == "%":
         return f"{100 * value:.1f} %" if value < 10 else f"{number(100 * value)} %"
-    if unit in ("FLOP/s", "s"):
+    if unit == "bytes" and value >= DATA:
+        return f"{number(value / 1e12)} TB" if value < 1e15 else f"{number(value / 1e15)} PB"
+    if unit in ("FLOP/s", "s", "bytes"):
         return format_quantity(value, unit)
     many = number(value)
     return f"{many} {unit.removesuffix('s') if many == '1' and unit.endswith(('days', 'hours')) else unit}"
 
 
 def number(value: float) -> str:
-    """A plain number in about four digits: 6.5, 4,267, 83.2M."""
+    """A plain number in about four digits: 6.5, 4,267, 83.2M, 175B."""
     if value >= MANY:
-        return format_quantity(value, "count")
+        return format_quantity(value, "count").replace("G", "B")
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 

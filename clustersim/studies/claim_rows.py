@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.intervals import interval
-from clustersim.simulation.results import Interval, RunResult, StepResult
+from clustersim.simulation.results import Interval, StepResult
 from clustersim.studies.consistency import Devices
+from clustersim.studies.draws import Draws, Floats, attainable, reached_again
+from clustersim.studies.open_points import Point
+from clustersim.studies.readings import flops_a_token, most_flops
 from clustersim.studies.records import Published, Record, best_published
 from clustersim.studies.verdicts import Boast, judge
 
@@ -32,20 +37,22 @@ class AssertionRow:
     unit: str
     base_name: str = ""  # the peak of the claim's chip that it hangs on, as equations name it
     follows_from: str = ""  # id of the utilization that asks this of another system
+    boast: Boast | None = field(default=None, compare=False, repr=False)  # with its draws, for plots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
-    """The best layout at every point of what a claim leaves open, and what others published."""
+    """The best layout at every point of what a claim leaves open, what was drawn, and what others published."""
 
-    points: tuple[RunResult, ...]  # at least one
+    points: tuple[Point, ...]  # at least one
     records: tuple[Record, ...] = ()
     open_devices: bool = False  # the claim leaves the number of devices open
+    seed: int = 0
 
     @property
     def scenario(self) -> Scenario:
         """The first point's; all points share chip, model and stack unless the claim leaves these open."""
-        return self.points[0].step.scenario
+        return self.points[0].result.step.scenario
 
     @property
     def chip(self) -> Accelerator:
@@ -55,7 +62,7 @@ class Evidence:
     @property
     def steps(self) -> tuple[StepResult, ...]:
         """The step of every point."""
-        return tuple(point.step for point in self.points)
+        return tuple(point.result.step for point in self.points)
 
     @property
     def devices(self) -> Devices:
@@ -63,26 +70,60 @@ class Evidence:
         counts = [step.devices for step in self.steps]
         return Devices(min(counts), max(counts), stated=not self.open_devices)
 
-    def best(self, figure: Callable[[StepResult], float]) -> StepResult:
-        """The step with the highest figure."""
-        return max(self.steps, key=figure)
+    @property
+    def kind(self) -> str:
+        """Of model, as records tell them apart."""
+        return "moe" if self.scenario.model.moe else "dense"
+
+    @cached_property
+    def draws(self) -> Draws:
+        """The draws over the points."""
+        return Draws(self.points, self.seed)
+
+    def predicted_rate(self, convention: str) -> Floats:
+        """Model FLOP/s a device by a convention, as predicted in every draw."""
+        seconds = self.draws.figure("step_time_s")
+        assert seconds is not None
+        work = [
+            flops_a_token(step, convention) * step.scenario.training.tokens_per_step / step.devices
+            for step in self.steps
+        ]
+        return self.draws.by_point(work) / seconds
+
+    def rate(self, convention: str) -> Floats:
+        """Model FLOP/s a device that can be had in every draw: predictions, weighed against the best published run."""
+        published = self.published(convention)
+        if published is None or not published.same_kind:
+            reached = attainable(self.predicted_rate(convention), self.draws)
+        else:
+            reached = attainable(self.predicted_rate(convention), self.draws, published.flops, published.groups)
+        return np.minimum(reached, self.draws.by_point([most_flops(step, convention) for step in self.steps]))
+
+    @cached_property
+    def gain(self) -> Floats:
+        """What can be had over what is predicted, in throughput: times and costs shrink by as much."""
+        return self.rate("full") / self.predicted_rate("full")
+
+    def again(self, published: Published | None, figure: Floats, power: float = 1.0) -> Floats | None:
+        """A figure that the best published run makes, reached once more; None where it is of another kind of model."""
+        if published is None or not published.same_kind:
+            return None
+        return reached_again(figure, self.draws, power)
 
     def published(self, convention: str) -> Published | None:
         """The best published run to hold against figures of a convention; one node's runs say nothing of a cluster."""
-        cluster = self.best(lambda step: step.devices).scenario.cluster
+        largest = max(self.steps, key=lambda step: step.devices)
+        smallest = min(self.steps, key=lambda step: step.devices)
+        cluster = largest.scenario.cluster
         return best_published(
             self.records,
             self.chip.name,
             self.kind,
             convention,
             longest_sequence=max(step.scenario.training.sequence_length for step in self.steps),
+            devices=smallest.devices,
             more_than=cluster.node.devices if cluster.nodes > 1 else 0,
         )
-
-    @property
-    def kind(self) -> str:
-        """Of model, as records tell them apart."""
-        return "moe" if self.scenario.model.moe else "dense"
 
 
 def judged_row(
@@ -99,14 +140,13 @@ def judged_row(
 ) -> AssertionRow:
     """The row of a judged figure; `reason` stands before the judgement's own unless the bound decides."""
     judgement = judge(boast)
-    low, high = interval(boast.best, boast.residual)["80"]
     return AssertionRow(
         name,
         definition,
         base,
         boast.claimed,
         boast.best,
-        (low, min(high, 1.0) if boast.unit == "%" and boast.bound <= 1.0 else high),
+        boast.interval_80,
         judgement.probability,
         None if published is None else published.described,
         judgement.verdict,
@@ -115,9 +155,24 @@ def judged_row(
         boast.unit,
         base_name,
         follows_from,
+        boast,
     )
 
 
-def untestable_row(name: str, definition: str, claimed: float, unit: str, reason: str) -> AssertionRow:
+def untestable_row(
+    name: str, definition: str, claimed: float, unit: str, reason: str, *, base: str = "", counts: bool = True
+) -> AssertionRow:
     """The row of a figure that nothing given ties to physics."""
-    return AssertionRow(name, definition, "", claimed, None, None, None, None, "untestable", reason, True, unit)
+    return AssertionRow(name, definition, base, claimed, None, None, None, None, "untestable", reason, counts, unit)
+
+
+def reasoned_row(
+    name: str, definition: str, claimed: float, unit: str, verdict: str, reason: str, *, counts: bool = True
+) -> AssertionRow:
+    """The row of a figure that arithmetic alone decides."""
+    return AssertionRow(name, definition, "", claimed, None, None, None, None, verdict, reason, counts, unit)
+
+
+def counting(rows: Sequence[AssertionRow]) -> list[AssertionRow]:
+    """The rows that the claim's own figures are judged by."""
+    return [row for row in rows if row.counts and not row.follows_from]

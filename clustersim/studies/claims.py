@@ -1,38 +1,38 @@
-"""Judge a claim: search what it leaves open, read its figures every way, compare with bounds and records."""
+"""Judge a claim: search what it leaves open, draw what nobody knows, compare with bounds, records and itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.claim import Assertion, Claim, Relation
+from clustersim.inputs.claim_metrics import FIGURES
 from clustersim.inputs.load import load_claim
 from clustersim.simulation.results import RunResult
-from clustersim.studies.claim_rows import AssertionRow, Evidence, untestable_row
-from clustersim.studies.consistency import Equation, chips_of
-from clustersim.studies.figures import figure_row, flops_row
-from clustersim.studies.open_points import (
-    Outcome,
-    Progress,
-    best_layouts,
-    feasible,
-    open_settings,
-    other_settings,
-)
+from clustersim.studies.claim_rows import AssertionRow, Evidence, counting, untestable_row
+from clustersim.studies.claim_scenarios import Setting, changed_settings, possible_settings
+from clustersim.studies.consistency import Equation
+from clustersim.studies.draws import DRAWS
+from clustersim.studies.figures import figure_row, flops_row, memory_row
+from clustersim.studies.list_prices import savings
+from clustersim.studies.measured_records import measured_records
+from clustersim.studies.open_points import Outcome, Point, Progress, best_points
 from clustersim.studies.records import training_records
 from clustersim.studies.relations import consequences, ratio_row, untestable_ratio
-from clustersim.studies.utilization import counting_bases, utilization_rows
+from clustersim.studies.stated import data_equations, data_rows, parameters_row, price_row, saving_row
+from clustersim.studies.ties import figures_said, tied
+from clustersim.studies.too_large import too_large_rows
+from clustersim.studies.utilization import utilization_rows
 from clustersim.studies.verdicts import best_of, worst
 
 __all__ = ["AssertionRow", "ClaimReport", "Equation", "check_claims", "verdicts_by_figure"]
 
-UNTESTABLE = {
-    "token_price_saving": "a price of tokens follows from serving, which is not simulated",
-    "achieved_flops_ratio": "a ratio needs the other system: state it under relations",
-}
+SMALLER = 8  # the cluster that an unstated scaling efficiency refers to has so many times fewer devices
+Settings = Sequence[Setting | InputError]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class ClaimReport:
     seed: int
     figures: Mapping[str, str]  # the verdict on each assertion and relation, by id
     infeasible: tuple[str, ...] = ()  # why points of what was left open have no layout
+    assumptions: tuple[str, ...] = ()  # the claim's own, and what was filled in
+    evidence: Evidence | None = None  # None where nothing can run
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim check --json` prints."""
@@ -54,16 +56,21 @@ class ClaimReport:
 
         return {
             "name": self.claim.name,
-            "assertions": [asdict(row) for row in self.assertions],
+            "assertions": [_as_dict(row) for row in self.assertions],
             "contradictions": [equation.to_dict() for equation in self.contradictions],
             "figures": dict(self.figures),
             "verdict": self.verdict,
-            "assumptions": list(self.claim.assumptions),
+            "assumptions": list(self.assumptions),
             "points": [point.to_dict() for point in self.points],
             "infeasible": list(self.infeasible),
+            "draws": DRAWS,
             "version": __version__,
             "seed": self.seed,
         }
+
+
+def _as_dict(row: AssertionRow) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row) if field.name != "boast"}
 
 
 def check_claims(
@@ -78,71 +85,161 @@ def check_claims(
 
     The searches run here, or in `executor`, or in `workers` processes (None: one a processor), which a script may only
     ask for under `if __name__ == "__main__"`. Raises InputError for a malformed claim and InfeasibleError when no
-    layout of any open point can run.
+    layout divides what it describes.
     """
     claim = load_claim(source)
-    settings = open_settings(claim, seed)
-    systems = [settings, *(other_settings(claim, relation.change, settings) for relation in claim.relations)]
+    possible = possible_settings(claim, seed)
+    mine = list(possible.settings)
+    compared = [relation for relation in claim.relations if relation.list_price is None]
+    systems: list[Settings] = [mine, _smaller(claim, mine)]
+    for relation in compared:
+        same = relation.same == "devices"
+        systems.append(changed_settings(claim, relation.change, mine, same_devices=same))
     everything = [setting for system in systems for setting in system]
-    outcomes = best_layouts(everything, workers=workers, executor=executor, progress=progress)
-    split = [outcomes[at : at + len(settings)] for at in range(0, len(outcomes), len(settings))]
-    return _report(claim, split[0], split[1:], seed)
+    outcomes = iter(best_points(everything, workers=workers, executor=executor, progress=progress))
+    found = [[next(outcomes) for _ in system] for system in systems]
+    judge = Judge(claim, seed, found[0], found[1], dict(zip((r.id for r in compared), found[2:], strict=True)))
+    return judge.report(possible.open_devices, (*claim.assumptions, *possible.assumed), mine)
 
 
-def _report(claim: Claim, mine: Sequence[Outcome], others: Sequence[Sequence[Outcome]], seed: int) -> ClaimReport:
-    evidence = Evidence(feasible(mine), training_records(), any(key.startswith("cluster") for key in claim.open))
-    rows = [row for assertion in claim.assertions for row in assertion_rows(assertion, evidence)]
-    equations = _device_equations(claim, evidence)
-    for relation, theirs in zip(claim.relations, others, strict=True):
-        more_rows, more_equations = _compare(claim, relation, evidence, list(zip(mine, theirs, strict=True)))
-        rows += more_rows
-        equations += more_equations
-    figures = verdicts_by_figure(rows, equations)
-    return ClaimReport(
-        claim,
-        tuple(rows),
-        tuple(equations),
-        worst(figures.values()),
-        evidence.points,
-        seed,
-        figures,
-        tuple(dict.fromkeys(outcome for outcome in mine if isinstance(outcome, str))),
-    )
+def _smaller(claim: Claim, settings: Settings) -> Settings:
+    """The largest setting on fewer devices and with as many sequences fewer, for a utilization that may be scaling."""
+    wanted = any(assertion.meaning in ("unstated", "scaling_efficiency") for assertion in claim.assertions)
+    known = [setting for setting in settings if isinstance(setting, Setting)]
+    if not wanted or not known:
+        return []
+    largest = max(known, key=lambda setting: setting.scenario.cluster.devices)
+    nodes, batch = largest.scenario.cluster.nodes, largest.scenario.training.global_batch
+    if nodes % SMALLER or batch % SMALLER or largest.scenario.layout != "search":
+        return []
+    change = {"cluster.nodes": nodes // SMALLER, "training.global_batch": batch // SMALLER}
+    only = replace(largest, values={key: v for key, v in largest.values.items() if key != "cluster.devices"})
+    return changed_settings(claim, change, [only], same_devices=False)
 
 
-def _compare(
-    claim: Claim, relation: Relation, evidence: Evidence, both: Sequence[tuple[Outcome, Outcome]]
-) -> tuple[list[AssertionRow], list[Equation]]:
-    """The claimed ratio where both systems run, and what each stated utilization then asks of the other system."""
-    pairs = [(one, other) for one, other in both if isinstance(one, RunResult) and isinstance(other, RunResult)]
-    if not pairs:
-        reason = next(outcome for pair in both for outcome in pair if isinstance(outcome, str))
-        return [untestable_ratio(relation, reason)], []
-    rows = [ratio_row(relation, pairs)]
-    equations: list[Equation] = []
-    theirs = replace(evidence, points=tuple(other for _, other in pairs))
-    for assertion in _utilizations(claim):
-        for equation, row in consequences(relation, assertion, evidence, theirs):
-            equations.append(equation)
-            rows += [] if row is None else [row]
-    return rows, equations
+@dataclass(frozen=True)
+class Judge:
+    """A claim with the outcomes of every system that it speaks of."""
 
+    claim: Claim
+    seed: int
+    mine: Sequence[Outcome]
+    smaller: Sequence[Outcome]
+    others: Mapping[str, Sequence[Outcome]]  # by relation
 
-def assertion_rows(assertion: Assertion, evidence: Evidence) -> list[AssertionRow]:
-    """The rows of one assertion: one a meaning for a utilization, else one."""
-    if assertion.metric == "utilization":
-        return utilization_rows(assertion, evidence)
-    if assertion.metric == "achieved_flops":
-        return [flops_row(assertion, evidence)]
-    if assertion.metric in UNTESTABLE:
-        reason = UNTESTABLE[assertion.metric]
-        return [untestable_row(assertion.id, assertion.metric, assertion.claimed, "%", reason)]
-    return [figure_row(assertion, evidence)]
+    def report(self, open_devices: bool, assumptions: tuple[str, ...], settings: Settings) -> ClaimReport:
+        """Everything judged."""
+        points = tuple(outcome for outcome in self.mine if isinstance(outcome, Point))
+        reasons = tuple(dict.fromkeys(outcome for outcome in self.mine if isinstance(outcome, str)))
+        equations: list[Equation] = []
+        evidence = None
+        if points:
+            evidence = self._evidence(points, open_devices)
+            rows, equations = self._judged(evidence)
+        else:
+            rows = too_large_rows(self.claim, [s.scenario for s in settings if isinstance(s, Setting)], reasons)
+            if not rows:
+                raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
+        figures = verdicts_by_figure(rows, equations)
+        return ClaimReport(
+            self.claim,
+            tuple(rows),
+            tuple(equations),
+            worst(figures.values()),
+            tuple(point.result for point in points),
+            self.seed,
+            figures,
+            reasons,
+            tuple(dict.fromkeys(assumptions)),
+            evidence,
+        )
+
+    def _evidence(self, points: tuple[Point, ...], open_devices: bool) -> Evidence:
+        chips = {point.result.step.scenario.cluster.accelerator.name for point in points}
+        measured = [record for chip in sorted(chips) for record in measured_records(chip)]
+        return Evidence(points, (*training_records(), *measured), open_devices, self.seed)
+
+    def _judged(self, evidence: Evidence) -> tuple[list[AssertionRow], list[Equation]]:
+        pairs = {name: self._pair(evidence, outcomes) for name, outcomes in self.others.items()}
+        same = [pairs[relation.id] for relation in self.claim.relations if relation.same]
+        compared = [pair for pair in same if not isinstance(pair, str)]
+        rows = [
+            row for assertion in self.claim.assertions for row in self._assertion_rows(assertion, evidence, compared)
+        ]
+        said = figures_said(self.claim)
+        equations = [*tied(self.claim, evidence), *data_equations(self.claim, said, evidence)]
+        for relation in self.claim.relations:
+            if relation.list_price is not None:
+                rows.append(saving_row(relation))
+                equations += savings(relation, said)
+            else:
+                more_rows, more_equations = self._compared(relation, pairs[relation.id])
+                rows += more_rows
+                equations += more_equations
+        return rows, equations
+
+    def _assertion_rows(
+        self, assertion: Assertion, evidence: Evidence, compared: Sequence[tuple[Evidence, Evidence]]
+    ) -> list[AssertionRow]:
+        """The rows of one assertion: one a meaning for a utilization, else one."""
+        metric = assertion.metric
+        if assertion.meaning:
+            return utilization_rows(assertion, evidence, self._scaling(evidence), compared)
+        match metric:
+            case "achieved_flops" | "achieved_flops_per_device":
+                return [flops_row(assertion, evidence)]
+            case "memory_bytes":
+                return [memory_row(assertion, evidence)]
+            case "parameters" | "active_parameters":
+                return [parameters_row(assertion, evidence)]
+            case "data_bytes":
+                return data_rows(assertion, evidence)
+            case "input_token_price" | "output_token_price":
+                return [price_row(assertion, self.claim)]
+            case "achieved_flops_ratio" | "token_price_saving":
+                reason = "a ratio needs what it is compared with: state it under relations"
+                return [untestable_row(assertion.id, metric, assertion.claimed, FIGURES[metric].unit, reason)]
+            case _:
+                return [figure_row(assertion, evidence)]
+
+    def _scaling(self, evidence: Evidence) -> tuple[Evidence, Evidence] | None:
+        """The largest cluster and the smaller one that its scaling is measured from."""
+        smaller = tuple(outcome for outcome in self.smaller if isinstance(outcome, Point))
+        if not smaller:
+            return None
+        largest = max(evidence.points, key=lambda point: point.result.step.devices)
+        return replace(evidence, points=(largest,)), replace(evidence, points=smaller)
+
+    def _pair(self, evidence: Evidence, outcomes: Sequence[Outcome]) -> tuple[Evidence, Evidence] | str:
+        """The claim's system and another at the points where both run, or why there are none."""
+        both = list(zip(self.mine, outcomes, strict=True))
+        pairs = [(one, other) for one, other in both if isinstance(one, Point) and isinstance(other, Point)]
+        if not pairs:
+            return next(outcome for pair in both for outcome in pair if isinstance(outcome, str))
+        theirs = self._evidence(tuple(other for _, other in pairs), evidence.open_devices)
+        return replace(evidence, points=tuple(one for one, _ in pairs)), theirs
+
+    def _compared(
+        self, relation: Relation, pair: tuple[Evidence, Evidence] | str
+    ) -> tuple[list[AssertionRow], list[Equation]]:
+        """The claimed ratio where both systems run, and what each stated utilization then asks of the other system."""
+        if isinstance(pair, str):
+            return [untestable_ratio(relation, pair)], []
+        mine, theirs = pair
+        rows = [ratio_row(relation, mine, theirs)]
+        equations: list[Equation] = []
+        if relation.same is None:
+            return rows, equations
+        for assertion in (found for found in self.claim.assertions if found.is_mfu):
+            for equation, row in consequences(relation, assertion, mine, theirs):
+                equations.append(equation)
+                rows += [] if row is None else [row]
+        return rows, equations
 
 
 def verdicts_by_figure(rows: Sequence[AssertionRow], equations: Sequence[Equation]) -> dict[str, str]:
     """The verdict on each figure: that of its best reading, together with what its base makes of the other figures."""
-    own = [row for row in rows if row.counts and not row.follows_from]
+    own = counting(rows)
     return {
         name: best_of(_joint(row, rows, equations) for row in own if row.id == name)
         for name in dict.fromkeys(row.id for row in own)
@@ -151,30 +248,11 @@ def verdicts_by_figure(rows: Sequence[AssertionRow], equations: Sequence[Equatio
 
 def _joint(row: AssertionRow, rows: Sequence[AssertionRow], equations: Sequence[Equation]) -> str:
     """A row's verdict, unless the equations on its base, or what follows from them, are worse."""
-    tied = [equation for equation in equations if equation.base == row.base_name and row.id in equation.ties]
-    implied = [other for other in rows if other.follows_from == row.id and other.base_name == row.base_name]
-    contradicted = ["inconsistent" for equation in tied if equation.verdict == "inconsistent"]
-    return worst([row.verdict, *contradicted, *(other.verdict for other in implied)])
-
-
-def _utilizations(claim: Claim) -> list[Assertion]:
-    return [assertion for assertion in claim.assertions if assertion.metric == "utilization"]
-
-
-def _device_equations(claim: Claim, evidence: Evidence) -> list[Equation]:
-    """How many devices the stated FLOP/s and utilizations make together, base by base."""
-    totals = [assertion for assertion in claim.assertions if assertion.metric == "achieved_flops"]
-    return [
-        chips_of(
-            total.claimed,
-            utilization.claimed,
-            name,
-            peak,
-            evidence.devices,
-            total.tolerance,
-            ties=(utilization.id, total.id),
-        )
-        for total in totals
-        for utilization in _utilizations(claim)
-        for name, peak in counting_bases(utilization, evidence).items()
+    tied_to = [
+        equation
+        for equation in equations
+        if equation.base == row.base_name and row.id in equation.ties and equation.definition in ("", row.definition)
     ]
+    implied = [other for other in rows if other.follows_from == row.id and other.base_name == row.base_name]
+    contradicted = ["inconsistent" for equation in tied_to if equation.verdict == "inconsistent"]
+    return worst([row.verdict, *contradicted, *(other.verdict for other in implied)])

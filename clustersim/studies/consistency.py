@@ -19,6 +19,7 @@ class Equation:
     verdict: str  # consistent, inconsistent or informative
     reason: str
     ties: tuple[str, ...] = ()  # ids of the figures that it ties together
+    definition: str = ""  # the meaning of a utilization that it is about; empty: any
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -54,7 +55,7 @@ def chips_of(
     if devices.stated:
         verdict = "consistent" if abs(chips / devices.most - 1) <= tolerance else "inconsistent"
         reason = f"the claim states {devices.words}"
-    equation = f"{amount(total_flops, 'FLOP/s')} / ({_share(utilization)} x {amount(peak, 'FLOP/s')}) = "
+    equation = f"{amount(total_flops, 'FLOP/s')} / ({share(utilization)} x {amount(peak, 'FLOP/s')}) = "
     return Equation(base, f"{equation}{whole(chips)} devices", chips, None, verdict, reason, ties)
 
 
@@ -71,17 +72,17 @@ def other_utilization(
     mine, theirs = utilization * peak, utilization * peak / ratio
     implied = theirs / other_peak
     equation = (
-        f"{_share(utilization)} x {amount(peak, 'FLOP/s')} = {amount(mine, 'FLOP/s')}; / {_share(ratio)} = "
-        f"{amount(theirs, 'FLOP/s')}, {_share(implied, 1)} of the {amount(other_peak, 'FLOP/s')} of {other}"
+        f"{share(utilization)} x {amount(peak, 'FLOP/s')} = {amount(mine, 'FLOP/s')}; / {share(ratio)} = "
+        f"{amount(theirs, 'FLOP/s')}, {share(implied, 1)} of the {amount(other_peak, 'FLOP/s')} of {other}"
     )
     if implied > 1.0:
-        reason = f"the other cluster would have to run at {_share(implied)} of its peak"
+        reason = f"the other cluster would have to run at {share(implied)} of its peak"
         return Equation(base, equation, implied, 1.0, "inconsistent", reason, ties)
-    reason = f"the other cluster would have to run at {_share(implied)}, which is judged by itself"
+    reason = f"the other cluster would have to run at {share(implied)}, which is judged by itself"
     return Equation(base, equation, implied, 1.0, "consistent", reason, ties)
 
 
-def _share(value: float, digits: int = 0) -> str:
+def share(value: float, digits: int = 0) -> str:
     """82 %, 97.4 %; whole unless the figure has more digits of its own."""
     percent = 100 * value
     if percent >= 1000:

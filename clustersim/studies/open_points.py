@@ -1,60 +1,76 @@
-"""What a claim leaves open, tried out: a scenario for every combination, and its best layout."""
+"""What a claim leaves possible, tried out: the best layout of every setting, and what its figures hang on."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from itertools import product
-from typing import Any
+from dataclasses import dataclass
 
-from clustersim.errors import InfeasibleError, InputError, Problem
-from clustersim.inputs.claim import Claim
-from clustersim.inputs.load import load_scenario
+from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Stack
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
+from clustersim.studies.claim_scenarios import Setting
 from clustersim.studies.search import search_layouts
 from clustersim.studies.workers import run_chunks
 
 Progress = Callable[[int, int], None]
-Setting = Scenario | InputError  # or why its parts don't fit each other
-Outcome = RunResult | str  # the best layout, or why there is none
+Figures = Mapping[str, float]
 
-MOST_POINTS = 64
-
-
-def open_settings(claim: Claim, seed: int = 0) -> list[Setting]:
-    """A scenario for every combination of the open values; its layout is searched unless the claim states one.
-
-    Raises InputError for what can't be read, where there are too many combinations to try, and where none makes sense.
-    """
-    settings = [_setting(claim, values, seed) for values in _combinations(claim)]
-    if all(isinstance(setting, InputError) for setting in settings):
-        raise next(setting for setting in settings if isinstance(setting, InputError))
-    return settings
-
-
-def other_settings(claim: Claim, change: Mapping[str, Any], settings: Sequence[Setting]) -> list[Setting]:
-    """Each of `settings` as the other system of a relation: changed, and on as many devices."""
-    others = []
-    for values, setting in zip(_combinations(claim), settings, strict=True):
-        if isinstance(setting, Scenario):
-            devices = {"cluster.devices": setting.cluster.devices}
-            setting = _setting(claim, {**values, **change, **devices}, setting.seed)
-        others.append(setting)
-    return others
+SOFTWARE = "software"  # the axis from the stack's efficiencies to what single kernels reach on the chip
+SOFTWARE_NODES = (0.0, 0.5, 1.0)
+# A stack that gets out of the chip all that single kernels and collectives were measured to give.
+PERFECT = {
+    "sustained": 1.0,
+    "attention_share": 1.0,
+    "scale_up_efficiency": 1.0,
+    "scale_out_efficiency": 1.0,
+    "memory_factor": 1.0,
+    "kernel_gap": 0.0,
+    "overlap_slowdown": 0.0,
+    "fixed_overhead": 0.0,
+}
+LESS_IS_BETTER = frozenset({"memory_factor", "kernel_gap", "overlap_slowdown", "fixed_overhead"})
+OF_A_STEP = ("step_time_s", "busy_any", "busy_compute", "gemm_efficiency", "hfu", "memory_bytes")
+OF_A_RUN = ("training_days", "device_hours", "cost_usd", "energy_kwh")
 
 
-def best_layouts(
-    settings: Sequence[Setting],
+@dataclass(frozen=True)
+class Played:
+    """Figures of one layout at the places of an axis."""
+
+    nodes: tuple[float, ...]
+    figures: tuple[Figures, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting with its best layout."""
+
+    result: RunResult
+    axes: Mapping[str, Played]  # what is drawn: the software, and the claim's own ranges
+    setting: Setting
+
+
+Outcome = Point | str  # or why there is no layout
+
+
+def figures_of(result: RunResult) -> dict[str, float]:
+    """The figures that are drawn, as far as the inputs reach them."""
+    found = {name: float(getattr(result.step, name)) for name in OF_A_STEP}
+    return found | {name: value for name in OF_A_RUN if (value := getattr(result, name)) is not None}
+
+
+def best_points(
+    settings: Sequence[Setting | InputError],
     *,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """The best layout of every setting in order, whoever searched it."""
-    tasks = [(position, setting) for position, setting in enumerate(settings) if isinstance(setting, Scenario)]
+    tasks = [(position, setting) for position, setting in enumerate(settings) if isinstance(setting, Setting)]
     outcomes: dict[int, Outcome] = {}
     for chunk, answers in run_chunks(tasks, _search_chunk, workers=workers, executor=executor):
         outcomes |= dict(zip((position for position, _ in chunk), answers, strict=True))
@@ -64,56 +80,68 @@ def best_layouts(
     return [(outcomes | misfits)[position] for position in range(len(settings))]
 
 
-def feasible(outcomes: Sequence[Outcome]) -> tuple[RunResult, ...]:
+def feasible(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
     """The outcomes that have a layout. Raises InfeasibleError where none has."""
-    points = tuple(outcome for outcome in outcomes if isinstance(outcome, RunResult))
+    points = tuple(outcome for outcome in outcomes if isinstance(outcome, Point))
     if not points:
         reasons = dict.fromkeys(outcome for outcome in outcomes if isinstance(outcome, str))
         raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
     return points
 
 
-def _search_chunk(tasks: list[tuple[int, Scenario]]) -> list[Outcome]:
+def _search_chunk(tasks: list[tuple[int, Setting]]) -> list[Outcome]:
     """What a worker does."""
-    return [_best_layout(scenario) for _, scenario in tasks]
+    return [_best_point(setting) for _, setting in tasks]
 
 
-def _best_layout(scenario: Scenario) -> Outcome:
+def _best_point(setting: Setting) -> Outcome:
     try:
-        if scenario.layout == "search":
-            return search_layouts(scenario, top=1).best[0]
-        result = simulate_run(scenario)
+        result = _best_layout(setting.scenario)
     except InfeasibleError as error:
         return str(error)
     if result.step.fits:
-        return result
+        return Point(result, _axes(setting, result), setting)
     memory = result.step.memory
     held, usable = memory.peak_bytes / 2**30, memory.usable_bytes / 2**30
     return f"the stated layout needs {held:.1f} GiB a device, and {usable:.1f} GiB are usable"
 
 
-def _setting(claim: Claim, values: Mapping[str, Any], seed: int) -> Setting:
-    """The scenario of some open values, or what keeps its parts from fitting each other.
+def _best_layout(scenario: Scenario) -> RunResult:
+    if scenario.layout == "search":
+        return search_layouts(scenario, top=1).best[0]
+    return simulate_run(scenario)
 
-    Raises InputError for a mistake in a part by itself.
-    """
-    try:
-        return load_scenario({"name": claim.name, "seed": seed, **claim.given}, values)
-    except InputError as error:
-        if all(problem.misfit for problem in error.problems):
-            return error
-        raise
+
+def _axes(setting: Setting, best: RunResult) -> dict[str, Played]:
+    """The best layout played again at the places of every axis: the layout is kept, for it is chosen on means."""
+    scenario, plan = best.step.scenario, best.step.scenario.plan
+    software = [
+        figures_of(best if place == 0.0 else simulate_run(_with_stack(scenario, better(scenario.stack, place))))
+        for place in SOFTWARE_NODES
+    ]
+    played = {SOFTWARE: Played(SOFTWARE_NODES, tuple(software))}
+    for axis in setting.axes:
+        runs = [
+            figures_of(best if value == axis.middle else simulate_run(setting.at(axis, value, plan)))
+            for value in axis.values
+        ]
+        played[axis.key] = Played(axis.nodes, tuple(runs))
+    return played
+
+
+def better(stack: Stack, place: float) -> Stack:
+    """The stack moved from what it is (0) to a perfect one (1)."""
+    moved = {}
+    for name, perfect in PERFECT.items():
+        now = getattr(stack, name)
+        best = min(now, perfect) if name in LESS_IS_BETTER else max(now, perfect)
+        moved[name] = (1 - place) * now + place * best
+    return stack.model_copy(update=moved)
+
+
+def _with_stack(scenario: Scenario, stack: Stack) -> Scenario:
+    return scenario.model_copy(update={"stack": stack})
 
 
 def _in_words(error: InputError) -> str:
     return "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
-
-
-def _combinations(claim: Claim) -> list[dict[str, Any]]:
-    """Every combination of the open values, in order."""
-    choices = {key: value if isinstance(value, list) else [value] for key, value in claim.open.items()}
-    count = math.prod(map(len, choices.values()))
-    if count > MOST_POINTS:
-        message = f"{count:,} combinations of open values are too many to search: at most {MOST_POINTS}"
-        raise InputError(claim.name, [Problem(message, "open")])
-    return [dict(zip(choices, combination, strict=True)) for combination in product(*choices.values())]

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clustersim.inputs.claim_metrics import MFU
 from clustersim.inputs.hardware import Accelerator, Precision
 from clustersim.simulation.results import StepResult
+from clustersim.workload.flops import Convention, model_flops_per_token
 
 NO_BASE = "wall clock"
 MATRIX_PEAK = "matrix peak"
-CONVENTIONS = {"mfu": "full", "mfu_causal": "causal", "hfu": "hardware"}  # how the FLOPs are counted
+CONVENTIONS = {"mfu": "full", "mfu_causal": "causal", "mfu_6n": "6N", "hfu": "hardware"}  # how FLOPs are counted
 SAME_PEAK = 0.005  # peaks that differ by less are printed roundings of one
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One meaning: its value for a step, and the most that the hardware allows."""
+    """One meaning, on one base."""
 
-    definition: str  # a figure of StepResult
+    definition: str  # mfu, mfu_causal, mfu_6n or a figure of StepResult
     base: str  # name of the peak it refers to, or NO_BASE
     base_flops: float | None  # FLOP/s of that peak, one device
 
     @property
     def counts(self) -> bool:
         """Whether an unstated utilization may be read so: the MFU rows."""
-        return self.definition in ("mfu", "mfu_causal")
+        return self.definition in MFU
 
     @property
     def convention(self) -> str | None:
@@ -35,20 +37,6 @@ class Reading:
     def base_words(self) -> str:
         """For a table: the peak in TFLOP/s with its name."""
         return self.base if self.base_flops is None else f"{self.base_flops / 1e12:.4g} ({self.base})"
-
-    def value(self, step: StepResult) -> float:
-        """What the step reaches."""
-        value = float(getattr(step, self.definition))
-        if self.base_flops is None:
-            return value
-        return value * step.scenario.cluster.accelerator.base_peak / self.base_flops
-
-    def bound(self, step: StepResult) -> float:
-        """What no layout gets past: the best measured kernel for the whole step, nothing else taking any time."""
-        if self.base_flops is None:
-            return 1.0
-        rate = kernel_rate(step) if self.convention in (None, "causal") else most_model_flops(step)
-        return rate / self.base_flops
 
 
 def bases(accelerator: Accelerator, precision: Precision | None = None) -> dict[str, float]:
@@ -65,11 +53,20 @@ def bases(accelerator: Accelerator, precision: Precision | None = None) -> dict[
 
 
 def readings(accelerator: Accelerator, precision: Precision | None = None) -> list[Reading]:
-    """Every meaning of utilization, the MFU ones by base."""
+    """Every meaning that one device's step has, the MFU ones by base."""
     peaks = bases(accelerator, precision)
-    rows = [Reading(definition, name, peak) for definition in ("mfu", "mfu_causal") for name, peak in peaks.items()]
+    rows = [Reading(definition, name, peak) for definition in MFU for name, peak in peaks.items()]
     rows += [Reading(definition, MATRIX_PEAK, accelerator.base_peak) for definition in ("hfu", "gemm_efficiency")]
     return rows + [Reading(definition, NO_BASE, None) for definition in ("busy_any", "busy_compute")]
+
+
+def flops_a_token(step: StepResult, convention: str) -> float:
+    """Model FLOP a token of a step's model by a convention; recomputed work is counted in `hardware`."""
+    model, training = step.scenario.model, step.scenario.training
+    if convention == "hardware":
+        return model_flops_per_token(model, training, "full") * step.hfu / step.mfu
+    known: Convention = "causal" if convention == "causal" else "6N" if convention == "6N" else "full"
+    return model_flops_per_token(model, training, known)
 
 
 def kernel_rate(step: StepResult) -> float:
@@ -78,9 +75,12 @@ def kernel_rate(step: StepResult) -> float:
     return chip.kernels.best_rate * chip.peak.get(step.scenario.training.precision, chip.base_peak)
 
 
-def most_model_flops(step: StepResult) -> float:
-    """Model FLOP/s a device (full attention) that the best kernel would give.
+def most_flops(step: StepResult, convention: str) -> float:
+    """Model FLOP/s a device, counted by a convention, that the best kernel would give with nothing else to do.
 
-    A causal step executes what the causal convention counts; the full convention counts more than is executed.
+    A causal step executes what the causal convention counts, and recomputation more; the full convention counts more
+    than is executed, and 6N less.
     """
-    return kernel_rate(step) * step.mfu / step.mfu_causal
+    if convention == "hardware":
+        convention = "full"  # executed work that is computed twice counts twice on both sides
+    return kernel_rate(step) * flops_a_token(step, convention) / flops_a_token(step, "causal")

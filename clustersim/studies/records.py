@@ -19,10 +19,12 @@ WORDS = {
     "hardware": "recomputed work counted",
     "unstated": "convention unstated",
 }
+SMALLER = 64  # MegaScale lost 15 % of its rate from 256 to 12,288 devices: smaller runs say little of larger ones
 # By the convention of a claimed figure: records that count no more than it does, or don't say what they count.
 COMPARABLE = {
     "full": ("full", "causal", "6N", "unstated"),
     "causal": ("causal", "6N", "unstated"),
+    "6N": ("6N", "unstated"),
     "hardware": tuple(WORDS),
 }
 
@@ -94,26 +96,38 @@ class Published:
     flops: float  # FLOP/s a device, by the figure's convention
     described: str  # how much, counted how, by whom, on how many
     same_kind: bool  # of model; one of another kind shows what the chip can do, no more
+    groups: int = 1  # that published runs of the chip and this kind of model
 
 
 def best_published(
-    records: Iterable[Record], accelerator: str, kind: str, convention: str, *, longest_sequence: int, more_than: int
+    records: Iterable[Record],
+    accelerator: str,
+    kind: str,
+    convention: str,
+    *,
+    longest_sequence: int,
+    devices: int,
+    more_than: int,
 ) -> Published | None:
     """The highest record of a chip by a `convention`, of another kind of model if there is none of this `kind`.
 
     Longer sequences flatter attention, so records past the longest sequence in question are left out; and so are
-    those of `more_than` devices or fewer, such as runs on one node where a cluster is claimed.
+    those of `more_than` devices or fewer, such as runs on one node where a cluster is claimed, and of a cluster that is
+    SMALLER times smaller, unless there are no others.
     """
     fitting = [
-        (record.kind == kind, flops, record)
+        (record, flops)
         for record in records
         if record.accelerator == accelerator
         and record.sequence_length <= longest_sequence
         and record.devices > more_than
         and (flops := record.flops_by(convention)) is not None
     ]
+    fitting = [found for found in fitting if found[0].devices * SMALLER >= devices] or fitting
     if not fitting:
         return None
-    same_kind, flops, record = max(fitting, key=lambda found: found[:2])
+    same = [found for found in fitting if found[0].kind == kind]
+    record, flops = max(same or fitting, key=lambda found: found[1])
     words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
-    return Published(flops, f"{words}, {record.label} ({record.kind}), {record.devices:,} devices", same_kind)
+    counted = len({found[0].id for found in same or fitting})
+    return Published(flops, f"{words}, {record.label} ({record.kind}), {record.devices:,} devices", bool(same), counted)

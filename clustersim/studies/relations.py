@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from clustersim.inputs.claim import Assertion, Relation
-from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claim_rows import AssertionRow, Evidence, judged_row, untestable_row
 from clustersim.studies.consistency import Equation, other_utilization
 from clustersim.studies.readings import MATRIX_PEAK, Reading
-from clustersim.studies.utilization import boast_of, counting_bases
-from clustersim.studies.verdicts import Boast
-
-Pair = tuple[RunResult, RunResult]  # the claim's system and the other one, at the same open point
-
-DEFINITION = "achieved_flops_ratio"
+from clustersim.studies.utilization import boast_of, counting_bases, ratio_boast, scaling_boast
 
 
 def untestable_ratio(relation: Relation, reason: str) -> AssertionRow:
     """The row of two systems that never both run."""
     reason = f"the two systems can't be compared: {reason}"
-    return untestable_row(relation.id, DEFINITION, relation.asserted.value, "%", reason)
+    return untestable_row(relation.id, relation.asserted.metric, relation.asserted.value, "%", reason)
 
 
-def ratio_row(relation: Relation, pairs: Sequence[Pair]) -> AssertionRow:
-    """Achieved FLOP/s over those of the other system, on as many devices, both at their best layouts.
-
-    Of the open points, a boast takes the highest ratio and an equality the nearest one.
-    """
+def ratio_row(relation: Relation, mine: Evidence, theirs: Evidence) -> AssertionRow:
+    """Achieved FLOP/s over those of the other system, both at their best layouts, or throughput a device over its."""
     asserted = relation.asserted
     equal = asserted.comparison == "=="
-    mine, theirs = max(pairs, key=lambda pair: -abs(math.log(_ratio(pair) / asserted.value)) if equal else _ratio(pair))
-    residual = mine.step.scenario.stack.residual
-    other = theirs.step.scenario.stack.residual
-    boast = Boast(
-        asserted.value,
-        _ratio((mine, theirs)),
-        math.inf,
-        residual.model_copy(update={"spread": math.hypot(residual.spread, other.spread)}),
-        "%",
-        tolerance=asserted.tolerance if equal else 0.0,
-        both_ways=equal,
-    )
-    chip = theirs.step.scenario.cluster.accelerator.name
-    rates = [amount(result.step.achieved_flops / result.step.devices, "FLOP/s") for result in (mine, theirs)]
-    reason = (
-        f"on {mine.step.devices:,} devices the best layouts found reach {rates[0]} and {rates[1]} a device, "
-        f"a ratio of {amount(boast.best, '%')}"
-    )
-    return judged_row(relation.id, DEFINITION, boast, base=f"to {chip}", reason=reason)
+    chip = theirs.chip.name
+    rates = [amount(float(np.median(system.rate("full"))), "FLOP/s") for system in (mine, theirs)]
+    if asserted.metric == "scaling_efficiency":
+        boast = replace(scaling_boast(asserted.value, mine, theirs, asserted.granted), both_ways=equal)
+        base = f"{mine.devices.words} over {theirs.devices.words}"
+        reason = f"the best layouts keep {amount(boast.best, '%')} of the throughput a device"
+    else:
+        boast = ratio_boast(asserted.value, mine, theirs, asserted.granted, both_ways=equal)
+        base = f"to {chip}"
+        reason = (
+            f"on {mine.devices.words} devices the best layouts reach {rates[0]} and {rates[1]} a device, "
+            f"a ratio of {amount(boast.best, '%')}"
+        )
+    return judged_row(relation.id, asserted.metric, boast, base=base, reason=reason)
 
 
 def consequences(
@@ -82,7 +70,3 @@ def consequences(
                 follows_from=assertion.id,
             ),
         )
-
-
-def _ratio(pair: Pair) -> float:
-    return pair[0].step.achieved_flops / pair[1].step.achieved_flops

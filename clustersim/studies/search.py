@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ def search_layouts(
     if not fitting:
         raise InfeasibleError(f"none of the {played} most promising of {candidates:,} layouts can run")
     return SearchResult(tuple(fitting[:top]), candidates, len(found), played, dict(+rejected))
+
+
+def leanest_bytes(scenario: Scenario) -> float:
+    """Bytes a device of the leanest layout that divides model, batch and devices; infinite where none does."""
+    return min((family.least_bytes for family in candidate_families(scenario)), default=math.inf)
 
 
 def _played(scenario: Scenario, candidate: Candidate) -> RunResult | None:

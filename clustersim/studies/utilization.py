@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.claim import Assertion
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.units import shown
-from clustersim.studies.claim_rows import AssertionRow, Evidence, judged_row
-from clustersim.studies.readings import MATRIX_PEAK, NO_BASE, Reading, bases, readings
+from clustersim.studies.amounts import amount
+from clustersim.studies.claim_rows import AssertionRow, Evidence, judged_row, untestable_row
+from clustersim.studies.draws import attainable
+from clustersim.studies.readings import MATRIX_PEAK, NO_BASE, Reading, bases, kernel_rate, most_flops, readings
 from clustersim.studies.records import Published
 from clustersim.studies.verdicts import Boast
 
+Systems = Sequence[tuple[Evidence, Evidence]]  # the claim's system and another, at the same points
 
-def utilization_rows(assertion: Assertion, evidence: Evidence) -> list[AssertionRow]:
+
+def utilization_rows(
+    assertion: Assertion, evidence: Evidence, smaller: tuple[Evidence, Evidence] | None, others: Systems
+) -> list[AssertionRow]:
     """Every meaning of a utilization; a stated one counts by itself, an unstated one by its MFU rows.
 
-    Raises InputError for a base that the chip doesn't have.
+    `smaller`: the largest cluster in question and a smaller one, for scaling; `others`: systems that the claim compares
+    with. Raises InputError for a base that the chip doesn't have.
     """
     check_base(assertion, evidence)
-    tolerance = assertion.tolerance if assertion.comparison == "==" else 0.0
     rows = []
     for reading in readings(evidence.chip, evidence.scenario.training.precision):
-        boast, published = boast_of(assertion.claimed, reading, evidence, tolerance)
+        boast, published = boast_of(assertion.claimed, reading, evidence, assertion.granted)
         row = judged_row(
             assertion.id,
             reading.definition,
@@ -32,23 +42,39 @@ def utilization_rows(assertion: Assertion, evidence: Evidence) -> list[Assertion
             base_name=reading.base,
         )
         rows.append(row)
-    return rows
+    return rows + [
+        replace(row, counts=assertion.meaning == row.definition)
+        for row in (_scaling_row(assertion, smaller), _goodput_row(assertion, evidence), *_ratios(assertion, others))
+    ]
 
 
 def boast_of(
     claimed: float, reading: Reading, evidence: Evidence, tolerance: float = 0.0
 ) -> tuple[Boast, Published | None]:
     """A utilization beside what is attainable, bounded and published under one reading."""
-    step = evidence.best(reading.value)
-    published = None if reading.convention is None else evidence.published(reading.convention)
+    if reading.base_flops is None:
+        predicted = evidence.draws.figure(reading.definition)
+        assert predicted is not None
+        limit = "the whole time"
+        return Boast(claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit), None
+    base = reading.base_flops
+    if reading.convention is None:
+        products = evidence.draws.figure("gemm_efficiency")
+        assert products is not None
+        reached = attainable(products, evidence.draws) * evidence.chip.base_peak / base
+        bound = max(map(kernel_rate, evidence.steps)) / base
+        return Boast(
+            claimed, reached, bound, "%", tolerance=tolerance, limit="the chip's best measured matrix kernel"
+        ), None
+    published = evidence.published(reading.convention)
+    record = None if published is None else published.flops / base
     boast = Boast(
         claimed,
-        reading.value(step),
-        max(map(reading.bound, evidence.steps)),
-        step.scenario.stack.residual,
+        evidence.rate(reading.convention) / base,
+        max(most_flops(step, reading.convention) for step in evidence.steps) / base,
         "%",
-        record=None if published is None or reading.base_flops is None else published.flops / reading.base_flops,
-        record_supports=published is not None and published.same_kind,
+        record=record,
+        again=evidence.again(published, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
         tolerance=tolerance,
     )
     return boast, published
@@ -56,10 +82,10 @@ def boast_of(
 
 def counting_bases(assertion: Assertion, evidence: Evidence) -> dict[str, float]:
     """The peaks that a utilization may be a share of, as far as it is an MFU: all of them where nothing is stated."""
-    if assertion.definition not in ("unstated", "mfu", "mfu_causal"):
+    if not assertion.is_mfu:
         return {}
     peaks = bases(evidence.chip, evidence.scenario.training.precision)
-    named = MATRIX_PEAK if assertion.base is None and assertion.definition != "unstated" else assertion.base
+    named = MATRIX_PEAK if assertion.base is None and assertion.meaning != "unstated" else assertion.base
     return peaks if named is None else {named: peaks[named]}
 
 
@@ -71,8 +97,46 @@ def check_base(assertion: Assertion, evidence: Evidence) -> None:
         raise InputError(f"assertion {assertion.id}", [Problem(message, "base")])
 
 
+def scaling_boast(claimed: float, larger: Evidence, smaller: Evidence, tolerance: float) -> Boast:
+    """Throughput a device over that of a smaller cluster: what both share of the model's error cancels."""
+    rates = [attainable(system.predicted_rate("full"), system.draws) for system in (larger, smaller)]
+    return Boast(claimed, rates[0] / rates[1], math.inf, "%", tolerance=tolerance)
+
+
+def ratio_boast(claimed: float, mine: Evidence, theirs: Evidence, tolerance: float, *, both_ways: bool) -> Boast:
+    """Achieved FLOP/s a device over those of another system, both at their best."""
+    ratio = mine.rate("full") / theirs.rate("full")
+    return Boast(claimed, ratio, math.inf, "%", tolerance=tolerance, both_ways=both_ways)
+
+
+def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None) -> AssertionRow:
+    definition = "scaling_efficiency"
+    if smaller is None:
+        reason = "no smaller cluster of an eighth of the devices can run it, to scale from"
+        return untestable_row(assertion.id, definition, assertion.claimed, "%", reason)
+    larger, reference = smaller
+    boast = scaling_boast(assertion.claimed, larger, reference, assertion.granted)
+    base = f"{larger.devices.words} over {reference.devices.words}"
+    return judged_row(assertion.id, definition, boast, base=base)
+
+
+def _goodput_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
+    reason = "productive share of the time: it depends on failures, restarts and checkpoints, of which nothing is given"
+    return untestable_row(assertion.id, "goodput", assertion.claimed, "%", reason)
+
+
+def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:
+    """The figure read as a ratio to each other system."""
+    rows = []
+    for mine, theirs in others:
+        boast = ratio_boast(assertion.claimed, mine, theirs, assertion.granted, both_ways=False)
+        reason = f"the best layouts reach {amount(boast.best, '%')} of {theirs.chip.name} on as many devices"
+        rows.append(judged_row(assertion.id, "ratio", boast, base=f"to {theirs.chip.name}", reason=reason))
+    return rows
+
+
 def _counts(assertion: Assertion, reading: Reading) -> bool:
     """Whether the claim's verdict may rest on this reading."""
-    if assertion.definition == "unstated":
+    if assertion.meaning == "unstated":
         return reading.counts and assertion.base in (None, reading.base)
-    return reading.definition == assertion.definition and reading.base in (assertion.base or MATRIX_PEAK, NO_BASE)
+    return reading.definition == assertion.meaning and reading.base in (assertion.base or MATRIX_PEAK, NO_BASE)

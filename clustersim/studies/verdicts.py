@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
+from functools import cached_property
 
-from clustersim.inputs.stack import Residual
+import numpy as np
+
+from clustersim.simulation.results import Interval
 from clustersim.studies.amounts import amount, times
+from clustersim.studies.draws import Floats
 
 VERDICTS = ("supported", "plausible", "untestable", "implausible", "inconsistent", "impossible")  # best to worst
 PLAUSIBLE = 0.05
 SUPPORTED = 0.50
 PROBABILITY_FLOOR = 1.0 / 103.0  # 1 / (groups + 1): the packaged measured runs fall into 102 groups
+ROUNDING = 1e-9  # of a figure that is claimed just as it is computed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boast:
     """A claimed figure beside what can be had, all in one unit."""
 
     claimed: float
-    best: float  # of the best layouts
-    bound: float  # that no layout gets past
-    residual: Residual  # how far predictions lie from measurement
+    attainable: Floats  # in every draw
+    bound: float  # that no draw gets past
     unit: str
     record: float | None = None  # what somebody published
-    record_supports: bool = True  # whether it is of the same kind of model
+    again: Floats | None = None  # the record reached once more, in every draw; of the same kind of model alone
     lower: bool = False  # less is the greater boast: times and costs
     tolerance: float = 0.0  # of an equality
     both_ways: bool = False  # an equality that fails from above, too
+    limit: str = "the chip's best measured kernel with nothing else to do"  # what the bound is
+
+    @property
+    def record_supports(self) -> bool:
+        """Whether the record is of the same kind of model."""
+        return self.again is not None
+
+    @cached_property
+    def within(self) -> Floats:
+        """What is attainable, no draw past the bound."""
+        return np.maximum(self.attainable, self.bound) if self.lower else np.minimum(self.attainable, self.bound)
+
+    @cached_property
+    def best(self) -> float:
+        """The median of what is attainable."""
+        return float(np.median(self.within))
+
+    @property
+    def interval_80(self) -> Interval:
+        """From a tenth to nine tenths of the draws."""
+        low, high = np.quantile(self.within, (0.1, 0.9))
+        return float(low), float(high)
 
     @property
     def least(self) -> float:
@@ -38,19 +62,24 @@ class Boast:
 
     def reached_by(self, figure: float) -> bool:
         """Whether a figure is as much as is claimed."""
-        return figure <= self.least if self.lower else figure >= self.least
+        if self.lower:
+            return figure <= self.least * (1 + ROUNDING)
+        return figure >= self.least * (1 - ROUNDING)
 
-    @property
+    @cached_property
     def probability(self) -> float:
-        """Probability that what is claimed is attainable: log-normal model error around the best layouts.
+        """Share of the draws in which what is claimed is attainable, never below what the evidence supports.
 
         Whoever can do more can do as much, so an equality is judged by its easy end; one of `both_ways`, between two
-        systems at their best, by whichever end is the less probable. Never below what the evidence supports.
+        systems at their best, by whichever end is the less probable. A record counts as evidence of its own.
         """
-        excess = math.log(self.least / self.best if self.lower else self.best / self.least)
+        share = max(self._share(self.within), 0.0 if self.again is None else self._share(self.again))
         if self.both_ways:
-            excess = min(excess, math.log(self.claimed * (1 + self.tolerance) / self.best))
-        return max(PROBABILITY_FLOOR, NormalDist().cdf(excess / self.residual.spread))
+            share = min(share, float(np.mean(self.within <= self.claimed * (1 + self.tolerance))))
+        return max(PROBABILITY_FLOOR, share)
+
+    def _share(self, draws: Floats) -> float:
+        return float(np.mean(draws <= self.least if self.lower else draws >= self.least))
 
 
 @dataclass(frozen=True)
@@ -67,7 +96,7 @@ def judge(boast: Boast) -> Judgement:
     if not boast.reached_by(boast.bound):
         return Judgement("impossible", 0.0, _past_the_bound(boast))
     verdict = verdict_of(boast.probability)
-    if boast.record is not None and boast.record_supports and boast.reached_by(boast.record) and not boast.both_ways:
+    if boast.record is not None and boast.record_supports and boast.reached_by(boast.record):
         verdict = "supported"
     return Judgement(verdict, boast.probability, _reason(boast, verdict))
 
@@ -95,29 +124,31 @@ def _published(boast: Boast) -> str:
 def _past_the_bound(boast: Boast) -> str:
     claimed, bound = amount(boast.claimed, boast.unit), amount(boast.bound, boast.unit)
     side = "less than the" if boast.lower else "past the"
-    return f"{claimed} is {side} {bound} of the chip's best measured kernel with nothing else to do"
+    return f"{claimed} is {side} {bound} of {boast.limit}"
 
 
 def _reason(boast: Boast, verdict: str) -> str:
-    """One sentence: the best layout and the best published run beside the claim."""
+    """One sentence: the best layouts and the best published run beside the claim."""
     claimed, best = amount(boast.claimed, boast.unit), amount(boast.best, boast.unit)
     record = None if boast.record is None else amount(boast.record, boast.unit)
     if verdict == "implausible":
         return _implausible(boast, claimed, best, record)
-    reason = f"the best layout found {'needs' if boast.lower else 'reaches'} {best}"
+    reason = f"the best layouts {'need' if boast.lower else 'reach'} {best}"
     joint = ", " if verdict == "plausible" else " and "
     if record is not None and boast.lower:
         reason += f"{joint}at the rate of {_published(boast)} it comes to {record}"
     elif record is not None:
         reason += f"{joint}{_published(boast)} reached {record}"
-    return f"{reason}, and {claimed} lies within the model's error" if verdict == "plausible" else reason
+    return f"{reason}, and {claimed} lies within what is not known" if verdict == "plausible" else reason
 
 
 def _implausible(boast: Boast, claimed: str, best: str, record: str | None) -> str:
     if boast.lower:
         also = "" if record is None else f", and at the rate of {_published(boast)} it comes to {record}"
-        return f"the best layout found needs {best}, {times(boast.best / boast.claimed)} the claim{also}"
-    reason = f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layout found"
+        return f"the best layouts need {best}, {times(boast.best / boast.claimed)} the claim{also}"
+    if boast.claimed < boast.best:
+        return f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts: too little"
+    reason = f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts"
     if record is not None and boast.record:
         reason += f" and {times(boast.claimed / boast.record)} the {record} of {_published(boast).removesuffix(',')}"
     return reason

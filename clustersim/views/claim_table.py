@@ -36,9 +36,9 @@ def claim_view(report: ClaimReport) -> RenderableType:
         parts += [Text("the claim's own numbers", style="bold"), *_equations(report.contradictions), Text("")]
     parts += [Text("what was tried", style="bold"), *_tried(report.points)]
     parts += [_indented(f"no layout: {reason}") for reason in report.infeasible]
-    if report.claim.assumptions:
+    if report.assumptions:
         parts += [Text(""), Text("assumed", style="bold")]
-        parts += [_indented(f"- {assumption}") for assumption in report.claim.assumptions]
+        parts += [_indented(f"- {assumption}") for assumption in report.assumptions]
     return Group(*parts)
 
 
@@ -112,7 +112,8 @@ def _probability(value: float) -> str:
 def _equations(equations: Sequence[Equation]) -> Iterator[RenderableType]:
     for equation in equations:
         verdict = verdict_word(equation.verdict)
-        yield _indented(Text.assemble(verdict, f" on {equation.base}: {equation.equation}: {equation.reason}"))
+        base = f" on {equation.base}" if equation.base else ""
+        yield _indented(Text.assemble(verdict, f"{base}: {equation.equation}: {equation.reason}"))
 
 
 def _tried(points: Sequence[RunResult]) -> Iterator[RenderableType]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from clustersim.errors import InputError
-from clustersim.inputs.claim import Assertion, Claim, read_figure
+from clustersim.inputs.claim import Assertion, Claim
+from clustersim.inputs.claim_metrics import FIGURES, STATED, read_figure
+from clustersim.inputs.claim_open import Range, Spread
 from clustersim.inputs.load import config_names, load_claim
 
 CLAIM: dict[str, Any] = {
@@ -46,6 +48,12 @@ def problems(claim: dict[str, Any]) -> dict[str, str]:
         ("device_hours", "2.664M", 2.664e6),
         ("cost_usd", 5.576e6, 5.576e6),
         ("token_price_saving", "97.4 %", 0.974),
+        ("cost_usd", "$5.576M", 5.576e6),
+        ("output_token_price", "0.27 USD", 0.27),
+        ("memory_bytes", "60 GiB", 60 * 2**30),
+        ("data_bytes", "5.2 PB", 5.2e15),
+        ("active_parameters", "78B", 78e9),
+        ("goodput", "97 %", 0.97),
     ],
 )
 def test_figures_are_read_with_their_units(metric: str, value: float | str, figure: float) -> None:
@@ -109,6 +117,84 @@ def test_every_mistake_is_told_at_once() -> None:
     assert found["assert[4].value"] == "0.0 is not a figure that anybody asserts"
 
 
+def test_a_metric_may_go_by_a_shorter_name_or_by_its_meaning() -> None:
+    assert assertion(metric="cost", value="5M USD").metric == "cost_usd"
+    assert assertion(metric="memory", value="60 GiB").comparison == "<="
+    named, stated = assertion(metric="mfu_causal"), assertion(definition="mfu_causal")
+    assert named.meaning == stated.meaning == "mfu_causal"
+    assert (assertion().meaning, assertion(metric="cost", value=5).meaning) == ("unstated", "")
+    assert assertion(metric="mfu", base="x").base == "x"
+    assert (
+        "has a base"
+        in problems(CLAIM | {"assert": [{"id": "g", "metric": "goodput", "value": 0.9, "base": "x"}]})["assert[0].base"]
+    )
+    assert [found.granted for found in (assertion(), assertion(op="==", tolerance=0.1))] == [0.0, 0.1]
+
+
+def test_open_values_are_lists_ranges_and_spreads() -> None:
+    opened = {
+        "cluster.nodes": [1, 2],
+        "training.sequence_length": 4096,
+        "cluster.availability": {"from": "85 %", "to": 0.97, "likely": 0.9},
+        "training.tokens": {"median": "10T", "spread": 0.3},
+        "stack": {"extends": "megatron-lm-2022", "memory_factor": 2},
+        "layout": "search",
+    }
+    values = load_claim(CLAIM | {"open": opened}).open_values
+    assert values["cluster.nodes"] == (1, 2)
+    assert values["training.sequence_length"] == (4096,)
+    assert values["cluster.availability"] == Range.model_validate({"from": "85 %", "to": 0.97, "likely": 0.9})
+    assert values["training.tokens"] == Spread(median="10T", spread=0.3)
+    assert len(values["stack"]) == 1  # type: ignore[arg-type]
+    assert "layout" not in values
+
+
+def test_every_open_value_that_cannot_be_tried_is_told() -> None:
+    opened = {
+        "a": [],
+        "b": {"from": 1},
+        "c": {"from": 1, "to": 2, "scale": "log", "likely": 1.5},
+        "d": {"median": 1, "spread": -1},
+        "e": {"from": 1, "to": 2, "untill": 3},
+        "layout": "guess",
+    }
+    told = problems(CLAIM | {"open": opened})["open"]
+    for part in (
+        "a: no value to try",
+        "b: to: field required",
+        "c: ",
+        "d: spread: ",
+        "e: untill: ",
+        "layout: the only way",
+    ):
+        assert part in told
+
+
+def test_figures_may_be_given_without_being_asserted() -> None:
+    claim = load_claim(
+        CLAIM | {"given": {"model": "llama-2-7b", "training_days": "36 h", "achieved_flops": "1 PFLOP/s"}}
+    )
+    assert claim.stated == {"training_days": 1.5, "achieved_flops": 1e15}
+    assert claim.scenario_part == {"model": "llama-2-7b"}
+    told = problems(CLAIM | {"given": {"cost_usd": "a lot", "data_bytes": "5 kg"}})["given"]
+    assert "cost_usd: " in told
+    assert "data_bytes: " in told
+    assert not {"utilization", "mfu", "memory_bytes"} & set(STATED)
+    assert set(STATED) < set(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("relation", "message"),
+    [
+        ({"assert": {"metric": "token_price_saving", "value": 0.9}, "same": "devices"}, "needs list_price"),
+        ({"assert": {"metric": "ratio", "value": 0.9}, "list_price": "gpt-4"}, "needs same: devices"),
+        ({"assert": {"metric": "scaling_efficiency", "value": 0.9}}, "needs a change of cluster.nodes"),
+    ],
+)
+def test_a_relation_compares_with_one_thing(relation: dict[str, Any], message: str) -> None:
+    assert message in " ".join(problems(CLAIM | {"relations": [{"id": "r"} | relation]}).values())
+
+
 def test_layouts_are_left_open_to_the_search_alone() -> None:
     assert load_claim(CLAIM | {"open": {"layout": "search"}}).open == {"layout": "search"}
     assert "a stated one belongs under given" in problems(CLAIM | {"open": {"layout": [{"tensor": 8}]}})["open"]
@@ -149,4 +235,4 @@ def test_a_file_is_told_by_its_lines(tmp_path: Path) -> None:
 def test_shipped_claims_are_claims(name: str) -> None:
     claim = load_claim(name)
     assert isinstance(claim, Claim)
-    assert claim.source.links
+    assert claim.source.links or claim.source.reliability == "invented"

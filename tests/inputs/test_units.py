@@ -85,7 +85,7 @@ REFUSED = [
     (10**400, "count", "is not a finite number"),
     (82, "fraction", '82 is more than 1. Accepted: "82 %"'),
     ("130 %", "fraction", "is more than 1"),
-    ("$2", "USD/h", 'unknown unit "$"'),
+    ("$2", "USD/h", "$ is a unit of USD"),
     ("5 %", "bytes", "% is a unit of fractions"),
     ("2 EUR/h", "USD/h", 'unknown unit "EUR/h"'),
 ]

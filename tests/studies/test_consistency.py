@@ -58,7 +58,7 @@ def test_a_stated_number_of_devices_agrees_or_not() -> None:
 def test_an_equation_prints_as_a_document() -> None:
     document = chips_of(1e15, 0.5, "base", 1e12, OPEN, ties=("a", "b")).to_dict()
     assert document["implied"] == 2000
-    assert set(document) == {"base", "equation", "implied", "limit", "verdict", "reason", "ties"}
+    assert set(document) == {"base", "equation", "implied", "limit", "verdict", "reason", "ties", "definition"}
 
 
 def test_shares_print_as_many_digits_as_they_have() -> None:

@@ -11,10 +11,10 @@ from clustersim.simulation.step import simulate_step
 from clustersim.studies.readings import (
     MATRIX_PEAK,
     NO_BASE,
-    Reading,
     bases,
+    flops_a_token,
     kernel_rate,
-    most_model_flops,
+    most_flops,
     readings,
 )
 
@@ -48,6 +48,8 @@ def test_every_meaning_has_a_row_and_mfu_counts() -> None:
         ("mfu", "marketed", True),
         ("mfu_causal", MATRIX_PEAK, True),
         ("mfu_causal", "marketed", True),
+        ("mfu_6n", MATRIX_PEAK, True),
+        ("mfu_6n", "marketed", True),
         ("hfu", MATRIX_PEAK, False),
         ("gemm_efficiency", MATRIX_PEAK, False),
         ("busy_any", NO_BASE, False),
@@ -55,18 +57,20 @@ def test_every_meaning_has_a_row_and_mfu_counts() -> None:
     ]
     assert rows[1].base_words == "110 (marketed)"
     assert rows[-1].base_words == NO_BASE
-    assert [row.convention for row in rows[3:]] == ["causal", "hardware", None, None, None]
+    assert [row.convention for row in rows[5:]] == ["6N", "hardware", None, None, None]
 
 
-def test_values_are_those_of_the_step_over_the_base(step: StepResult) -> None:
-    assert Reading("mfu", "half", 50e12).value(step) == pytest.approx(2 * step.mfu)
-    assert Reading("mfu", MATRIX_PEAK, 100e12).value(step) * 100e12 * 8 == pytest.approx(step.achieved_flops)
-    assert Reading("busy_any", NO_BASE, None).value(step) == step.busy_any
+def test_flops_a_token_by_convention(step: StepResult) -> None:
+    full, causal, bare, hardware = (flops_a_token(step, name) for name in ("full", "causal", "6N", "hardware"))
+    assert full / causal == pytest.approx(step.mfu / step.mfu_causal)
+    assert full - causal == pytest.approx(causal - bare), "half of the attention"
+    assert hardware / full == pytest.approx(step.hfu / step.mfu)
 
 
-def test_no_value_is_past_its_bound(step: StepResult) -> None:
-    for reading in readings(step.scenario.cluster.accelerator):
-        assert 0 < reading.value(step) <= reading.bound(step), reading.definition
+def test_no_step_is_past_its_bound(step: StepResult) -> None:
+    rate = step.scenario.training.tokens_per_step / step.step_time_s / step.devices
+    for convention in ("full", "causal", "6N"):
+        assert 0 < rate * flops_a_token(step, convention) <= most_flops(step, convention)
 
 
 def test_the_bound_is_the_best_measured_kernel(step: StepResult) -> None:
@@ -74,12 +78,10 @@ def test_the_bound_is_the_best_measured_kernel(step: StepResult) -> None:
     slower = _with_chip(step, chip.kernels.model_copy(update={"best_measured": 0.9}))
     assert kernel_rate(slower) == pytest.approx(90e12)
     assert kernel_rate(_with_chip(step, chip.kernels)) == pytest.approx(80e12)
-    causal, full = (Reading(name, MATRIX_PEAK, 100e12).bound(slower) for name in ("mfu_causal", "mfu"))
-    assert causal == pytest.approx(0.9)
-    assert full == pytest.approx(0.9 * step.mfu / step.mfu_causal)
-    assert full * 100e12 == pytest.approx(most_model_flops(slower))
-    assert Reading("gemm_efficiency", MATRIX_PEAK, 100e12).bound(slower) == pytest.approx(0.9)
-    assert Reading("busy_compute", NO_BASE, None).bound(slower) == 1.0
+    assert most_flops(slower, "causal") == pytest.approx(90e12)
+    assert most_flops(slower, "full") == pytest.approx(90e12 * step.mfu / step.mfu_causal)
+    assert most_flops(slower, "hardware") == most_flops(slower, "full")
+    assert most_flops(slower, "6N") < most_flops(slower, "causal"), "attention is executed and not counted"
 
 
 def test_the_a100s_bound_is_not_below_what_was_measured() -> None:

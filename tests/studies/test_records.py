@@ -29,9 +29,15 @@ def record(**changes: Any) -> Record:
 
 
 def best(
-    *records: Record, kind: str = "dense", convention: str = "full", longest: int = 4096, more_than: int = 8
+    *records: Record,
+    kind: str = "dense",
+    convention: str = "full",
+    longest: int = 4096,
+    devices: int = 64,
+    more_than: int = 8,
 ) -> Any:
-    return best_published(records, "chip", kind, convention, longest_sequence=longest, more_than=more_than)
+    sizes = {"longest_sequence": longest, "devices": devices, "more_than": more_than}
+    return best_published(records, "chip", kind, convention, **sizes)
 
 
 def test_every_series_gives_a_record_a_number_of_devices() -> None:
@@ -57,20 +63,24 @@ def test_the_catalogs_records_are_well_formed() -> None:
 
 
 def test_the_known_records_of_a_chip() -> None:
-    a100 = best_published(RECORDS, "NVIDIA A100 SXM4 80GB", "dense", "full", longest_sequence=8192, more_than=8)
+    a100 = best_published(
+        RECORDS, "NVIDIA A100 SXM4 80GB", "dense", "full", longest_sequence=8192, devices=16, more_than=8
+    )
     assert a100 is not None
     assert a100.flops / 312e12 == pytest.approx(0.653)
     assert a100.described == "204 TFLOP/s (convention unstated), MegaScale, GPT 175B (dense), 256 devices"
-    one_node = best_published(RECORDS, "NVIDIA A100 SXM4 80GB", "dense", "full", longest_sequence=8192, more_than=0)
+    one_node = best_published(
+        RECORDS, "NVIDIA A100 SXM4 80GB", "dense", "full", longest_sequence=8192, devices=16, more_than=0
+    )
     assert one_node is not None
     assert one_node.flops / 312e12 == pytest.approx(0.72)
-    ascend = best_published(RECORDS, "Ascend 910B2", "moe", "full", longest_sequence=8192, more_than=8)
+    ascend = best_published(RECORDS, "Ascend 910B2", "moe", "full", longest_sequence=8192, devices=16, more_than=8)
     assert ascend is not None
     assert ascend.flops == pytest.approx(117e12, rel=2e-3)
 
 
 def test_a_known_model_is_recounted() -> None:
-    ascend = best_published(RECORDS, "Ascend 910B2", "moe", "causal", longest_sequence=8192, more_than=8)
+    ascend = best_published(RECORDS, "Ascend 910B2", "moe", "causal", longest_sequence=8192, devices=16, more_than=8)
     assert ascend is not None
     assert ascend.flops == pytest.approx(117e12 * 72 / 87, rel=0.02), "the source's rates recount to 87 full, 72 causal"
     assert "(causal attention, recounted from full attention)" in ascend.described
@@ -86,6 +96,7 @@ def test_a_record_counts_no_more_than_the_figure_it_is_held_against() -> None:
     assert held == {
         "full": ["full", "causal", "6N", "unstated"],
         "causal": ["causal", "6N", "unstated"],
+        "6N": ["6N", "unstated"],
         "hardware": list(WORDS),
     }
     assert record(convention="6N").counted_by("full") == "6N"
@@ -104,3 +115,11 @@ def test_the_highest_of_the_same_kind_and_of_another_only_without_one() -> None:
 def test_what_cannot_be_compared_is_left_out(changes: dict[str, Any]) -> None:
     assert best(record(**changes)) is None
     assert best(record(**changes), record(flops=1e12)).flops == 1e12
+
+
+def test_runs_on_far_smaller_clusters_are_left_out_unless_there_are_no_others() -> None:
+    small, large = record(devices=64, flops=200e12), record(id="y", devices=4096, flops=100e12)
+    assert best(small, large, devices=4096).flops == 200e12
+    assert best(small, large, devices=8192).flops == 100e12
+    assert best(small, devices=8192).flops == 200e12
+    assert [best(small, large).groups, best(small, record(kind="moe")).groups] == [2, 1]

@@ -39,6 +39,7 @@ def report(*rows: AssertionRow, **more: Any) -> ClaimReport:
     values: dict[str, Any] = {
         "claim": Claim.model_validate(CLAIM), "assertions": rows, "contradictions": (), "verdict": "implausible",
         "points": points, "seed": 3, "figures": {"utilization": "implausible", "cost": "untestable"},
+        "assumptions": ("the moon is made of cheese",),
     }  # fmt: skip
     return ClaimReport(**values | more)
 

@@ -1,0 +1,76 @@
+"""Records among the packaged measured runs: what was reached on a chip, counted from step times by every convention."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+from clustersim.errors import InputError
+from clustersim.inputs.catalog import load
+from clustersim.inputs.model import Model
+from clustersim.inputs.training import Training
+from clustersim.studies.cells import Row, number, text, whole
+from clustersim.studies.measured import group_of
+from clustersim.studies.measured_model import model_of
+from clustersim.studies.records import CONVENTIONS, Record
+from clustersim.workload.flops import model_flops_per_token
+
+HALF = ("", "bf16", "fp16")  # precisions whose rates compare with a 16-bit peak
+
+
+@cache
+def measured_records(accelerator: str) -> tuple[Record, ...]:
+    """The fastest packaged run of each group and number of devices on a chip, by its name; 16-bit runs alone."""
+    best: dict[tuple[str, int, int], Record] = {}
+    for row in _rows():
+        if _chip(text(row, "accelerator")) != accelerator or text(row, "precision") not in HALF:
+            continue
+        record = _record(row)
+        if record is not None:
+            key = (record.id, record.devices, record.sequence_length)
+            best[key] = max(record, best.get(key, record), key=lambda found: found.flops)
+    return tuple(best.values())
+
+
+@cache
+def _rows() -> tuple[Row, ...]:
+    table = files("clustersim.catalog").joinpath("measured/measured_runs.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(table.splitlines()))
+
+
+@cache
+def _chip(slug: str) -> str:
+    return load("accelerators", slug).name
+
+
+def _record(row: Row) -> Record | None:
+    """Model FLOP/s a device of a row by full attention; None where the row lacks something."""
+    sequence, devices = whole(row, "seq_len"), whole(row, "n_devices")
+    seconds, batch = number(row, "measured_step_time_s"), whole(row, "global_batch_seqs")
+    rate = number(row, "measured_tokens_per_s_per_device")
+    if not sequence or not devices:
+        return None
+    if not rate and seconds and batch:
+        rate = batch * sequence / seconds / devices
+    try:
+        model = Model.model_validate(model_of(row, []))
+    except (InputError, ValueError):
+        return None
+    if not rate:
+        return None
+    training = Training(sequence_length=sequence, global_batch=1, document_length=whole(row, "document_len") or None)
+    per_token: dict[str, float] = {
+        convention: model_flops_per_token(model, training, convention) for convention in CONVENTIONS
+    }
+    return Record(
+        group_of(row),
+        _chip(text(row, "accelerator")),
+        f"{text(row, 'source')}, {text(row, 'model')}",
+        "moe" if model.moe else "dense",
+        devices,
+        sequence,
+        "full",
+        rate * per_token["full"],
+        per_token,
+    )
