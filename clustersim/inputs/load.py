@@ -83,7 +83,7 @@ def readable_parts(source: Mapping[str, Any], overrides: Overrides = ()) -> tupl
     """Model and cluster of a scenario that may lack its other parts; None for one that can't be read by itself."""
     problems: list[Problem] = []
     _, document = _scenario_document(source, problems)
-    for override in _overrides(overrides, problems):
+    for override in as_overrides(overrides, problems):
         document = None if document is None else merge(document, override, "scenarios")
     if document is None:
         return None, None

@@ -18,6 +18,8 @@ from clustersim.studies.readings import flops_a_token, most_flops
 from clustersim.studies.records import Published, Record, best_published
 from clustersim.studies.verdicts import Boast, judge
 
+HALF = ("bf16", "fp16", "unstated")  # records that a training in 16 bits compares with
+
 
 @dataclass(frozen=True)
 class AssertionRow:
@@ -115,8 +117,9 @@ class Evidence:
         largest = max(self.steps, key=lambda step: step.devices)
         smallest = min(self.steps, key=lambda step: step.devices)
         cluster = largest.scenario.cluster
+        half = self.scenario.training.precision in HALF
         return best_published(
-            self.records,
+            [record for record in self.records if not half or record.precision in HALF],
             self.chip.name,
             self.kind,
             convention,

@@ -16,19 +16,17 @@ from clustersim.studies.measured_model import model_of
 from clustersim.studies.records import CONVENTIONS, Record
 from clustersim.workload.flops import model_flops_per_token
 
-HALF = ("", "bf16", "fp16")  # precisions whose rates compare with a 16-bit peak
-
 
 @cache
 def measured_records(accelerator: str) -> tuple[Record, ...]:
-    """The fastest packaged run of each group and number of devices on a chip, by its name; 16-bit runs alone."""
-    best: dict[tuple[str, int, int], Record] = {}
+    """The fastest packaged run of each group, size and precision on a chip, by its name."""
+    best: dict[tuple[str, int, int, str], Record] = {}
     for row in _rows():
-        if _chip(text(row, "accelerator")) != accelerator or text(row, "precision") not in HALF:
+        if _chip(text(row, "accelerator")) != accelerator:
             continue
         record = _record(row)
         if record is not None:
-            key = (record.id, record.devices, record.sequence_length)
+            key = (record.id, record.devices, record.sequence_length, record.precision)
             best[key] = max(record, best.get(key, record), key=lambda found: found.flops)
     return tuple(best.values())
 
@@ -73,4 +71,5 @@ def _record(row: Row) -> Record | None:
         "full",
         rate * per_token["full"],
         per_token,
+        text(row, "precision") or "unstated",
     )
