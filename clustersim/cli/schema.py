@@ -14,10 +14,13 @@ KINDS = ("scenario", "sweep", "claim", "accelerator", "node", "cluster", "model"
     short_help="What a file may hold, as JSON schema.",
     epilog=examples("clustersim schema scenario", "clustersim schema sweep > sweep.schema.json"),
 )
-@click.argument("kind", type=click.Choice(KINDS), default="scenario")
+@click.argument("kind", type=click.Choice(KINDS), default="scenario", metavar="[KIND]")
 @click.option("--json", "as_json", is_flag=True, help="The same: a schema is JSON.")
 def command(kind: str, as_json: bool) -> None:
-    """Print the JSON schema of a KIND of file, for editors and programs.  [default: scenario]"""
+    """Print the JSON schema of a KIND of file, for editors and programs.  [default: scenario]
+
+    KIND is scenario, sweep, claim, accelerator, node, cluster, model, stack, serving or serving-stack.
+    """
     from clustersim.inputs.base import Description
     from clustersim.inputs.claim import Claim
     from clustersim.inputs.merging import KINDS as CATALOG_KINDS

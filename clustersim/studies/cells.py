@@ -27,7 +27,8 @@ def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Ro
             rows: list[Row] = [{key: value for key, value in row.items() if key is not None} for row in reader]
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(str(path), [Problem(f"cannot be read: {error}")]) from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(path), [Problem(f"cannot be read: {reason}")]) from error
     absent = [column for column in required if column not in columns]
     if absent:
         raise InputError(str(path), [Problem("this column is required", key=column, line=1) for column in absent])

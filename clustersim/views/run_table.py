@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,7 @@ from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
 
 EVIDENCE_WIDTH = 62
+GAP = 4  # columns between tables
 
 
 def run_view(result: RunResult, searched: str = "") -> RenderableType:
@@ -26,8 +28,22 @@ def run_view(result: RunResult, searched: str = "") -> RenderableType:
         Text(headline(result.step.scenario), style="bold"),
         Text(" · ".join(said)),
         Padding(Columns([_pairs(_speed(result)), _pairs(_price(result))], padding=(0, 4)), (1, 0, 1, 2)),
-        Padding(Columns([_breakdown(result), _evidence(result)], padding=(0, 4)), (0, 0, 0, 2)),
+        Padding(SideBySide(_breakdown(result), _evidence(result)), (0, 0, 0, 2)),
     )
+
+
+class SideBySide:
+    """Two tables beside each other where the page is wide enough, else below each other with a line between."""
+
+    def __init__(self, left: Table, right: Table) -> None:
+        self.left, self.right = left, right
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = sum(Measurement.get(console, options, table).maximum for table in (self.left, self.right))
+        if wide + GAP <= options.max_width:
+            yield Columns([self.left, self.right], padding=(0, GAP))
+        else:
+            yield Group(self.left, Text(), self.right)
 
 
 def headline(scenario: Scenario) -> str:

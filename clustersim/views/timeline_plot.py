@@ -192,10 +192,10 @@ def _ticks(excerpt: Excerpt) -> list[float]:
 def _legend(figure: Figure, boxes: Sequence[Box], program: Program) -> None:
     """What colours mean, of those that are drawn."""
     drawn = {box.operation for box in boxes}
-    apart = Operation.WEIGHT_GRADIENT in drawn
+    apart, whole = Operation.INPUT_GRADIENT in drawn, drawn & {Operation.BACKWARD, Operation.BACKWARD_BESIDE}
     names = {
         FORWARD: "forward",
-        BACKWARD: "backward of inputs" if apart else "backward",
+        BACKWARD: "backward" if not apart else "backward, some of inputs alone" if whole else "backward of inputs",
         WEIGHT: "gradients of weights",
         COMMUNICATION: "communication",
         OPTIMIZER: "optimizer",

@@ -16,22 +16,14 @@ from typing import Any
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.schedules.program import BACKWARDS, FORWARDS, Kind, Operation
 from clustersim.simulation.link_use import link_use
 from clustersim.simulation.memory_timeline import memory_timeline
 from clustersim.simulation.pass_detail import PlayedPass, played_passes
 from clustersim.simulation.step import PlayedStep
+from clustersim.views.trace_slices import MOST_THREADS, STREAMS, Event, nanoseconds, rounded, step_slices, step_threads
 from clustersim.views.words import GIB
 from clustersim.workload.operations import Gemm
 from clustersim.workload.operations import Operation as Work
-
-Event = dict[str, Any]
-
-COMPUTE, DATA, FORTH, BACK = "compute", "data parallel", "send forward", "send back"
-STREAMS = (COMPUTE, DATA, FORTH, BACK)
-SENDS = {Operation.SEND_ACTIVATION: FORTH, Operation.SEND_GRADIENT: BACK}
-LETTERS = {**dict.fromkeys(FORWARDS, "F"), **dict.fromkeys(BACKWARDS, "B"), Operation.WEIGHT_GRADIENT: "W"}
-MOST_THREADS = 10  # of a process: thread numbers are its number times this, and more
 
 
 def trace_events(step: PlayedStep) -> Iterator[Event]:
@@ -42,78 +34,7 @@ def trace_events(step: PlayedStep) -> Iterator[Event]:
         yield from _pass_names(process, played)
     counters = (*_memory(step), *_links(step))
     passes = (_pass_slices(process, played) for process, played in details)
-    yield from merge(_slices(step), *counters, *passes, key=lambda event: float(event["ts"]))
-
-
-def _slices(step: PlayedStep) -> Iterator[Event]:
-    """Every task as a slice, and an arrow from every message between stages to the pass that waited for it.
-
-    An arrow's ends follow the slices that they are bound to.
-    """
-    program = step.program
-    start, end = _nanoseconds(step.timeline.start[:, 0]), _nanoseconds(step.timeline.end[:, 0])
-    threads = _threads(step)
-    arrows = _arrows(step)  # [dependencies] (message, the task that waits)
-    waiting = dict[int, list[int]]()
-    for message, task in arrows:
-        waiting.setdefault(task, []).append(message)
-    sent = {message for message, _ in arrows}
-    for task in np.argsort(start, kind="stable").tolist():
-        row = int(program.graph.kind[task])
-        where = {"pid": int(program.stage[task]) + 1, "tid": threads[task], "ts": int(start[task]) / 1e3}
-        yield {
-            "ph": "X",
-            "name": slice_name(program.kinds[row], int(program.micro_batch[task])),
-            "cat": program.kinds[row].operation.value,
-            **where,
-            "dur": int(end[task] - start[task]) / 1e3,
-            "args": _arguments(step, row, int(program.micro_batch[task])),
-        }
-        for message in waiting.get(task, ()):
-            yield {"ph": "f", "bp": "e", "id": message, "cat": "transfer", "name": "transfer", **where}
-        if task in sent:
-            yield {"ph": "s", "id": task, "cat": "transfer", "name": "transfer", **where}
-
-
-def slice_name(kind: Kind, micro_batch: int) -> str:
-    """As engineers say it: F3, B3, W3, send F3; else what the task does."""
-    if kind.operation in LETTERS:
-        return f"{LETTERS[kind.operation]}{micro_batch}"
-    if kind.operation in SENDS:
-        return f"send {'F' if kind.operation is Operation.SEND_ACTIVATION else 'B'}{micro_batch}"
-    return kind.operation.value
-
-
-def _arguments(step: PlayedStep, row: int, micro_batch: int) -> Event:
-    """What a click on a slice shows: where it stands in the model, and milliseconds by part of the breakdown."""
-    kind = step.program.kinds[row]
-    told: Event = {"operation": kind.operation.value}
-    if micro_batch >= 0:
-        told |= {
-            "micro_batch": micro_batch,
-            "chunk": kind.chunk,
-            "virtual_stage": int(step.program.placement.virtual[kind.chunk, kind.stage]),
-        }
-    return told | {"ms": {part: _rounded(1e3 * seconds) for part, seconds in step.parts[row].items() if seconds}}
-
-
-def _threads(step: PlayedStep) -> list[int]:
-    """[tasks] the thread of each: its stage's compute stream, or the stream of its kind of message."""
-    program = step.program
-    beside = [STREAMS.index(SENDS.get(kind.operation, DATA)) for kind in program.kinds]
-    computes = np.isin(program.graph.stream, program.compute_streams)
-    streams = np.where(computes, 0, np.array(beside)[program.graph.kind])
-    threads: list[int] = (MOST_THREADS * (program.stage + 1) + streams).tolist()
-    return threads
-
-
-def _arrows(step: PlayedStep) -> list[tuple[int, int]]:
-    """(message between stages, task of another stage that waits for it)."""
-    graph = step.program.graph
-    sends = np.array([kind.operation in SENDS for kind in step.program.kinds])[graph.kind]
-    sending, waiting = graph.dependencies, graph.waiting
-    crosses = sends[sending] & (step.program.stage[sending] != step.program.stage[waiting])
-    return list(zip(sending[crosses].tolist(), waiting[crosses].tolist(), strict=True))
+    yield from merge(step_slices(step), *counters, *passes, key=lambda event: float(event["ts"]))
 
 
 def _memory(step: PlayedStep) -> Iterator[Iterator[Event]]:
@@ -131,16 +52,16 @@ def _links(step: PlayedStep) -> Iterator[Iterator[Event]]:
 def _counter(process: int, name: str, times: Floats, values: Floats | Ints) -> Iterator[Event]:
     """A value whenever it changes."""
     last = None
-    for moment, value in zip(_nanoseconds(times).tolist(), values.tolist(), strict=True):
+    for moment, value in zip(nanoseconds(times).tolist(), values.tolist(), strict=True):
         if value != last:
-            shown = _rounded(value) if isinstance(value, float) else value
+            shown = rounded(value) if isinstance(value, float) else value
             yield {"ph": "C", "name": name, "pid": process, "ts": moment / 1e3, "args": {"value": shown}}
         last = value
 
 
 def _pass_slices(process: int, played: PlayedPass) -> Iterator[Event]:
     """The operations of one pass that take time: a collective of one rank takes none."""
-    start, end = _nanoseconds(played.timeline.start[:, 0]), _nanoseconds(played.timeline.end[:, 0])
+    start, end = nanoseconds(played.timeline.start[:, 0]), nanoseconds(played.timeline.end[:, 0])
     streams = played.streams
     for task in np.argsort(start, kind="stable").tolist():
         if start[task] == end[task]:
@@ -170,7 +91,7 @@ def _described(work: Work) -> Event:
 
 def _stage_names(step: PlayedStep) -> Iterator[Event]:
     """Names of the stages' processes and of the threads that run something."""
-    used = set(_threads(step))
+    used = set(step_threads(step))
     for stage in range(step.program.stages):
         process = stage + 1
         threads = {MOST_THREADS * process + index: name for index, name in enumerate(STREAMS)}
@@ -190,16 +111,8 @@ def _names(process: int, name: str, threads: Mapping[int, str]) -> Iterator[Even
         yield {"ph": "M", "name": "thread_sort_index", "pid": process, "tid": number, "args": {"sort_index": number}}
 
 
-def _nanoseconds(seconds: Floats) -> Ints:
-    return np.asarray(np.round(seconds * 1e9), dtype=np.int64)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.9g}")
-
-
 def _plain(value: Any) -> Any:
     """A number or a word, of what may be an array of one."""
     if isinstance(value, str | bool | None):
         return value
-    return _rounded(float(np.max(value)))
+    return rounded(float(np.max(value)))

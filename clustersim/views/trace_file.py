@@ -11,7 +11,8 @@ from typing import Any
 
 from clustersim import __version__
 from clustersim.simulation.step import PlayedStep
-from clustersim.views.trace_events import Event, trace_events
+from clustersim.views.trace_events import trace_events
+from clustersim.views.trace_slices import Event
 
 LEVEL = 6  # of compression: 9 takes thrice the time for a twentieth less
 
