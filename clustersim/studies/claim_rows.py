@@ -170,10 +170,23 @@ def untestable_row(
 
 
 def reasoned_row(
-    name: str, definition: str, claimed: float, unit: str, verdict: str, reason: str, *, counts: bool = True
+    name: str,
+    definition: str,
+    claimed: float,
+    unit: str,
+    verdict: str,
+    reason: str,
+    *,
+    base: str = "",
+    best: float | None = None,
+    interval_80: tuple[float, float] | None = None,
+    probability: float | None = None,
+    counts: bool = True,
 ) -> AssertionRow:
-    """The row of a figure that arithmetic alone decides."""
-    return AssertionRow(name, definition, "", claimed, None, None, None, None, verdict, reason, counts, unit)
+    """The row of a figure that no step is played for."""
+    return AssertionRow(
+        name, definition, base, claimed, best, interval_80, probability, None, verdict, reason, counts, unit
+    )
 
 
 def counting(rows: Sequence[AssertionRow]) -> list[AssertionRow]:

@@ -170,7 +170,7 @@ class Judge:
         equations = [*tied(self.claim, evidence), *data_equations(self.claim, said, evidence)]
         for relation in self.claim.relations:
             if relation.list_price is not None:
-                rows.append(saving_row(relation))
+                rows.append(saving_row(relation, evidence))
                 equations += savings(relation, said)
             else:
                 more_rows, more_equations = self._compared(relation, pairs[relation.id])
@@ -195,7 +195,7 @@ class Judge:
             case "data_bytes":
                 return data_rows(assertion, evidence)
             case "input_token_price" | "output_token_price":
-                return [price_row(assertion, self.claim)]
+                return [price_row(assertion, self.claim, evidence)]
             case "achieved_flops_ratio" | "token_price_saving":
                 reason = "a ratio needs what it is compared with: state it under relations"
                 return [untestable_row(assertion.id, metric, assertion.claimed, FIGURES[metric].unit, reason)]

@@ -1,24 +1,23 @@
-"""What a million tokens cost to serve, and how that and rumoured prices compare with list prices."""
+"""What a million tokens cost to serve, and how far that is below list prices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs.catalog import plain_document
 from clustersim.inputs.documents import Source
 from clustersim.inputs.load import Overrides
 from clustersim.inputs.load_serving import load_serving
-from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.serving import Serving
-from clustersim.inputs.units import shown
 from clustersim.simulation.serving import PhaseResult, ServingResult, simulate_serving
+from clustersim.studies.list_prices import ListPrice, listed
 
 MILLION = 1e6
 SECONDS_AN_HOUR = 3600.0
+Kind = Literal["input", "computed_input", "output", "mix"]
 GPT_4 = ("gpt-4", "gpt-4-turbo", "gpt-4o")  # what the R2 rumour is compared with, from text to text
-KINDS = ("input", "cached_input", "output", "mix")
 
 
 @dataclass(frozen=True)
@@ -48,27 +47,10 @@ class TokenCost:
     price_per_hour: float  # USD a device
     utilization: float
 
-    def of(self, kind: str) -> Spread:
-        """The cost to hold against a list price: what isn't cached is computed."""
-        return {"input": self.computed_input, "output": self.output, "mix": self.mix}[kind]
-
-
-@dataclass(frozen=True)
-class ListPrice:
-    """USD a million tokens that somebody asks for."""
-
-    model: str
-    when: str
-    input: float
-    output: float
-    cached_input: float | None = None
-
-    def mix(self, serving: Serving) -> float:
-        """USD a million tokens of a traffic's prompts, cache hits and answers."""
-        traffic = serving.traffic
-        hit = self.cached_input if self.cached_input is not None else self.input
-        prompt = traffic.cache_hits * hit + (1.0 - traffic.cache_hits) * self.input
-        return (traffic.prompt * prompt + traffic.output * self.output) / (traffic.prompt + traffic.output)
+    def of(self, kind: Kind) -> Spread:
+        """The cost of one kind of tokens."""
+        found: Spread = getattr(self, kind)
+        return found
 
 
 @dataclass(frozen=True)
@@ -76,7 +58,7 @@ class Saving:
     """How far below a list price something is: 1 - ours / theirs."""
 
     against: str
-    kind: str  # input, output or mix
+    kind: Kind
     theirs: float  # USD a million tokens
     ours: Spread
     saving: Spread  # low: the least
@@ -112,79 +94,25 @@ def cost_of(result: ServingResult) -> TokenCost:
     return TokenCost(prompt, computed, answer, Spread(*mixed), price, serving.utilization)
 
 
-def break_even_rent(result: ServingResult, dollars: float) -> Spread:
-    """USD an hour of a device at which a million tokens of the traffic's mix cost so many dollars to serve."""
-    traffic = result.serving.traffic
-    total = traffic.prompt + traffic.output
-    hours = {
-        name: (
-            traffic.prompt / result.phases["prefill"].at[name].tokens_per_s
-            + traffic.output / result.phases["decode"].at[name].tokens_per_s
-        )
-        for name in ("no_overlap", "central", "full_overlap")
-        if result.phases["decode"].at[name].tokens_per_s and result.phases["prefill"].at[name].tokens_per_s
-    }
-    rents = [
-        dollars * result.serving.utilization * SECONDS_AN_HOUR * total / (MILLION * hours[name])
-        if name in hours
-        else 0.0
-        for name in ("no_overlap", "central", "full_overlap")
-    ]
-    return Spread(*rents)
+def break_even_rent(result: ServingResult, dollars: float, kind: Kind = "mix") -> Spread:
+    """USD an hour of a device at which a million tokens cost so many dollars to serve."""
+    serving = result.serving.model_copy(update={"price": 1.0})
+    at_a_dollar = cost_of(ServingResult(serving, result.phases)).of(kind)
+    return Spread(dollars / at_a_dollar.high, dollars / at_a_dollar.central, dollars / at_a_dollar.low)
 
 
-def list_prices() -> tuple[ListPrice, ...]:
-    """Every list price of the catalog that has both an input and an output price."""
-    rows = plain_document("prices", "tokens")["prices"]
-    return tuple(
-        ListPrice(row["model"], str(row["when"]), _amount(row["input"]), _amount(row["output"]), _cached(row))
-        for row in rows
-        if row.get("input") is not None and row.get("output") is not None
-    )
-
-
-def list_price(model: str) -> ListPrice:
-    """The latest list price of a model. Raises InputError for one without."""
-    found = [price for price in list_prices() if price.model == model]
-    if not found:
-        known = list(dict.fromkeys(price.model for price in list_prices()))
-        raise InputError(model, [Problem(f"no list price of {shown(model)}{did_you_mean(model, known)}", "model")])
-    return found[-1]
+def mixed_price(price: ListPrice, serving: Serving) -> float:
+    """USD a million tokens of a traffic's prompts, cache hits and answers, by a list price."""
+    traffic, prices = serving.traffic, price.prices
+    hit = prices.get("cached_input", prices["input"])
+    prompt = traffic.cache_hits * hit + (1.0 - traffic.cache_hits) * prices["input"]
+    return (traffic.prompt * prompt + traffic.output * prices["output"]) / (traffic.prompt + traffic.output)
 
 
 def cost_savings(cost: TokenCost, serving: Serving, against: Sequence[str] = GPT_4) -> tuple[Saving, ...]:
     """How far the cost of serving is below the list prices of other models: what a price could come down to."""
     return tuple(
-        _saving(model, kind, theirs, cost.of(kind))
-        for model in against
-        for kind, theirs in _by_kind(list_price(model), serving)
-    )
-
-
-def price_savings(price: ListPrice, serving: Serving, against: Sequence[str] = GPT_4) -> tuple[Saving, ...]:
-    """How far a list price is below those of other models, for prompts, for answers and for a traffic's mix."""
-    ours = dict(_by_kind(price, serving))
-    return tuple(
-        _saving(model, kind, theirs, Spread(ours[kind], ours[kind], ours[kind]))
-        for model in against
-        for kind, theirs in _by_kind(list_price(model), serving)
-    )
-
-
-def equal_prices(price: ListPrice) -> tuple[str, ...]:
-    """Where a model's two prices stand in other models' lists: sentences, for prices that are somebody else's.
-
-    The R2 rumour's $0.07 and $0.27 are DeepSeek-V3's two prices of prompts, with and without a cache hit.
-    """
-    words = {"input": "a prompt token", "cached_input": "a cached prompt token", "output": "a token of an answer"}
-    return tuple(
-        f"${ours:g} for {words[own]} is what {other.model} asked for {words[kind]} ({other.when})"
-        for own in ("input", "output")
-        for ours in [getattr(price, own)]
-        for other in list_prices()
-        if other.model != price.model and other.when[:4] >= "2025"
-        for kind in ("cached_input", "input", "output")
-        if getattr(other, kind) == ours
+        _saving(model, kind, theirs, cost.of(kind)) for model in against for kind, theirs in _by_kind(model, serving)
     )
 
 
@@ -197,21 +125,13 @@ def _dollars(phase: PhaseResult, an_hour: float) -> Spread:
     return Spread(*costs)
 
 
-def _by_kind(price: ListPrice, serving: Serving) -> Iterator[tuple[str, float]]:
-    yield "input", price.input
-    yield "output", price.output
-    yield "mix", price.mix(serving)
+def _by_kind(model: str, serving: Serving) -> Iterator[tuple[Kind, float]]:
+    price = listed(model)
+    yield "computed_input", price.prices["input"]
+    yield "output", price.prices["output"]
+    yield "mix", mixed_price(price, serving)
 
 
-def _saving(against: str, kind: str, theirs: float, ours: Spread) -> Saving:
+def _saving(against: str, kind: Kind, theirs: float, ours: Spread) -> Saving:
     saved = [1.0 - cost / theirs for cost in (ours.high, ours.central, ours.low)]
     return Saving(against, kind, theirs, ours, Spread(*saved))
-
-
-def _amount(text: object) -> float:
-    """`30 USD` as a number."""
-    return float(str(text).removesuffix("USD"))
-
-
-def _cached(row: dict[str, object]) -> float | None:
-    return _amount(row["cached_input"]) if row.get("cached_input") is not None else None

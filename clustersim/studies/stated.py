@@ -5,11 +5,13 @@ from __future__ import annotations
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import FIGURES, SECONDS_A_DAY
 from clustersim.studies.amounts import amount, number
+from clustersim.studies.attainable_price import attainable_price, attainable_saving
 from clustersim.studies.claim_rows import AssertionRow, Evidence, reasoned_row, untestable_row
 from clustersim.studies.consistency import Equation, share
 from clustersim.studies.figures import least_state_bytes
 from clustersim.studies.list_prices import listed, same_as
 from clustersim.studies.readings import flops_a_token
+from clustersim.studies.serving_price import Kind
 from clustersim.studies.ties import Said
 from clustersim.workload.parameters import active_parameters, total_parameters
 
@@ -75,24 +77,47 @@ def data_equations(claim: Claim, said: list[Said], evidence: Evidence) -> list[E
     return equations
 
 
-def price_row(assertion: Assertion, claim: Claim) -> AssertionRow:
-    """A price of tokens, with whose it repeats."""
+def price_row(assertion: Assertion, claim: Claim, evidence: Evidence) -> AssertionRow:
+    """A price of tokens beside what serving them costs, with whose it repeats."""
     own = claim.scenario_part.get("model")
     repeats = same_as(assertion.metric, assertion.claimed, own if isinstance(own, str) else "")
-    reason = "what tokens cost to serve is not simulated" + (f"; it is {repeats}" if repeats else "")
-    return untestable_row(assertion.id, assertion.metric, assertion.claimed, FIGURES[assertion.metric].unit, reason)
+    kind: Kind = "input" if assertion.metric == "input_token_price" else "output"
+    found = attainable_price(evidence.scenario.model.name, kind, assertion.claimed)
+    reason = "; ".join(filter(None, (found.reason, f"it is {repeats}" if repeats else "")))
+    return reasoned_row(
+        assertion.id,
+        assertion.metric,
+        assertion.claimed,
+        FIGURES[assertion.metric].unit,
+        found.verdict,
+        reason,
+        best=None if found.cost is None else found.cost.central,
+        interval_80=found.interval_80,
+        probability=found.probability,
+    )
 
 
-def saving_row(relation: Relation) -> AssertionRow:
-    """A saving against a list price: what tokens may then cost."""
+def saving_row(relation: Relation, evidence: Evidence) -> AssertionRow:
+    """A saving against a list price: what tokens may then cost, beside what serving them does."""
     assert relation.list_price is not None
-    price = listed(relation.list_price)
+    price, claimed = listed(relation.list_price), relation.asserted.value
     left = ", ".join(
-        f"{number(theirs * (1 - relation.asserted.value))} USD {kind.replace('_', ' ')}"
+        f"{number(theirs * (1 - claimed))} USD {kind.replace('_', ' ')}"
         for kind, theirs in price.prices.items()
         if kind != "cached_input"
     )
-    reason = f"{share(relation.asserted.value, 1)} off {price.model}'s list leaves {left} a million tokens"
-    return untestable_row(
-        relation.id, "token_price_saving", relation.asserted.value, "%", reason, base=f"list price of {price.model}"
+    found = attainable_saving(evidence.scenario.model.name, relation.list_price, claimed)
+    theirs = found.claimed / (1 - claimed)  # of the traffic's mix
+    interval = found.interval_80
+    return reasoned_row(
+        relation.id,
+        "token_price_saving",
+        claimed,
+        "%",
+        found.verdict,
+        f"{share(claimed, 1)} off {price.model}'s list leaves {left} a million tokens: {found.reason}",
+        base=f"list price of {price.model}",
+        best=None if found.cost is None else 1 - found.cost.central / theirs,
+        interval_80=None if interval is None else (1 - interval[1] / theirs, 1 - interval[0] / theirs),
+        probability=found.probability,
     )

@@ -23,7 +23,7 @@ FIGURES = {
     "nodes": "nodes in use",
     "cost_per_day": "cost a day",
 }
-KINDS = {"input": "a computed prompt token", "output": "a token of an answer", "mix": "the traffic's mix"}
+KINDS = {"computed_input": "a computed prompt token", "output": "a token of an answer", "mix": "the traffic's mix"}
 PARTS_SHOWN = 5
 
 

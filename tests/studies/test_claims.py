@@ -130,6 +130,13 @@ class TestTheRumour:
         assert ratio.verdict in ("supported", "plausible", "implausible")
         for other in ("GPT-4", "GPT-4 Turbo", "GPT-4o"):
             assert only(rumour, f"saving on {other}").base == f"list price of {other.lower().replace(' ', '-')}"
+            assert "whose serving costs" in only(rumour, f"saving on {other}").reason
+        saved = [only(rumour, f"saving on {other}") for other in ("GPT-4", "GPT-4 Turbo", "GPT-4o")]
+        chances = [row.probability or 0.0 for row in saved]
+        assert chances == sorted(chances, reverse=True), "the lower the list price, the less is left for the cost"
+        assert [row.verdict for row in saved[:2]] == ["supported", "supported"]
+        assert chances[2] < 0.2
+        assert saved[2].best_attainable == pytest.approx(0.96, abs=0.01)
         assert "deepseek-v3's cached input price" in only(rumour, "input price").reason
         assert "deepseek-v3's input price" in only(rumour, "output price").reason
 

@@ -8,17 +8,15 @@ from serving_scenarios import serving
 from clustersim.errors import InputError
 from clustersim.inputs.load_serving import load_serving
 from clustersim.simulation.serving import simulate_serving
+from clustersim.studies.list_prices import listed
 from clustersim.studies.serving import Comparison, ServingReport, serve
 from clustersim.studies.serving_price import (
     Spread,
     break_even_rent,
     cost_of,
     cost_savings,
-    equal_prices,
-    list_price,
-    list_prices,
+    mixed_price,
     price_a_million_tokens,
-    price_savings,
 )
 
 
@@ -73,7 +71,7 @@ def test_cost_follows_from_price_throughput_and_utilization() -> None:
     assert idle.output.central == pytest.approx(4 * busy.output.central)
     assert busy.output.low <= busy.output.central <= busy.output.high
     assert busy.mix.central == pytest.approx((1000 * busy.input.central + 250 * busy.output.central) / 1250)
-    assert busy.of("input") == busy.computed_input
+    assert busy.of("computed_input") == busy.computed_input
     assert cost_of(simulate_serving(serving(price=4.0))).output.central == pytest.approx(2 * busy.output.central)
 
 
@@ -104,39 +102,21 @@ def test_the_rent_at_which_a_price_breaks_even() -> None:
     assert rent.low <= rent.central <= rent.high
 
 
-def test_list_prices_are_the_latest() -> None:
-    assert (list_price("gpt-4o").input, list_price("gpt-4o").cached_input) == (2.5, 1.25)
-    assert list_price("deepseek-v3").input == 0.27  # 0.14 before February 2025
-    assert all(price.model != "gemini-2.0-pro" for price in list_prices())  # it had none
-    with pytest.raises(InputError, match="Did you mean gpt-4, gpt-4o"):
-        list_price("gpt-4p")
-
-
-def test_the_rumoured_prices_are_deepseek_v3s_input_prices() -> None:
-    assert equal_prices(list_price("deepseek-r2-rumoured")) == (
-        "$0.07 for a prompt token is what deepseek-v3 asked for a cached prompt token (from 2025-02-08)",
-        "$0.27 for a token of an answer is what deepseek-v3 asked for a prompt token (from 2025-02-08)",
+def test_a_mix_is_priced_as_its_tokens_are() -> None:
+    traffic = {"prompt": 3000.0, "output": 1000.0, "cache_hits": 0.5}
+    assert mixed_price(listed("gpt-4o"), serving(traffic=traffic)) == pytest.approx(
+        (1500 * 1.25 + 1500 * 2.5 + 10_000) / 4000
     )
-
-
-def test_the_rumoured_saving_fits_gpt_4o_only() -> None:
-    """97.4 % (97.3 in other texts) below GPT-4's prices would be another price than the rumour's own."""
-    savings = {
-        (row.against, row.kind): row.saving.central
-        for row in price_savings(list_price("deepseek-r2-rumoured"), load_serving("deepseek_r2_rumour_h800"))
-    }
-    assert savings["gpt-4o", "input"] == pytest.approx(0.972)
-    assert savings["gpt-4o", "output"] == pytest.approx(0.973)
-    assert savings["gpt-4", "input"] > 0.997
-    assert savings["gpt-4-turbo", "output"] > 0.99
-    assert all(abs(saving - 0.974) > 0.015 for (against, _), saving in savings.items() if against != "gpt-4o")
+    assert mixed_price(listed("gpt-4"), serving(traffic=traffic)) == pytest.approx((3000 * 30 + 60_000) / 4000)
 
 
 def test_a_saving_is_judged_against_each_list_price() -> None:
     scenario = load_serving("deepseek_r2_rumour_h800")
     savings = cost_savings(price_a_million_tokens(scenario), scenario)
     assert {(row.against, row.kind) for row in savings} == {
-        (against, kind) for against in ("gpt-4", "gpt-4-turbo", "gpt-4o") for kind in ("input", "output", "mix")
+        (against, kind)
+        for against in ("gpt-4", "gpt-4-turbo", "gpt-4o")
+        for kind in ("computed_input", "output", "mix")
     }
     for row in savings:
         assert row.saving.low <= row.saving.central <= row.saving.high < 1
