@@ -14,6 +14,7 @@ _HOMES = {
     "load_scenario": "clustersim.inputs.load",
     "simulate_step": "clustersim.simulation.step",
     "simulate_run": "clustersim.simulation.run",
+    "play_runs": "clustersim.studies.seeds",
     "run_sweep": "clustersim.studies.sweep",
     "search_layouts": "clustersim.studies.search",
     "check_claims": "clustersim.studies.claims",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from clustersim.simulation.step import simulate_step as simulate_step
     from clustersim.studies.claims import check_claims as check_claims
     from clustersim.studies.search import search_layouts as search_layouts
+    from clustersim.studies.seeds import play_runs as play_runs
     from clustersim.studies.serving_price import price_a_million_tokens as price_a_million_tokens
     from clustersim.studies.sweep import run_sweep as run_sweep
     from clustersim.studies.validation import validate as validate

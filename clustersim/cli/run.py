@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,12 @@ from clustersim.cli.options import (
     intervals_option,
     json_option,
     print_json,
+    progress_bar,
     scenario_options,
 )
+
+if TYPE_CHECKING:
+    from clustersim.simulation.results import RunResult
 
 
 @click.command(
@@ -20,26 +24,45 @@ from clustersim.cli.options import (
     short_help="What a scenario reaches: step time, MFU, memory, days, cost.",
     epilog=examples(
         "clustersim run deepseek-v3 --cluster h800-2048 --tokens 14.8T",
-        "clustersim run gpt3_175b_a100 --set layout.micro_batch=2 --json",
+        "clustersim run gpt3_175b_a100 --tokens 300B --reliability meta-rsc-1 --seeds 50",
     ),
 )
 @scenario_options
+@click.option(
+    "--reliability", metavar="NAME|PATH", help="What goes wrong in a long run, such as llama3-h100; nothing if absent."
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="How many runs to play with --reliability.  [default: 20]",
+)
 @intervals_option
 @json_option
 def command(
-    scenario: str | None, changes: tuple[str, ...], engine: str, intervals: bool, as_json: bool, **flags: Any
+    scenario: str | None,
+    changes: tuple[str, ...],
+    seeds: int | None,
+    engine: str,
+    intervals: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Simulate SCENARIO: a file, a name in configs/scenarios, or a catalog model with --cluster.
 
     Of a model, what isn't said is assumed, and that is noted: sequences of 4,096 tokens, 4 M tokens a step, bf16, the
     usual stack of the chip's vendor. A layout that isn't given is searched. One that does not fit in memory is shown,
-    and the exit code is 3.
+    and the exit code is 3. With --reliability the whole training is played, with failures, checkpoints and restarts.
     """
     from clustersim.cli.scenarios import laid_out, scenario_from
     from clustersim.simulation.run import simulate_run
 
     described, searched = laid_out(scenario_from(scenario, changes, flags))
+    if seeds is not None and described.reliability is None:
+        raise click.UsageError("--seeds plays runs with failures: give --reliability too, such as llama3-h100.")
     result = simulate_run(described, engine=engine, intervals=intervals)
+    if result.plan is not None and result.training_days is not None:
+        result = _played(result, seeds)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -53,3 +76,11 @@ def command(
         from clustersim.views.memory_words import shortage
 
         raise InfeasibleError(shortage(result.step.memory, remedies(result.step.scenario)))
+
+
+def _played(result: RunResult, seeds: int | None) -> RunResult:
+    """The result with its runs played."""
+    from clustersim.studies.seeds import SEEDS, played
+
+    with progress_bar("playing runs") as progress:
+        return played(result, seeds or SEEDS, progress=progress)

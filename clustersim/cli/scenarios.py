@@ -26,6 +26,7 @@ KEYS = {
     "model": "model",
     "cluster": "cluster",
     "stack": "stack",
+    "reliability": "reliability",
     "tokens": "training.tokens",
     "sequence_length": "training.sequence_length",
     "global_batch": "training.global_batch",

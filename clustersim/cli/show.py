@@ -20,8 +20,8 @@ from clustersim.cli.options import examples, json_option, print_json
 def command(section: str | None, name: str | None, as_json: bool) -> None:
     """List the catalog's sections, the entries of SECTION, or every value of the entry NAME with its source.
 
-    SECTION is accelerators, nodes, clusters, models, stacks, serving-stacks, prices or records. Of records, NAME may be
-    an accelerator, whose published runs are listed.
+    SECTION is accelerators, nodes, clusters, models, stacks, serving-stacks, failures, prices or records. Of records,
+    NAME may be an accelerator, whose published runs are listed.
     """
     from clustersim.views import entry_table, records_table, show_table
 

@@ -19,13 +19,14 @@ from clustersim.inputs.merging import KINDS
 from clustersim.inputs.model import Model
 from clustersim.inputs.problems import described, did_you_mean, in_file
 from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.table import Table, as_plain
 from clustersim.inputs.units import shown
 
 
 def sections() -> tuple[str, ...]:
-    """The sections whose entries are described: accelerators, nodes, clusters, models, stacks."""
+    """The sections whose entries are described: accelerators, nodes, clusters, models, stacks, failures."""
     return tuple(section for section in KINDS if section != "scenarios")
 
 
@@ -66,6 +67,8 @@ def load(section: Literal["clusters"], name: str) -> Cluster: ...
 def load(section: Literal["models"], name: str) -> Model: ...
 @overload
 def load(section: Literal["stacks"], name: str) -> Stack: ...
+@overload
+def load(section: Literal["failures"], name: str) -> Reliability: ...
 @overload
 def load(section: str, name: str) -> Description: ...
 def load(section: str, name: str) -> Description:

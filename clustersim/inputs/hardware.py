@@ -165,7 +165,9 @@ class Cluster(Description):
     ]
     nodes: Annotated[PositiveInt, Field(le=10_000_000, description="how many; or give `devices`")]
     price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
-    availability: Annotated[Efficiency, Field(description="productive share of wall-clock time")] = 1.0
+    availability: Annotated[
+        Efficiency, Field(description="productive share of wall-clock time, where `reliability` doesn't say")
+    ] = 1.0
     power_usage_effectiveness: Annotated[
         PositiveFloat, Field(ge=1, description="PUE: facility power over the power of the machines")
     ] = 1.0

@@ -165,7 +165,7 @@ def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
     resolver = Resolver(problems)
     resolved = document
     for key, section in REFERENCES["scenarios"].items():
-        if key in document:
+        if key in document and (document[key] is not None or Scenario.model_fields[key].is_required()):
             part = resolver.resolve(section, document[key], (key,), document.origin(key))
             resolved = resolved.without(key) if part is None else resolved.with_entry(key, part)
     scenario = described(Scenario, resolved, problems, known_bad=resolver.bad, extra_keys=("extends",))

@@ -9,6 +9,7 @@ from clustersim.inputs.base import Description, references_of
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.layout import SHORT_NAMES
 from clustersim.inputs.model import Model
+from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.serving import Serving, ServingStack
 from clustersim.inputs.stack import Stack
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Description]] = {
     "models": Model,
     "stacks": Stack,
     "serving-stacks": ServingStack,
+    "failures": Reliability,
     "scenarios": Scenario,
 }
 # Which fields of an entry refer to other entries, and of which section.

@@ -21,6 +21,7 @@ WHAT = {
     "models": "model",
     "stacks": "stack",
     "serving-stacks": "serving stack",
+    "failures": "failure profile",
 }
 BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
 

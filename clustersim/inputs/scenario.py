@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from clustersim.errors import InfeasibleError
-from clustersim.inputs.base import Description, Reference
+from clustersim.inputs.base import Description, Reference, refusal
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.model import Model
+from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 
@@ -41,10 +42,28 @@ class Scenario(Description):
         "search"
     )
     stack: Annotated[Stack, Reference("stacks"), Field(description="catalog name, path or mapping")]
+    reliability: Annotated[
+        Reliability | None,
+        Reference("failures"),
+        Field(description="what goes wrong in the run: catalog name, path or mapping; absent: nothing does"),
+    ] = None
     seed: Annotated[int, Field(ge=0, description="root of all random numbers")] = 0
     notes: Annotated[
         tuple[str, ...], Field(strict=False, description="what a reader of the results should know; reading adds to it")
     ] = ()
+
+    @field_validator("reliability")
+    @classmethod
+    def _counted_once(cls, profile: Reliability | None, info: ValidationInfo) -> Reliability | None:
+        cluster = info.data.get("cluster")
+        if profile is not None and cluster is not None and cluster.availability < 1.0:
+            raise refusal(f"cluster.availability is {cluster.availability:g} already: give one of the two")
+        return profile
+
+    @property
+    def reliability_name(self) -> str:
+        """The failure profile as people write it; none where there is none."""
+        return self.reliability.name if self.reliability is not None else "none"
 
     @property
     def plan(self) -> ResolvedLayout:

@@ -73,6 +73,12 @@ _TIMES = {
     "day": 86400.0,
     "days": 86400.0,
 }
+_RATES = {
+    f"/{many}{word}": 1 / (seconds * times)
+    for many, times in (("", 1), ("1000 ", 1000), ("1000", 1000))
+    for word, seconds in (_TIMES | {"year": 365.25 * 86400.0}).items()
+    if seconds >= 1
+}
 
 
 def _money(size: str) -> tuple[str, ...]:
@@ -105,6 +111,7 @@ DIMENSIONS = {
             {word: factor for size, factor in (LARGE | {"B": 1e9}).items() for word in _money(size)},
             ('"5.576e6"', '"$0.27"', '"5.6M USD"'),
         ),
+        Dimension("1/s", "of events a second", _RATES, ('"6.5 /1000 d"', '"2e-5 /h"')),
         Dimension("fraction", "from 0 to 1", {"%": 0.01}, ('"82 %"', "0.82"), most=1.0),
         Dimension("ratio", "such as 1.3", {"%": 0.01}, ('"91 %"', '"130 %"')),
         Dimension(
@@ -186,6 +193,9 @@ def format_quantity(value: float, dimension: str) -> str:
         return f"{100 * value:.4g} %"
     if dimension == "USD/h":
         return f"{value:.4g} USD/h"
+    if dimension == "1/s":
+        a_day = value * 86400.0
+        return f"{a_day:.4g} /d" if a_day >= 1 else f"{1000 * a_day:.4g} /1000 d"
     if dimension == "s":
         for unit, seconds, least in (("days", 86400.0, 2 * 86400.0), ("h", 3600.0, 7200.0), ("min", 60.0, 600.0)):
             if value >= least:
@@ -229,6 +239,7 @@ def _annotations(name: str) -> tuple[BeforeValidator, WithJsonSchema]:
 Bytes = Annotated[float, *_annotations("bytes")]
 BytesPerSecond = Annotated[float, *_annotations("bytes/s")]
 FlopsPerSecond = Annotated[float, *_annotations("FLOP/s")]
+Rate = Annotated[float, *_annotations("1/s")]
 Seconds = Annotated[float, *_annotations("s")]
 Watts = Annotated[float, *_annotations("W")]
 DollarsPerHour = Annotated[float, *_annotations("USD/h")]

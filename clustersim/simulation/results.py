@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clustersim.inputs.scenario import Scenario
+
+if TYPE_CHECKING:
+    from clustersim.simulation.run_clock.plan import RunPlan
+    from clustersim.simulation.run_clock.runs import PlayedRuns
 
 Interval = tuple[float, float]
 Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
@@ -182,10 +186,18 @@ class RunResult:
     energy_kwh: float | None
     missing: Mapping[str, str] = field(default_factory=dict)  # figure -> why it is None
     intervals: Intervals = field(default_factory=dict)
+    ideal_days: float | None = None  # undisturbed: tokens / throughput
+    goodput: float | None = None  # undisturbed over wall time
+    expected_goodput: float | None = None  # the closed form's, beside what was played
+    mtti_s: float | None = None  # mean time to an unexpected interruption
+    plan: RunPlan | None = None  # what the run clock plays, where there is a failure profile
+    runs: PlayedRuns | None = None  # played seed by seed; the figures above are then theirs
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints."""
         document = self.step.to_dict()
+        if self.runs is not None:
+            document["runs"] = self.runs.to_dict()
         document["intervals"] |= {
             figure: {level: list(bounds) for level, bounds in by_level.items()}
             for figure, by_level in self.intervals.items()
@@ -195,5 +207,9 @@ class RunResult:
             "device_hours": self.device_hours,
             "cost_usd": self.cost_usd,
             "energy_kwh": self.energy_kwh,
+            "ideal_days": self.ideal_days,
+            "goodput": self.goodput,
+            "expected_goodput": self.expected_goodput,
+            "mtti_s": self.mtti_s,
             "missing": dict(self.missing),
         }

@@ -1,53 +1,129 @@
-"""The run: the step repeated until the last token, and what it costs."""
+"""The run: the step repeated until the last token, what comes between, and what it costs."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Residual
 from clustersim.simulation.intervals import interval
-from clustersim.simulation.results import RunResult, StepResult
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.results import Interval, RunResult, StepResult
+from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
+from clustersim.simulation.run_clock.plan import plan_of
+from clustersim.simulation.run_clock.runs import PlayedRuns
+from clustersim.simulation.run_clock.slow_nodes import SlowNodes
+from clustersim.simulation.step import play_step, result_of
+from clustersim.simulation.stragglers import slow_nodes_of
 
 SECONDS_A_DAY = 86_400.0
 SECONDS_AN_HOUR = 3_600.0
+FIGURES = ("training_days", "device_hours", "cost_usd", "energy_kwh")
+NO_HEADWAY = (
+    "the run makes no headway: failures come faster than it recovers. Lower the rates, save more often, restart "
+    "faster, or give more reliability.spares"
+)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a run of some length costs."""
+
+    device_hours: float
+    cost_usd: float | None
+    energy_kwh: float | None
+    missing: Mapping[str, str]
 
 
 def simulate_run(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> RunResult:
-    """Simulate a step and scale it to the whole training of a scenario with a resolved layout.
+    """Simulate a step and what the whole training of a scenario with a resolved layout is expected to take.
 
-    Raises InfeasibleError as `simulate_step` does. A figure that the inputs don't reach is None, with the reason.
+    With a failure profile (`reliability`) the closed form of the run clock says how long; `play_runs` plays it. Raises
+    InfeasibleError as `simulate_step` does. A figure that the inputs don't reach is None, with the reason.
     """
-    return run_of(simulate_step(scenario, engine=engine, intervals=intervals))
+    played = play_step(scenario, engine=engine)
+    return run_of(result_of(played, intervals=intervals), slow_nodes_of(played))
 
 
-def run_of(step: StepResult) -> RunResult:
+def run_of(step: StepResult, slow_nodes: SlowNodes | None = None) -> RunResult:
     """Training time, device-hours, cost and energy of a step repeated tokens / tokens-a-step times.
 
-    days = tokens / (tokens a second) / availability; energy = power of accelerators and hosts x time x PUE.
+    days = tokens / (tokens a second) / goodput. Without a failure profile goodput is `cluster.availability`.
     """
-    cluster, tokens = step.scenario.cluster, step.scenario.training.tokens
-    missing: dict[str, str] = {}
+    scenario, tokens = step.scenario, step.scenario.training.tokens
     if tokens is None:
-        reason = "training.tokens is not given"
-        figures = ("training_days", "device_hours", "cost_usd", "energy_kwh")
-        return RunResult(step, None, None, None, None, dict.fromkeys(figures, reason))
-    seconds = tokens / step.tokens_per_s / cluster.availability
-    device_hours = seconds / SECONDS_AN_HOUR * cluster.devices
+        return RunResult(step, None, None, None, None, dict.fromkeys(FIGURES, "training.tokens is not given"))
+    ideal = tokens / step.tokens_per_s
+    if scenario.reliability is None:
+        seconds = ideal / scenario.cluster.availability
+        return _billed(step, ideal, ExpectedRun(seconds, scenario.cluster.availability, 0.0, None, None))
+    plan = plan_of(scenario, ideal, step.step_time_s, slow_nodes)
+    expected = expected_run(plan)
+    return replace(_billed(step, ideal, expected), plan=plan, expected_goodput=expected.goodput)
+
+
+def expected_goodput(step: StepResult) -> float:
+    """Undisturbed over wall time of a step's training, by the closed form; 1 without tokens or a failure profile."""
+    goodput = run_of(step).goodput
+    return 1.0 if goodput is None else goodput
+
+
+def with_runs(result: RunResult, runs: PlayedRuns) -> RunResult:
+    """The figures of a result as they were played; intervals hold the step's residual and the spread of the runs."""
+    step = result.step
+    mean = ExpectedRun(runs.wall_s, runs.goodput, runs.standing_s, runs.mtti_s, None)
+    residual = step.scenario.stack.residual
+    wider = residual.model_copy(update={"spread": math.hypot(residual.spread, runs.spread)})
+    billed = _billed(step, runs.runs[0].work_s, mean, wider)
+    return replace(billed, plan=result.plan, runs=runs, expected_goodput=result.expected_goodput)
+
+
+def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual | None = None) -> RunResult:
+    if math.isinf(run.wall_s):
+        missing = dict.fromkeys(FIGURES, NO_HEADWAY)
+        return RunResult(step, None, None, None, None, missing, ideal_days=ideal / SECONDS_A_DAY, goodput=0.0)
+    bill = bill_of(step.scenario, run.wall_s, run.standing_s)
+    days = run.wall_s / SECONDS_A_DAY
+    with_time = {"training_days": days, "device_hours": bill.device_hours, "cost_usd": bill.cost_usd}
+    spread = residual or step.scenario.stack.residual
+    found: dict[str, dict[str, Interval]] = {
+        name: interval(value, spread) for name, value in with_time.items() if step.intervals and value is not None
+    }
+    return RunResult(
+        step,
+        days,
+        bill.device_hours,
+        bill.cost_usd,
+        bill.energy_kwh,
+        bill.missing,
+        found,
+        ideal_days=ideal / SECONDS_A_DAY,
+        goodput=run.goodput,
+        mtti_s=run.mtti_s,
+    )
+
+
+def bill_of(scenario: Scenario, wall_s: float, standing_s: float = 0.0) -> Bill:
+    """Device-hours, cost and energy of so many seconds, in some of which the job stands still.
+
+    Spares are rented and idle all along. energy = power of accelerators and hosts x time x PUE; an accelerator that
+    stands still draws `reliability.idle_power` of its power.
+    """
+    cluster, profile = scenario.cluster, scenario.reliability
+    spares = (profile.spares or 0) if profile else 0
+    device_hours = wall_s / SECONDS_AN_HOUR * (cluster.devices + spares * cluster.node.devices)
+    missing: dict[str, str] = {}
     price = cluster.price if cluster.price is not None else cluster.accelerator.price
     if price is None:
         missing["cost_usd"] = f"the catalog has no price of a {cluster.accelerator.name} hour; set cluster.price"
     power = cluster.accelerator.power
     if power is None:
         missing["energy_kwh"] = f"the catalog has no power of a {cluster.accelerator.name}"
-    cost = None if price is None else device_hours * price
-    energy = None
-    if power is not None:
-        watts = cluster.devices * power + cluster.nodes * cluster.node.host_power
-        energy = watts * cluster.power_usage_effectiveness * seconds / SECONDS_AN_HOUR / 1000.0
-    figures_of_time = {"training_days": seconds / SECONDS_A_DAY, "device_hours": device_hours, "cost_usd": cost}
-    residual = step.scenario.stack.residual
-    intervals = {
-        name: interval(value, residual)
-        for name, value in figures_of_time.items()
-        if step.intervals and value is not None
-    }
-    return RunResult(step, seconds / SECONDS_A_DAY, device_hours, cost, energy, missing, intervals)
+        return Bill(device_hours, None if price is None else device_hours * price, None, missing)
+    idle = profile.idle_power if profile else 1.0
+    busy_s = wall_s - standing_s * (1.0 - idle)
+    devices = power * (cluster.devices * busy_s + spares * cluster.node.devices * idle * wall_s)
+    joules = devices + (cluster.nodes + spares) * cluster.node.host_power * wall_s
+    energy = joules * cluster.power_usage_effectiveness / SECONDS_AN_HOUR / 1000.0
+    return Bill(device_hours, None if price is None else device_hours * price, energy, missing)

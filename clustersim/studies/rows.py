@@ -41,7 +41,7 @@ STEP = (
     "memory_bytes",
     "fits",
 )
-RUN = ("training_days", "device_hours", "cost_usd", "energy_kwh")
+RUN = ("training_days", "device_hours", "cost_usd", "energy_kwh", "ideal_days", "goodput", "mtti_s")
 WITH_INTERVALS = ("step_time_s", "mfu", "mfu_causal", "training_days", "cost_usd")
 BOUNDS = tuple(
     f"{figure}_{side}_{level}" for figure in WITH_INTERVALS for level in (80, 95) for side in ("low", "high")

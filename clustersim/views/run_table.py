@@ -14,6 +14,7 @@ from rich.text import Text
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.results import Interval, RunResult
+from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
 
@@ -29,6 +30,7 @@ def run_view(result: RunResult, searched: str = "") -> RenderableType:
         Text(" · ".join(said)),
         Padding(Columns([_pairs(_speed(result)), _pairs(_price(result))], padding=(0, 4)), (1, 0, 1, 2)),
         Padding(SideBySide(_breakdown(result), _evidence(result)), (0, 0, 0, 2)),
+        *([Padding(losses_view(result.runs), (1, 0, 0, 2))] if result.runs is not None else []),
     )
 
 
@@ -85,10 +87,19 @@ def _price(result: RunResult) -> Iterator[tuple[str, str | Text]]:
     step = result.step
     price = result.cost_usd / result.device_hours if result.cost_usd and result.device_hours else None
     yield "training", _days(result)
+    yield from _goodput(result)
     yield "cost", _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
     yield "energy", _or_why(result, "energy_kwh", _energy)
     yield "memory", Text(memory_words(step.memory), style="" if step.fits else "bold red")
     yield "tokens/s", f"{count(step.tokens_per_s)}, {significant(step.tokens_per_s_per_device)} a device"
+
+
+def _goodput(result: RunResult) -> Iterator[tuple[str, str | Text]]:
+    """How much of the time is undisturbed training, where anything is known of that."""
+    if result.goodput is None or result.ideal_days is None or result.goodput == 1.0:
+        return
+    often = f", MTTI {format_quantity(result.mtti_s, 's')}" if result.mtti_s else ""
+    yield "goodput", f"{percent(result.goodput)} ({significant(result.ideal_days)} days undisturbed){often}"
 
 
 def _seconds(value: float) -> str:
@@ -137,6 +148,15 @@ def _breakdown(result: RunResult) -> Table:
     return table
 
 
+def _ideal(result: RunResult) -> tuple[str, ...]:
+    """Said where nothing is counted that goes wrong."""
+    if result.training_days is None or result.goodput != 1.0 or result.plan is not None:
+        return ()
+    return (
+        "ideal days: no failure, checkpoint or restart counts; --reliability llama3-h100 plays them (show failures)",
+    )
+
+
 def _evidence(result: RunResult) -> Table:
     """What the intervals rest on, and what was assumed or looked up on the way."""
     step = result.step
@@ -145,8 +165,14 @@ def _evidence(result: RunResult) -> Table:
     table.add_column(max_width=EVIDENCE_WIDTH)
     table.add_row(Text("evidence", style="bold"))
     table.add_row(f"{residual.evidence}; predictions lie {percent(residual.spread, 0)} (1 sd) from measured step times")
-    table.add_row(f"played by the {step.engine} engine")
-    notes = dict.fromkeys((*step.scenario.notes, *step.notes))
+    table.add_row(f"step played by the {step.engine} engine")
+    if result.runs is not None and result.expected_goodput is not None:
+        count_ = len(result.runs.runs)
+        table.add_row(
+            f"run played with {count_} seed{'s' if count_ > 1 else ''} of {step.scenario.reliability_name}; in closed "
+            f"form its goodput is {percent(result.expected_goodput)}"
+        )
+    notes = dict.fromkeys((*step.scenario.notes, *step.notes, *_ideal(result)))
     if notes:
         table.add_row("")
         table.add_row(Text("notes", style="bold"))

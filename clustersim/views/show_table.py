@@ -15,6 +15,7 @@ from clustersim.inputs import catalog
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.model import Model
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
@@ -30,6 +31,7 @@ ABOUT = {
     "models": "architectures of transformers",
     "stacks": "generations of training software",
     "serving-stacks": "generations of serving software",
+    "failures": "what interrupts long runs, and how they go on",
     "prices": "an hour of a device, a million tokens",
     "records": "published training throughput",
 }
@@ -153,6 +155,21 @@ def _serving_stack(stack: ServingStack) -> dict[str, str]:
     }
 
 
+def _failures(profile: Reliability) -> dict[str, str]:
+    kept = profile.checkpoint
+    return {
+        "as people write it": profile.name,
+        "causes": ", ".join(profile.failures) or "-",
+        "checkpoint every": "-" if kept is None else _time(kept.interval),
+        "spares": "-" if profile.spares is None else str(profile.spares),
+        "slow nodes": f"{profile.stragglers.factor:g} x" if profile.stragglers else "-",
+    }
+
+
+def _time(seconds: float | str) -> str:
+    return seconds if isinstance(seconds, str) else format_quantity(seconds, "s")
+
+
 KEY_FIGURES: dict[str, Callable[[Any], dict[str, str]]] = {
     "accelerators": _accelerator,
     "nodes": _node,
@@ -160,4 +177,5 @@ KEY_FIGURES: dict[str, Callable[[Any], dict[str, str]]] = {
     "models": _model,
     "stacks": _stack,
     "serving-stacks": _serving_stack,
+    "failures": _failures,
 }

@@ -190,3 +190,31 @@ def test_search_lists_the_best_layouts() -> None:
     assert len(found["best"]) == 2
     assert set(CONTRACT.split()) <= set(found["best"][0])
     assert found["best"][0]["step_time_s"] <= found["best"][1]["step_time_s"]
+
+
+def test_a_run_with_failures_is_played() -> None:
+    result = invoke("run", "gpt3_175b_a100", "--tokens", "100B", "--reliability", "meta-rsc-1", "--seeds", "4")
+    assert result.exit_code == 0
+    for said in (
+        "goodput",
+        "days undisturbed",
+        "MTTI",
+        "what the run loses",
+        "4 seeds of Meta RSC-1",
+        "in closed form",
+    ):
+        assert said in result.stdout.replace("\n", " ") or said in " ".join(result.stdout.split())
+    found = document("run", "gpt3_175b_a100", "--tokens", "100B", "--reliability", "meta-rsc-1", "--seeds", "4")
+    assert found["runs"]["seeds"] == [0, 1, 2, 3]
+    assert found["goodput"] == pytest.approx(found["ideal_days"] / found["training_days"])
+    assert found["expected_goodput"] == pytest.approx(found["goodput"], abs=0.01)
+    assert found["scenario"]["reliability"]["name"] == "Meta RSC-1 (A100)"
+
+
+def test_ideal_days_are_said_to_be() -> None:
+    told = " ".join(invoke("run", "gpt3_175b_a100", "--tokens", "300B").stdout.split())
+    assert "ideal days: no failure, checkpoint or restart counts" in told
+    assert "ideal days" not in invoke("run", "gpt3_175b_a100").stdout
+    refused = invoke("run", "gpt3_175b_a100", "--seeds", "3")
+    assert refused.exit_code == 2
+    assert "--reliability" in refused.stderr

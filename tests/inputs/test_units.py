@@ -152,6 +152,8 @@ def test_json_schema_takes_numbers_and_strings_with_examples() -> None:
         (0.82, "fraction", "82 %"),
         (1.3, "ratio", "130 %"),
         (14.8e12, "count", "14.8T"),
+        (6.5 / 86.4e6, "1/s", "6.5 /1000 d"),
+        (3 / 86400, "1/s", "3 /d"),
         (0, "bytes", "0 B"),
         (math.inf, "s", "inf"),
         (math.nan, "W", "nan"),

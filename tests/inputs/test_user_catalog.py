@@ -13,7 +13,7 @@ from clustersim.inputs.table import as_table
 
 
 def test_sections_and_names(catalog: Path) -> None:
-    assert sections() == ("accelerators", "nodes", "clusters", "models", "stacks", "serving-stacks")
+    assert sections() == ("accelerators", "nodes", "clusters", "models", "stacks", "serving-stacks", "failures")
     assert {"acme-one", "acme-two", "loner"} <= set(names("accelerators"))
     assert "a100-sxm-80gb" in names("accelerators"), "the packaged catalog stands behind the user's"
     assert names("nothing-like-it") == []
