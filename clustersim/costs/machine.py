@@ -76,11 +76,12 @@ class Machine:
         return np.maximum(seconds, kernels.launch * (gemm.count if apart else 1.0))
 
     def attention_time(self, attention: Attention) -> Array:
-        """Seconds of a fused attention kernel; it computes in 16 bits whatever the products use."""
+        """Seconds of a fused attention kernel: in 16 bits, or in 32 where nothing is narrower."""
         kernels = self.accelerator.kernels
         rate = kernels.attention_backward if attention.backward else kernels.attention_forward
         rate *= self.stack.attention_share * (1.0 if self.stack.native_attention else kernels.legacy_attention)
-        peak = self.accelerator.base_peak
+        wide = attention.precision in ("fp32", "tf32")
+        peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
         return np.maximum(seconds, kernels.launch)
 

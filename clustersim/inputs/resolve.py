@@ -70,12 +70,14 @@ def resolve_training(training: Training, stack: Stack) -> Training:
 
 def notes_of(scenario: Scenario) -> tuple[str, ...]:
     """What a reader should know of a scenario whether or not its layout is known, after its own notes."""
-    chip, stack = scenario.cluster.accelerator, scenario.stack
-    if chip.vendor in stack.vendors:
-        return scenario.notes
-    known = ", ".join(stack.vendors)
-    note = f"stack {stack.name} is known for chips of {known}, and this is {chip.name} of {chip.vendor}"
-    return tuple(dict.fromkeys((*scenario.notes, note)))
+    chip, stack, training = scenario.cluster.accelerator, scenario.stack, scenario.training
+    notes = list(scenario.notes)
+    if chip.vendor not in stack.vendors:
+        known = ", ".join(stack.vendors)
+        notes.append(f"stack {stack.name} is known for chips of {known}, and this is {chip.name} of {chip.vendor}")
+    if scenario.model.moe is not None and training.expert_imbalance == 0.0 and training.capacity_factor is None:
+        notes.append("experts are taken as evenly loaded (training.expert_imbalance: 0)")
+    return tuple(dict.fromkeys(notes))
 
 
 def scenario_problems(

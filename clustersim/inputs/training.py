@@ -22,7 +22,18 @@ class Training(Description):
         Literal["fp32", "bf16", "fp16"] | None,
         Field(description="of the gradient reduction; the stack's default if absent"),
     ] = None
-    optimizer: Annotated[Literal["adam"], Field(description="adam: two moments and a master copy in fp32")] = "adam"
+    fp8_recipe: Annotated[
+        Literal["per-tensor", "blockwise"],
+        Field(
+            description="of fp8: one scale a tensor; or one for 128 elements of activations and 128 x 128 of weights"
+        ),
+    ] = "per-tensor"
+    moment_precision: Annotated[
+        Literal["fp32", "bf16"], Field(description="of Adam's two moments; DeepSeek-V3 kept them in bf16")
+    ] = "fp32"
+    optimizer: Annotated[
+        Literal["adam"], Field(description="adam: two moments, and a master copy in fp32 unless training is in fp32")
+    ] = "adam"
     document_length: Annotated[
         PositiveInt | None, Field(description="packed documents: attention spans only these")
     ] = None
@@ -33,6 +44,11 @@ class Training(Description):
     capacity_factor: Annotated[
         float | None, Field(ge=1, description="an expert drops tokens past so many times its mean load; absent: none")
     ] = None
+
+    @property
+    def in_fp32(self) -> bool:
+        """Whether weights and activations are in fp32 (tf32 rounds inside products alone)."""
+        return self.precision in ("fp32", "tf32")
 
     @property
     def attention_span(self) -> int:

@@ -22,7 +22,7 @@ from clustersim.schedules.program import FORWARDS, Operation
 from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, Unit
 from clustersim.workload.operations import Collective, CollectiveKind, Group
-from clustersim.workload.states import PARAMETER_BYTES
+from clustersim.workload.states import HALF_BYTES
 
 COMPUTE, DATA = 0, 1
 
@@ -122,7 +122,7 @@ def shared_pass(
 def gather_time(unit: Unit, machine: Machine, sharding: str) -> float:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
     group: Group = "data_shard" if sharding == "hybrid" else "data"
-    return _both(unit, machine, "all-gather", group, PARAMETER_BYTES)
+    return _both(unit, machine, "all-gather", group, HALF_BYTES)
 
 
 def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> float:

@@ -12,7 +12,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.stages import Stage
 from clustersim.workload.arrays import Array
-from clustersim.workload.states import GRADIENT_BYTES, PARAMETER_BYTES, shard_sizes, state_bytes
+from clustersim.workload.states import StateBytes, held_states, shard_sizes, state_bytes_of
 
 LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
 LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
@@ -26,7 +26,7 @@ class Sharding:
     offload: str  # none, optimizer or activations: what host memory holds
     replicas: Array  # of the dense parameters
     expert_replicas: Array
-    gradient_precision: str
+    each: StateBytes  # of a parameter
 
 
 def sharding_of(scenario: Scenario, micro_batches: int) -> Sharding:
@@ -36,10 +36,10 @@ def sharding_of(scenario: Scenario, micro_batches: int) -> Sharding:
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
         replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
-    precision = scenario.training.grad_reduce_precision or "fp32"
+    each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
-    return Sharding(kind, layout.offload, replicas, expert_replicas, precision)
+    return Sharding(kind, layout.offload, replicas, expert_replicas, each)
 
 
 def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
@@ -71,7 +71,7 @@ def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) ->
         (sum(chunk.dense_parameters for chunk in chunks), sharding.replicas),
         (sum(chunk.expert_parameters for chunk in chunks), sharding.expert_replicas),
     ):
-        held = state_bytes(parameters, shard_sizes(sharding.kind, replicas), sharding.gradient_precision)
+        held = held_states(parameters, shard_sizes(sharding.kind, replicas), sharding.each)
         states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
     if sharding.offload == "optimizer":
         states["optimizer"] = 0.0
@@ -91,8 +91,8 @@ def _unsharded(chunks: Sequence[Stage], sharding: Sharding) -> dict[str, Array]:
     reduces = gathers or sharding.kind == "zero2"
     placeholders = np.max([chunk.placeholder_bytes for chunk in chunks], axis=0)
     return {
-        "gathered_parameters": PARAMETER_BYTES * whole * gathers,
-        "gradient_buffers": GRADIENT_BYTES[sharding.gradient_precision] * whole * reduces + placeholders,
+        "gathered_parameters": sharding.each.parameters * whole * gathers,
+        "gradient_buffers": sharding.each.gradients * whole * reduces + placeholders,
     }
 
 

@@ -36,7 +36,7 @@ from clustersim.workload.passes import (
     weight_input_bytes,
     working_bytes,
 )
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+from clustersim.workload.shape import Shape
 
 Place = Literal["embedding", "layer", "head"]
 Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
@@ -198,7 +198,7 @@ def price_pieces(
     """
 
     def play(name: str, elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
-        block_input = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
+        block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
         work = {
             operation: element_pass(elements, phase, recompute)

@@ -7,22 +7,29 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.data_parallel import gather_time, reduce_time
 from clustersim.simulation.stages import Stage
 from clustersim.workload.operations import Collective, Pointwise
-from clustersim.workload.states import GRADIENT_BYTES, shard_sizes
+from clustersim.workload.states import FP32_BYTES, StateBytes, shard_sizes, state_bytes_of
 
-# Bytes a parameter that a device updates, with fp32 gradients and masters (Megatron-LM's mixed-precision optimizer).
-ADAM_BYTES = 28.0  # read gradient, master and two moments (16); write master and moments (12)
-COPY_BYTES = 6.0  # read the master, write the 16-bit weight
+# Bytes a parameter that a device updates, with fp32 gradients (Megatron-LM's mixed-precision optimizer).
 NORM_BYTES = 4.0  # read the gradient
 CLIP_BYTES = 8.0  # read and write the gradient
 UNSCALE_BYTES = 8.0  # fp16 alone: undo the loss scale, look for overflow
-HOST_LINK_BYTES = 6.0  # offloaded: the fp32 gradient down, the 16-bit weight up
 ZERO_BYTES = 4.0  # a parameter held: clear the gradient for the next step
 NORM_MESSAGE = 4.0  # bytes: one float
 
 
 def gradient_bytes(scenario: Scenario) -> float:
     """Bytes of one gradient when it is reduced."""
-    return GRADIENT_BYTES[scenario.training.grad_reduce_precision or "fp32"]
+    return state_bytes_of(scenario.training, "fp32").gradients
+
+
+def adam_bytes(each: StateBytes) -> float:
+    """Bytes a parameter that Adam moves: read the fp32 gradient; read and write fp32 weight and moments."""
+    return FP32_BYTES + 2.0 * (FP32_BYTES + each.moments)
+
+
+def copy_bytes(each: StateBytes) -> float:
+    """Bytes a parameter to make the weight from its master, where it has one: read the one, write the other."""
+    return each.master + each.parameters if each.master else 0.0
 
 
 def reduce_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> float:
@@ -65,9 +72,11 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: list[Stage]) ->
     cut = float(shard_sizes(sharding, replicas).optimizer)
     expert_cut = float(shard_sizes(sharding, groups["expert_data"].ranks).optimizer)
     updated = dense / cut + experts / expert_cut
+    each = state_bytes_of(scenario.training, "fp32")
     if scenario.plan.offload == "optimizer":
-        return (HOST_LINK_BYTES + ADAM_BYTES) * updated / scenario.cluster.node.host_bandwidth
+        over_link = FP32_BYTES + each.parameters  # the gradient down, the weight up
+        return (over_link + adam_bytes(each)) * updated / scenario.cluster.node.host_bandwidth
     unscale = UNSCALE_BYTES if scenario.training.precision == "fp16" else 0.0
-    each = ADAM_BYTES + COPY_BYTES + NORM_BYTES + CLIP_BYTES + unscale
-    traffic = each * updated + ZERO_BYTES * (dense + experts)
+    moved = adam_bytes(each) + copy_bytes(each) + NORM_BYTES + CLIP_BYTES + unscale
+    traffic = moved * updated + ZERO_BYTES * (dense + experts)
     return float(machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0)))

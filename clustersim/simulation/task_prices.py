@@ -22,7 +22,7 @@ from clustersim.simulation.tail import (
     reduce_stage_time,
 )
 from clustersim.workload.operations import Collective
-from clustersim.workload.shape import ACTIVATION_BYTES
+from clustersim.workload.shape import activation_bytes_of
 
 Parts: TypeAlias = Mapping[str, float]
 
@@ -119,7 +119,7 @@ class TaskPrices:
         """
         layout, training = self.scenario.plan, self.scenario.training
         tokens = layout.micro_batch * training.sequence_length / layout.context
-        message = ACTIVATION_BYTES * tokens * self.scenario.model.hidden
+        message = activation_bytes_of(training.precision) * tokens * self.scenario.model.hidden
         seconds = float(self.machine.transfer_time(message / layout.tensor, boundary_of(self.program, kind)))
         if not layout.sequence_parallel:
             regather = Collective("regather", "all-gather", "tensor", message)

@@ -109,7 +109,7 @@ def _pieces(scenario: Scenario, grid: _Grid, mode: Recomputation) -> Pieces:
         overlap=stack.defaults.overlap,
         precision=training.precision,
         busiest_expert_rank=busiest_rank(model, training, grid.expert),
-        **kept_by(stack),
+        **kept_by(stack, training),
     )
     sizes = Sizes(
         grid.tensor, grid.expert, grid.expert_tensor, scenario.cluster.devices / grid.tensor, np.ones(len(grid.tensor))

@@ -18,7 +18,7 @@ from clustersim.simulation.stages import Stage
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.passes import Recomputation
-from clustersim.workload.states import GRADIENT_BYTES, MASTER_AND_MOMENTS, PARAMETER_BYTES, shard_sizes
+from clustersim.workload.states import shard_sizes, state_bytes_of
 
 RANK_ORDER = "tensor-context-expert-data-pipeline"
 
@@ -101,11 +101,11 @@ def _data_traffic(
     def exposed(sent: Array, side: str, overlaps: set[str]) -> Array:
         return np.maximum(0.0, sent - passes[side]) if overlaps & defaults.overlap else sent
 
-    gradient = GRADIENT_BYTES[scenario.training.grad_reduce_precision or defaults.grad_reduce_precision]
-    reduced = seconds("all-reduce" if defaults.sharding == "none" else "reduce-scatter", gradient)
-    gathered = seconds("all-gather", PARAMETER_BYTES)
+    each = state_bytes_of(scenario.training, defaults.grad_reduce_precision)
+    reduced = seconds("all-reduce" if defaults.sharding == "none" else "reduce-scatter", each.gradients)
+    gathered = seconds("all-gather", each.parameters)
     sharding = shard_sizes(defaults.sharding, machine.groups["data"].ranks)
-    optimizer = 2 * MASTER_AND_MOMENTS * (dense + experts) / sharding.optimizer / machine.memory_bandwidth
+    optimizer = 2 * each.optimizer * (dense + experts) / sharding.optimizer / machine.memory_bandwidth
     if defaults.sharding in ("zero3", "fsdp", "hybrid"):
         forward = exposed(gathered, "forward", {"fsdp"})
         return np.asarray(
@@ -127,7 +127,7 @@ def peak_bytes(scenario: Scenario, stages: Sequence[Stage], sizes: Sizes, struct
         "none",
         replicas,
         np.maximum(1.0, sizes.data * sizes.tensor / expert_group),
-        scenario.training.grad_reduce_precision or defaults.grad_reduce_precision,
+        state_bytes_of(scenario.training, defaults.grad_reduce_precision),
     )
     counts = np.maximum(1.0, sizes.micro_batches).astype(np.int64)
     in_flight = find_schedule(structure.schedule).in_flight

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, PassBuilder, Pointwise
-from clustersim.workload.shape import ACTIVATION_BYTES
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,7 @@ class UnfusedAttention:
     dropout: bool
     precision: str
     projections: Array  # bytes of queries, keys and values kept
+    width: float  # bytes of an element
     selective: bool = True
 
     @property
@@ -130,19 +130,19 @@ class UnfusedAttention:
         """Bytes kept: Q, K, V; softmax output; dropout mask and output (Korthikanti et al. 2022, section 4.1)."""
         if selective:
             return self.projections
-        return self.projections + self._scores * (ACTIVATION_BYTES + (1.0 + ACTIVATION_BYTES if self.dropout else 0.0))
+        return self.projections + self._scores * (self.width + (1.0 + self.width if self.dropout else 0.0))
 
     @property
     def gradients(self) -> Array:
         """Bytes of the gradients of the softmax's output and input, and of queries, keys and values."""
-        return self.projections + 2 * ACTIVATION_BYTES * self._scores
+        return self.projections + 2 * self.width * self._scores
 
     def forward(self, builder: PassBuilder) -> None:
         """Q K^T, scale-mask-softmax, dropout, P V."""
         builder.run(self._gemm("scores", self.queries, self.span, self.qk_size))
-        builder.run(Pointwise("softmax", 2 * ACTIVATION_BYTES * self._scores, fused=True))
+        builder.run(Pointwise("softmax", 2 * self.width * self._scores, fused=True))
         if self.dropout:
-            builder.run(Pointwise("attention dropout", (2 * ACTIVATION_BYTES + 1.0) * self._scores, fused=True))
+            builder.run(Pointwise("attention dropout", (2 * self.width + 1.0) * self._scores, fused=True))
         builder.run(self._gemm("weighted values", self.queries, self.v_size, self.span))
 
     def input_gradient(self, builder: PassBuilder) -> None:
@@ -150,9 +150,9 @@ class UnfusedAttention:
         builder.run(self._gemm("weights gradient", self.queries, self.span, self.v_size))
         builder.run(self._gemm("values gradient", self.span, self.v_size, self.queries))
         if self.dropout:
-            dropped = (2 * ACTIVATION_BYTES + 1.0) * self._scores
+            dropped = (2 * self.width + 1.0) * self._scores
             builder.run(Pointwise("attention dropout backward", dropped, fused=True))
-        builder.run(Pointwise("softmax backward", 3 * ACTIVATION_BYTES * self._scores, fused=True))
+        builder.run(Pointwise("softmax backward", 3 * self.width * self._scores, fused=True))
         builder.run(self._gemm("queries gradient", self.queries, self.qk_size, self.span))
         builder.run(self._gemm("keys gradient", self.span, self.qk_size, self.queries))
 

@@ -8,7 +8,7 @@ from clustersim.workload.experts import expert_elements
 from clustersim.workload.feed_forward import dense_elements
 from clustersim.workload.linear import Linear
 from clustersim.workload.self_attention import attention_elements
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+from clustersim.workload.shape import Shape
 
 MASK_BYTES = 1.0
 CROSS_ENTROPY_FORWARD_BYTES = (
@@ -32,7 +32,7 @@ def block_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]
 
 def embedding_elements(model: Model, shape: Shape) -> list[Element]:
     """The look-up, its reduction over the tensor group (the vocabulary is split), and dropout."""
-    vector = ACTIVATION_BYTES * model.hidden
+    vector = shape.activation_bytes * model.hidden
     look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens)
     reduce = _vocabulary_reduce(model, shape)
     return [look_up, reduce, _dropout("embedding dropout", model, shape)] if model.dropout else [look_up, reduce]
@@ -50,8 +50,8 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             k=model.hidden,
             shape=shape,
             gathers=True,
-            group_bytes=ACTIVATION_BYTES * shape.tokens * model.hidden,
-            saved=ACTIVATION_BYTES * shape.resident_tokens * model.hidden,
+            group_bytes=shape.activation_bytes * shape.tokens * model.hidden,
+            saved=shape.activation_bytes * shape.resident_tokens * model.hidden,
             precision=shape.wide_precision,
             in_layer=False,
         ),
@@ -61,7 +61,7 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             CROSS_ENTROPY_BACKWARD_BYTES * logits,
             saved=shape.logit_bytes * logits,
             kernels=6,
-            gradients=ACTIVATION_BYTES * logits,
+            gradients=shape.activation_bytes * logits,
         ),
     ]
 
@@ -72,14 +72,14 @@ def prediction_elements(model: Model, shape: Shape) -> list[Element]:
     Source: DeepSeek-V3, arXiv 2412.19437, section 2.2 (the head is shared, and run once more).
     """
     rows = shape.resident_tokens
-    vector = ACTIVATION_BYTES * rows * model.hidden
+    vector = shape.activation_bytes * rows * model.hidden
     project = Linear("mtp projection", rows, model.hidden, 2.0 * model.hidden, shape, saved=2 * vector)
     return [_norm("mtp norm", model, shape), _norm("mtp embedding norm", model, shape), project]
 
 
 def _norm(name: str, model: Model, shape: Shape) -> Memory:
     """Read and write forward; read input and gradient, write gradient backward; keeps its input."""
-    vector = ACTIVATION_BYTES * shape.resident_tokens * model.hidden
+    vector = shape.activation_bytes * shape.resident_tokens * model.hidden
     return Memory(name, 2 * vector, 3 * vector, saved=vector)
 
 
@@ -88,18 +88,21 @@ def _residual(name: str, model: Model, shape: Shape) -> Memory:
     elements = shape.resident_tokens * model.hidden
     mask = MASK_BYTES if model.dropout else 0.0
     return Memory(
-        name, (3 * ACTIVATION_BYTES + mask) * elements, (3 * ACTIVATION_BYTES + mask) * elements, saved=mask * elements
+        name,
+        (3 * shape.activation_bytes + mask) * elements,
+        (3 * shape.activation_bytes + mask) * elements,
+        saved=mask * elements,
     )
 
 
 def _dropout(name: str, model: Model, shape: Shape) -> Memory:
     elements = shape.resident_tokens * model.hidden
-    traffic = (2 * ACTIVATION_BYTES + MASK_BYTES) * elements
+    traffic = (2 * shape.activation_bytes + MASK_BYTES) * elements
     return Memory(name, traffic, traffic, saved=MASK_BYTES * elements)
 
 
 def _vocabulary_reduce(model: Model, shape: Shape) -> Exchange:
-    message = ACTIVATION_BYTES * shape.tokens * model.hidden
+    message = shape.activation_bytes * shape.tokens * model.hidden
     if shape.sequence_parallel:
         return Exchange("embedding", "tensor", "reduce-scatter", "all-gather", message)
     return Exchange("embedding", "tensor", "all-reduce", "none", message)

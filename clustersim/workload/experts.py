@@ -9,7 +9,7 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.elements import CoveredExchange, Element, Exchange, Memory, Waiting
 from clustersim.workload.feed_forward import activation, dense_elements
 from clustersim.workload.linear import Linear
-from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+from clustersim.workload.shape import FP32_BYTES, Shape
 
 DISPATCH = "dispatch"  # the exchange that brings tokens to experts; its counterpart is the combine
 
@@ -27,7 +27,7 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
         raise ValueError(f"{model.name} has no experts")
     held = shape.resident_tokens
     routed = held * moe.top_k
-    vector = ACTIVATION_BYTES * model.hidden
+    vector = shape.activation_bytes * model.hidden
     message = vector * routed
     gathered = message * shape.expert_tensor
     dispatch, combine = (
@@ -53,7 +53,7 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
 def _router(model: Model, moe: Experts, shape: Shape) -> Memory:
     """Scores in fp32 (a thin product, bound by reading the tokens), softmax or sigmoid, top-k, counts."""
     held = shape.resident_tokens
-    traffic = ACTIVATION_BYTES * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
+    traffic = shape.activation_bytes * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
     return Memory("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
 
 
@@ -64,8 +64,8 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
     outputs = (2 if model.gated else 1) * inner
     hidden = float(model.hidden)
     products: list[Element] = [
-        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=ACTIVATION_BYTES * rows * hidden),
-        activation("expert activation", model, rows * inner, selective=True),
+        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=shape.activation_bytes * rows * hidden),
+        activation("expert activation", model, shape, rows * inner, selective=True),
         Linear(
             "expert down",
             rows / local,
@@ -73,7 +73,7 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
             inner,
             shape,
             local,
-            saved=ACTIVATION_BYTES * rows * inner,
+            saved=shape.activation_bytes * rows * inner,
             input_dropped=True,
         ),
     ]

@@ -6,7 +6,7 @@ from clustersim.inputs.model import Model
 from clustersim.workload.arrays import Array
 from clustersim.workload.elements import Element, Memory
 from clustersim.workload.linear import Linear
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+from clustersim.workload.shape import Shape
 
 
 def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
@@ -14,27 +14,27 @@ def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = 
     inner = ffn_hidden / shape.tensor
     return [
         column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden),
-        activation(f"{prefix}activation", model, shape.tokens * inner),
+        activation(f"{prefix}activation", model, shape, shape.tokens * inner),
         row(f"{prefix}ffn down", model, shape, inner),
     ]
 
 
-def activation(name: str, model: Model, elements: Array, *, selective: bool = False) -> Memory:
+def activation(name: str, model: Model, shape: Shape, elements: Array, *, selective: bool = False) -> Memory:
     """GeLU or the gated product; keeps its input. `selective`: it runs again where recomputation is selective."""
     inputs = 2 if model.gated else 1
     return Memory(
         name,
-        ACTIVATION_BYTES * (inputs + 1) * elements,
-        ACTIVATION_BYTES * (2 * inputs + 1) * elements,
-        saved=ACTIVATION_BYTES * inputs * elements,
+        shape.activation_bytes * (inputs + 1) * elements,
+        shape.activation_bytes * (2 * inputs + 1) * elements,
+        saved=shape.activation_bytes * inputs * elements,
         selective=selective,
-        gradients=ACTIVATION_BYTES * (inputs + 1) * elements,
+        gradients=shape.activation_bytes * (inputs + 1) * elements,
     )
 
 
 def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float) -> Linear:
     """A matrix cut by its outputs: every tensor rank needs the whole input, `hidden` wide."""
-    width = ACTIVATION_BYTES * model.hidden
+    width = shape.activation_bytes * model.hidden
     return Linear(
         name,
         shape.tokens,
@@ -56,6 +56,6 @@ def row(name: str, model: Model, shape: Shape, inputs: Array) -> Linear:
         inputs,
         shape,
         reduces=True,
-        group_bytes=ACTIVATION_BYTES * shape.tokens * model.hidden,
-        saved=ACTIVATION_BYTES * shape.tokens * inputs,
+        group_bytes=shape.activation_bytes * shape.tokens * model.hidden,
+        saved=shape.activation_bytes * shape.tokens * inputs,
     )

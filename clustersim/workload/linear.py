@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
-from clustersim.workload.shape import ACTIVATION_BYTES, LOW_PRECISION_BYTES, Shape
+from clustersim.workload.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,21 @@ class Linear:
     @property
     def _element_bytes(self) -> float:
         """Bytes of an element of what the products read."""
-        return LOW_PRECISION_BYTES.get(self.precision or self.shape.precision, ACTIVATION_BYTES)
+        return self.shape.product_bytes if self.precision is None else self.shape.activation_bytes
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes of the input, kept for the weight gradient as that will read it: cast where it is in low precision.
 
         Source: Transformer Engine, Linear and LayerNormLinear (recalled); DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
         """
-        return 0.0 if selective and self.input_dropped else self.saved * self._element_bytes / ACTIVATION_BYTES
+        return (
+            0.0 if selective and self.input_dropped else self.saved * self._element_bytes / self.shape.activation_bytes
+        )
 
     @property
     def gradients(self) -> Array:
         """Bytes of the gradients of output and input; outside layers also of the weight, where placeholders stand."""
-        moving = ACTIVATION_BYTES * self.count * self.m * (self.n + self.k)
+        moving = self.shape.activation_bytes * self.count * self.m * (self.n + self.k)
         return moving if self.in_layer else moving + self.placeholder_bytes
 
     @property
@@ -61,7 +63,7 @@ class Linear:
         Source (recalled): Transformer Engine 2, `get_dummy_wgrad`, keeps one for each shape; Megatron-Core,
         tensor_parallel/layers.py, makes one a call.
         """
-        return ACTIVATION_BYTES * self.k * self.n if self.shape.gradient_placeholders else 0.0
+        return self.shape.activation_bytes * self.k * self.n if self.shape.gradient_placeholders else 0.0
 
     @property
     def weight_input_bytes(self) -> Array:
@@ -93,9 +95,9 @@ class Linear:
 
         Source: Micikevicius et al. 2022, FP8 formats for deep learning, arXiv 2209.05433; Transformer Engine.
         """
-        width = LOW_PRECISION_BYTES.get(self.precision or self.shape.precision)
-        if width is not None:
-            traffic = (ACTIVATION_BYTES + 2.0 * width) * self.m * columns * self.count
+        width = self._element_bytes
+        if width < self.shape.activation_bytes:
+            traffic = (self.shape.activation_bytes + 2.0 * width) * self.m * columns * self.count
             builder.run(Pointwise(f"{self.name} {what} cast", traffic, fused=True))
 
     def _pieces(self) -> int:

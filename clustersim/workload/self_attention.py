@@ -8,7 +8,7 @@ from clustersim.workload.attention import FusedAttention, RingAttention, Unfused
 from clustersim.workload.elements import Element, Exchange, Memory
 from clustersim.workload.feed_forward import column, row
 from clustersim.workload.linear import Linear
-from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, LOW_PRECISION_BYTES, Shape
+from clustersim.workload.shape import FP32_BYTES, Shape
 
 
 def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
@@ -34,7 +34,7 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
     compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
     down = compressed + (latent.q_lora_rank or 0)
     elements: list[Element] = [
-        Linear("latent down", resident, float(down), hidden, shape, saved=ACTIVATION_BYTES * resident * hidden),
+        Linear("latent down", resident, float(down), hidden, shape, saved=shape.activation_bytes * resident * hidden),
         Memory("latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2),
     ]
     q_inputs = float(latent.q_lora_rank or model.hidden)
@@ -52,8 +52,8 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
                 inputs,
                 shape,
                 gathers=True,
-                group_bytes=ACTIVATION_BYTES * rows * inputs,
-                saved=ACTIVATION_BYTES * resident * inputs,
+                group_bytes=shape.activation_bytes * rows * inputs,
+                saved=shape.activation_bytes * resident * inputs,
                 selective=True,
             )
         )
@@ -62,7 +62,7 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
 
 def _rotary(model: Model, shape: Shape) -> Memory:
     rotated = (model.latent.qk_rope_head_dim if model.latent else model.head_size) * (model.heads + model.kv_heads)
-    traffic = 2 * ACTIVATION_BYTES * shape.tokens * rotated / shape.tensor
+    traffic = 2 * shape.activation_bytes * shape.tokens * rotated / shape.tensor
     return Memory("rotary", traffic, traffic)
 
 
@@ -71,12 +71,12 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
     queries = shape.sequence / shape.context
     span = min(shape.span, model.window) if kind.attention == "sliding" and model.window else shape.span
     kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
-    projections = ACTIVATION_BYTES * shape.tokens * kept_heads / shape.tensor
+    projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
     if shape.fused_attention:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
         latent = model.latent is not None
-        output = ACTIVATION_BYTES * heads * queries * model.v_head_size
+        output = shape.activation_bytes * heads * queries * model.v_head_size
         core = FusedAttention(
             heads,
             queries,
@@ -86,12 +86,20 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
             statistics,
             shape.wide_precision,
             output,
-            output_cast=shape.precision in LOW_PRECISION_BYTES,
+            output_cast=shape.product_bytes < shape.activation_bytes,
             projections_dropped=latent,
         )
         return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
-        heads, queries, span, model.qk_head_size, model.v_head_size, model.dropout, shape.wide_precision, projections
+        heads,
+        queries,
+        span,
+        model.qk_head_size,
+        model.v_head_size,
+        model.dropout,
+        shape.wide_precision,
+        projections,
+        shape.activation_bytes,
     )
 
 
@@ -113,7 +121,7 @@ def _context_exchange(model: Model, shape: Shape) -> list[Element]:
 
 def _key_value_bytes(model: Model, shape: Shape) -> Array:
     """Keys and values of the whole sequence on one tensor rank."""
-    return ACTIVATION_BYTES * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
+    return shape.activation_bytes * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
 
 
 def _context_return(model: Model, shape: Shape) -> list[Element]:
@@ -123,4 +131,6 @@ def _context_return(model: Model, shape: Shape) -> list[Element]:
 
 
 def _all_to_all(name: str, shape: Shape, width: float) -> Exchange:
-    return Exchange(name, "context", "all-to-all", "all-to-all", ACTIVATION_BYTES * shape.tokens * width / shape.tensor)
+    return Exchange(
+        name, "context", "all-to-all", "all-to-all", shape.activation_bytes * shape.tokens * width / shape.tensor
+    )

@@ -15,9 +15,11 @@ from clustersim.workload.arrays import Array
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
 FP32_BYTES = 4.0
-# Bytes of an element in low precision with its share of the scales: one scale a tensor, one byte for 32, one for 16.
-# Source: Micikevicius et al. 2022, arXiv 2209.05433; OCP Microscaling Formats 1.0; NVIDIA, NVFP4 (16 to a scale).
-LOW_PRECISION_BYTES = {"fp8": 1.0, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
+BLOCKWISE = "fp8 blockwise"
+# Bytes of an element in low precision with its share of the scales: one a tensor; 4 bytes for 128 elements; one for 32;
+# one for 16. Source: Micikevicius et al. 2022, arXiv 2209.05433; DeepSeek-V3, arXiv 2412.19437, section 3.3.2; OCP
+# Microscaling Formats 1.0; NVIDIA, NVFP4.
+LOW_PRECISION_BYTES = {"fp8": 1.0, BLOCKWISE: 1.0 + 4.0 / 128, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
 WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
@@ -42,6 +44,7 @@ class Shape:
     weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
+    blockwise: bool = False  # fp8 with a scale for every 128 elements
 
     @property
     def wide_precision(self) -> str:
@@ -52,6 +55,16 @@ class Shape:
         return self.precision if self.precision in WIDE_PRECISIONS else "bf16"
 
     @property
+    def product_bytes(self) -> float:
+        """Bytes of an element, with its share of the scales, that the products of layers read."""
+        return LOW_PRECISION_BYTES.get(BLOCKWISE if self.blockwise else self.precision, self.activation_bytes)
+
+    @property
+    def activation_bytes(self) -> float:
+        """Bytes of an element of activations outside low-precision products."""
+        return activation_bytes_of(self.precision)
+
+    @property
     def tokens(self) -> Array:
         """Tokens of a micro-batch on one context-parallel rank."""
         return self.micro_batch * self.sequence / self.context
@@ -60,6 +73,11 @@ class Shape:
     def resident_tokens(self) -> Array:
         """Tokens whose full hidden vector a rank holds outside tensor-parallel regions."""
         return self.tokens / self.tensor if self.sequence_parallel else self.tokens
+
+
+def activation_bytes_of(precision: str) -> float:
+    """Bytes of an element of activations: 4 where weights are in fp32 (tf32 rounds inside products alone), else 2."""
+    return FP32_BYTES if precision in ("fp32", "tf32") else ACTIVATION_BYTES
 
 
 def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
@@ -78,13 +96,15 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         overlap=layout.overlap,
         precision=training.precision,
         busiest_expert_rank=busiest_rank(model, training, float(layout.expert)),
-        **kept_by(stack),
+        **kept_by(stack, training),
     )
 
 
-def kept_by(stack: Stack) -> dict[str, Any]:
-    """The fields of a shape that say what software keeps, and what it does without."""
+def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
+    """The fields of a shape that say what software keeps and in how many bytes, and what it does without."""
     return {
+        "dispatch_bytes": activation_bytes_of(training.precision),
+        "blockwise": training.precision == "fp8" and training.fp8_recipe == "blockwise",
         "weighs_inside_experts": stack.weighs_inside_experts,
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 
-MASTER_AND_MOMENTS = 12.0  # fp32 master copy and Adam's two moments: Rajbhandari et al. 2020 (ZeRO), section 3.1
-PARAMETER_BYTES = 2.0
-MASTER_BYTES = 4.0  # of a parameter in fp32
-GRADIENT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0}
+FP32_BYTES = 4.0
+HALF_BYTES = 2.0
+GRADIENT_BYTES = {"fp32": FP32_BYTES, "bf16": HALF_BYTES, "fp16": HALF_BYTES}
+
+
+@dataclass(frozen=True)
+class StateBytes:
+    """Bytes of each kind of state a parameter."""
+
+    parameters: float = HALF_BYTES
+    gradients: float = FP32_BYTES
+    master: float = FP32_BYTES  # a copy in fp32, where parameters are in 16 bits
+    moments: float = 2 * FP32_BYTES  # Adam's two
+
+    @property
+    def optimizer(self) -> float:
+        """Master copy and moments."""
+        return self.master + self.moments
+
+
+def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
+    """Bytes of each kind of state; `reduced_in`: precision of gradients where the training doesn't say.
+
+    In 16 bits or less 2 of weight, 2 or 4 of gradient (Megatron-LM: fp32), 4 of master and 8 of moments, or 4 in bf16.
+    In fp32 weights are their own masters. Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1;
+    DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
+    """
+    moments = 2 * (HALF_BYTES if training.moment_precision == "bf16" else FP32_BYTES)
+    if training.in_fp32:
+        return StateBytes(FP32_BYTES, FP32_BYTES, 0.0, moments)
+    gradients = GRADIENT_BYTES[training.grad_reduce_precision or reduced_in]
+    return StateBytes(HALF_BYTES, gradients, FP32_BYTES, moments)
 
 
 @dataclass(frozen=True)
@@ -37,15 +66,14 @@ def shard_sizes(sharding: str, ranks: Array) -> ShardSizes:
     )
 
 
-def state_bytes(parameters: Array, sizes: ShardSizes, gradient_precision: str) -> dict[str, Array]:
+def held_states(parameters: Array, sizes: ShardSizes, each: StateBytes) -> dict[str, Array]:
     """Bytes that `parameters` of one rank take, by kind.
 
-    Mixed precision with Adam keeps 2 bytes of weight, 2 or 4 of gradient (Megatron-LM: fp32), 12 of optimizer. FSDP's
-    shards are the fp32 masters themselves, with fp32 gradients: 16 in all, and 16-bit weights only while gathered.
+    FSDP's shards are the fp32 masters themselves, with fp32 gradients, and 16-bit weights exist only while gathered.
     """
-    gradient = MASTER_BYTES if sizes.whole_precision else GRADIENT_BYTES[gradient_precision]
+    own_master = sizes.whole_precision and each.master > 0
     return {
-        "parameters": 0.0 * parameters if sizes.whole_precision else PARAMETER_BYTES * parameters / sizes.parameters,
-        "gradients": gradient * parameters / sizes.gradients,
-        "optimizer": MASTER_AND_MOMENTS * parameters / sizes.optimizer,
+        "parameters": (0.0 if own_master else each.parameters) * parameters / sizes.parameters,
+        "gradients": (FP32_BYTES if own_master else each.gradients) * parameters / sizes.gradients,
+        "optimizer": each.optimizer * parameters / sizes.optimizer,
     }

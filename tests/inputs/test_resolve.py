@@ -4,14 +4,14 @@ import time
 from typing import Any
 
 import pytest
-from builders import cluster, gpt, moe, stack
+from builders import cluster, gpt, moe, scenario, stack
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.errors import InputError
 from clustersim.inputs.layout import Layout, PartialRecompute, ResolvedLayout
 from clustersim.inputs.model import Model
-from clustersim.inputs.resolve import resolve_layout, resolve_training, spread_layers, stage_layers_of
+from clustersim.inputs.resolve import notes_of, resolve_layout, resolve_training, spread_layers, stage_layers_of
 from clustersim.inputs.training import Training
 
 TRAINING = Training(sequence_length=2048, global_batch=3072)
@@ -145,3 +145,14 @@ def test_stacks_without_folding_cut_experts_by_the_tensor_group() -> None:
     assert resolved(layout | {"expert_tensor": 1}, moe(), expert_tensor="tensor").expert_tensor == 1
     with pytest.raises(InputError, match="does not divide tensor x context x data"):
         resolved({"tensor": 8, "expert": 16}, moe(), nodes=4, expert_tensor="tensor")
+
+
+def test_even_experts_are_said_to_be_assumed() -> None:
+    def notes(model: Model, **training: float) -> tuple[str, ...]:
+        trained = TRAINING.model_copy(update=training)
+        return notes_of(scenario(model=model).model_copy(update={"training": trained}))
+
+    assert any("evenly loaded" in note for note in notes(moe()))
+    assert not any("evenly loaded" in note for note in notes(gpt()))
+    assert not any("evenly loaded" in note for note in notes(moe(), expert_imbalance=0.2))
+    assert not any("evenly loaded" in note for note in notes(moe(), capacity_factor=1.0))

@@ -257,6 +257,28 @@ def test_low_precision_keeps_what_products_read_and_the_attention_output() -> No
     assert kept("mxfp8") == pytest.approx(s * h * (wide + 2 + 33 / 32 * 7))
 
 
+def test_a_scale_for_128_elements_takes_a_little_more_than_one_a_tensor() -> None:
+    """DeepSeek-V3, arXiv 2412.19437, section 3.3.2: 1 x 128 tiles with fp32 scales."""
+    plain, blockwise = (
+        block_elements(gpt(dropout=False), DENSE, shape(precision="fp8", blockwise=flag, fused_attention=True))
+        for flag in (False, True)
+    )
+    more = float(saved_bytes(blockwise, "none", 0.0)) - float(saved_bytes(plain, "none", 0.0))
+    assert more == pytest.approx(4 / 128 * 7 * 2048 * 12288)
+
+
+def test_fp32_keeps_and_sends_twice_as_much() -> None:
+    half, full = (
+        block_elements(gpt(dropout=False), DENSE, shape(precision=precision, tensor=8.0))
+        for precision in ("bf16", "tf32")
+    )
+    vector = 2.0 * 2048 * 12288
+    assert float(saved_bytes(full, "none", 0.0)) == pytest.approx(2 * float(saved_bytes(half, "none", 0.0)))
+    assert messages(element_pass(full, "forward"), "all-reduce") == [2 * vector, 2 * vector]
+    gemms = [op for op in element_pass(full, "forward").operations if isinstance(op, Gemm)]
+    assert {op.precision for op in gemms} == {"tf32"}
+
+
 def test_what_stays_for_the_gradient_of_weights() -> None:
     """32 s b h a layer. Source: Qi et al. 2023, arXiv 2401.10241, table 1."""
     elements = block_elements(gpt(), DENSE, shape())

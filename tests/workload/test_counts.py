@@ -8,7 +8,7 @@ from builders import gpt, moe
 from clustersim.inputs.training import Training
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.parameters import active_parameters, block_parameters, total_parameters
-from clustersim.workload.states import shard_sizes, state_bytes
+from clustersim.workload.states import held_states, shard_sizes, state_bytes_of
 
 
 def training(**changes: object) -> Training:
@@ -80,5 +80,21 @@ def test_full_recomputation_adds_a_forward_pass() -> None:
 )
 def test_zero_stages_cut_states(sharding: str, bytes_each: tuple[float, float, float]) -> None:
     """Rajbhandari et al. 2020, figure 1, for 8 replicas."""
-    held = state_bytes(1.0, shard_sizes(sharding, 8.0), "fp32")
+    held = held_states(1.0, shard_sizes(sharding, 8.0), state_bytes_of(training(), "fp32"))
     assert tuple(held.values()) == bytes_each
+
+
+@pytest.mark.parametrize(
+    ("changes", "reduced_in", "bytes_each"),
+    [
+        ({}, "fp32", (2.0, 4.0, 12.0)),  # Rajbhandari et al. 2020 with Megatron-LM's fp32 gradients
+        ({}, "bf16", (2.0, 2.0, 12.0)),
+        ({"precision": "fp8", "grad_reduce_precision": "fp32", "moment_precision": "bf16"}, "bf16", (2.0, 4.0, 8.0)),
+        ({"precision": "tf32"}, "bf16", (4.0, 4.0, 8.0)),  # weights are their own masters
+    ],
+)
+def test_states_by_precision(changes: dict[str, str], reduced_in: str, bytes_each: tuple[float, float, float]) -> None:
+    each = state_bytes_of(training(**changes), reduced_in)
+    assert (each.parameters, each.gradients, each.optimizer) == bytes_each
+    sharded = held_states(1.0, shard_sizes("fsdp", 4.0), each)
+    assert sum(sharded.values()) == (4.0 + 4.0 + each.moments) / 4
