@@ -14,7 +14,7 @@ from clustersim.studies.readings import most_flops
 from clustersim.studies.search import leanest_bytes
 from clustersim.studies.verdicts import Boast
 from clustersim.workload.parameters import total_parameters
-from clustersim.workload.states import MASTER_AND_MOMENTS, PARAMETER_BYTES
+from clustersim.workload.states import state_bytes_of
 
 MEMORY_SPREAD = 0.1  # of log(measured / predicted) peak memory (assumed)
 OF_A_STEP = ("step_time_s", "tokens_per_s", "tokens_per_s_per_device")
@@ -117,7 +117,5 @@ def least_state_bytes(step: StepResult) -> float:
 
     Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1, gradients left out.
     """
-    held = PARAMETER_BYTES + MASTER_AND_MOMENTS
-    if step.scenario.plan.offload == "optimizer":
-        held = PARAMETER_BYTES
+    held = state_bytes_of(step.scenario.training, "bf16").least(step.scenario.plan.offload)
     return held * total_parameters(step.scenario.model) / step.devices

@@ -12,7 +12,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.studies.claim_rows import AssertionRow, reasoned_row
 from clustersim.studies.search import leanest_bytes
 from clustersim.workload.parameters import total_parameters
-from clustersim.workload.states import MASTER_AND_MOMENTS, PARAMETER_BYTES
+from clustersim.workload.states import state_bytes_of
 
 
 def too_large_rows(claim: Claim, scenarios: Sequence[Scenario], reasons: Sequence[str]) -> list[AssertionRow]:
@@ -45,8 +45,8 @@ def _room(scenario: Scenario) -> float:
 
 def _state_bytes(scenario: Scenario) -> float:
     layout = scenario.layout
-    offloaded = isinstance(layout, Layout) and layout.offload == "optimizer"
-    return (PARAMETER_BYTES + (0.0 if offloaded else MASTER_AND_MOMENTS)) * total_parameters(scenario.model)
+    offload = layout.offload if isinstance(layout, Layout) else "none"
+    return state_bytes_of(scenario.training, "bf16").least(offload) * total_parameters(scenario.model)
 
 
 def _least(scenario: Scenario) -> float:

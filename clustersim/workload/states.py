@@ -26,6 +26,10 @@ class StateBytes:
         """Master copy and moments."""
         return self.master + self.moments
 
+    def least(self, offload: str) -> float:
+        """Bytes that devices hold at least, whatever the sharding: gradients can go as they come, or to the host."""
+        return self.parameters + (0.0 if offload == "optimizer" else self.optimizer)
+
 
 def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
     """Bytes of each kind of state; `reduced_in`: precision of gradients where the training doesn't say.
