@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from clustersim.simulation.step import PlayedStep
 from clustersim.workload.operations import Pass
 from clustersim.workload.passes import beside
 
+TOGETHER = {Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE}  # never alone
 BACK = (Operation.BACKWARD_BESIDE, Operation.INPUT_GRADIENT, Operation.BACKWARD)  # the first that there is
 
 
@@ -20,9 +22,15 @@ BACK = (Operation.BACKWARD_BESIDE, Operation.INPUT_GRADIENT, Operation.BACKWARD)
 class PlayedPass:
     """One pass over a layer (or an end of the model): its operations, and when each ran."""
 
-    name: str  # such as `dense layer: forward`
+    layer: str  # such as `dense layer`
+    what: str  # such as `forward`
     work: Pass
     timeline: Timeline
+
+    @property
+    def name(self) -> str:
+        """What it is a pass of."""
+        return f"{self.layer}: {self.what}"
 
     @property
     def streams(self) -> list[str]:
@@ -40,12 +48,20 @@ def played_passes(step: PlayedStep) -> Iterator[PlayedPass]:
     together = "expert" in step.scenario.plan.overlap or Operation.FORWARD_BESIDE in run
     for piece in _pieces(step):
         for operation, work in piece.work.items():
-            if operation in run and work.operations:
-                yield PlayedPass(f"{piece.name}: {operation.value}", work, play_pass(work, step.machine))
+            if operation in run - TOGETHER and work.operations:
+                yield PlayedPass(piece.name, operation.value, work, play_pass(work, step.machine))
         if together:
             back = next(piece.work[operation] for operation in BACK if operation in piece.work and operation in run)
             pair = beside(piece.work[Operation.FORWARD], back)
-            yield PlayedPass(f"{piece.name}: forward and backward together", pair, play_pass(pair, step.machine))
+            yield PlayedPass(piece.name, "forward and backward together", pair, play_pass(pair, step.machine))
+
+
+def usual_layer(step: PlayedStep) -> str:
+    """The kind of layer that the model has most of."""
+    counts = Counter[str]()
+    for stage in step.stages:
+        counts.update({unit.piece.name: unit.times for unit in stage.units if unit.place == "layer"})
+    return counts.most_common(1)[0][0]
 
 
 def _pieces(step: PlayedStep) -> list[Piece]:

@@ -16,6 +16,9 @@ Event = dict[str, Any]
 STREAMS = (COMPUTE, DATA, FORTH, BACK) = ("compute", "data parallel", "send forward", "send back")
 SENDS = {Operation.SEND_ACTIVATION: FORTH, Operation.SEND_GRADIENT: BACK}
 LETTERS = {**dict.fromkeys(FORWARDS, "F"), **dict.fromkeys(BACKWARDS, "B"), Operation.WEIGHT_GRADIENT: "W"}
+# The reserved colours of chrome://tracing nearest to those of the timeline's picture; Perfetto colours by name.
+COLOURS = {"F": "thread_state_runnable", "B": "rail_idle", "W": "good"}
+MESSAGE_COLOUR, OTHER_COLOUR = "thread_state_uninterruptible", "yellow"
 MOST_THREADS = 10  # of a process: thread numbers are its number times this, and more
 
 
@@ -36,6 +39,7 @@ def step_slices(step: PlayedStep) -> Iterator[Event]:
             "ph": "X",
             "name": slice_name(kind, micro_batch),
             "cat": kind.operation.value,
+            "cname": _colour(kind),
             **where,
             "dur": int(end[task] - start[task]) / 1e3,
             "args": about[row] if micro_batch < 0 else {"micro_batch": micro_batch, **about[row]},
@@ -53,6 +57,12 @@ def slice_name(kind: Kind, micro_batch: int) -> str:
     if kind.operation in SENDS:
         return f"send {'F' if kind.operation is Operation.SEND_ACTIVATION else 'B'}{micro_batch}"
     return kind.operation.value
+
+
+def _colour(kind: Kind) -> str:
+    if kind.operation in LETTERS:
+        return COLOURS[LETTERS[kind.operation]]
+    return OTHER_COLOUR if kind.operation is Operation.OPTIMIZER else MESSAGE_COLOUR
 
 
 def _arguments(step: PlayedStep) -> list[Event]:

@@ -1,4 +1,4 @@
-"""`clustersim plot timeline` and `waterfall`: from a command line to a picture."""
+"""`clustersim plot timeline`, `layer` and `waterfall`: from a command line to a picture."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ def test_the_waterfall_is_drawn_and_told_as_json(here: Path) -> None:
     assert told["mfu"] == pytest.approx(step["mfu"], rel=1e-12)
     assert 1.0 + sum(told["falls"].values()) == pytest.approx(step["mfu"], abs=1e-12)
     assert told["falls"]["memory_bound"] == pytest.approx(-step["breakdown"]["memory_bound"] / step["step_time_s"])
+
+
+def test_a_layer_is_drawn(here: Path) -> None:
+    result = invoke("plot", "layer", "mine.yaml", "--layer", "head")
+    assert result.stdout.split() == ["results/mine_layer.svg", "results/mine_layer.png"]
+    unknown = invoke("plot", "layer", "mine.yaml", "--layer", "tail")
+    assert unknown.exit_code == 2
+    assert "there are embedding, dense layer, head" in unknown.stderr
 
 
 def test_a_layout_that_is_not_given_is_searched(here: Path) -> None:
