@@ -79,7 +79,8 @@ class Machine:
         """Seconds of a fused attention kernel: in 16 bits, or in 32 where nothing is narrower."""
         kernels = self.accelerator.kernels
         rate = kernels.attention_backward if attention.backward else kernels.attention_forward
-        rate *= self.stack.attention_share * (1.0 if self.stack.native_attention else kernels.legacy_attention)
+        native = 1.0 if self.stack.native_attention else kernels.legacy_attention
+        rate = rate * (self.stack.attention_share * native)
         wide = attention.precision in ("fp32", "tf32")
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
@@ -122,15 +123,15 @@ class Machine:
             return all_gather_time(collective.bytes / collective.copies * group.ranks, group, self.up, self.out)
         return all_to_all_time(collective.bytes, group, self.up, self.out)
 
-    def transfer_time(self, message: Array, stage: int) -> Array:
+    def transfer_time(self, message: Array, stage: Array) -> Array:
         """Seconds to send `message` bytes from pipeline stage `stage` to the next (or back)."""
         near = send_time(message, False, self.up, self.out)
         return np.where(self.leaves_domain(stage), send_time(message, True, self.up, self.out), near)
 
-    def leaves_domain(self, stage: int) -> Array:
+    def leaves_domain(self, stage: Array) -> Array:
         """Whether pipeline stage `stage` and the next are in different scale-up domains."""
         group = self.groups["pipeline"]
-        return np.where(group.across > 1.0, (stage + 1) % group.inside == 0, False)
+        return np.where(group.across > 1.0, (stage + 1.0) % group.inside == 0.0, False)
 
     def peak(self, precision: str) -> float:
         """Dense FLOP/s of the matrix units at a precision."""

@@ -64,10 +64,10 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
 def group_sizes(layout: ResolvedLayout) -> dict[str, Array]:
     """Sizes of the groups of one resolved layout."""
     return {
-        "tensor": float(layout.tensor),
-        "context": float(layout.context),
-        "data": float(layout.data),
-        "pipeline": float(layout.pipeline),
-        "expert": float(layout.expert),
-        "expert_tensor": float(layout.expert_tensor),
+        "tensor": 1.0 * layout.tensor,
+        "context": 1.0 * layout.context,
+        "data": 1.0 * layout.data,
+        "pipeline": 1.0 * layout.pipeline,
+        "expert": 1.0 * layout.expert,
+        "expert_tensor": 1.0 * layout.expert_tensor,
     }

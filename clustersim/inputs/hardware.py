@@ -108,7 +108,7 @@ class Accelerator(Description):
     @property
     def base_peak(self) -> float:
         """FLOP/s that MFU is measured against: the dense bf16 peak, or fp16 where the chip has no bf16."""
-        return self.peak.get("bf16") or self.peak["fp16"]
+        return self.peak["bf16" if "bf16" in self.peak else "fp16"]
 
 
 class Tier(Description):

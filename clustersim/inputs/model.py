@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
@@ -150,3 +151,9 @@ class Model(Description):
             and layer not in moe.dense_layers
         )
         return BlockKind(attention, experts)
+
+
+@lru_cache(maxsize=256)
+def layer_kinds(model: Model) -> tuple[BlockKind, ...]:
+    """What every layer is made of, those of multi-token prediction last; worked out once a model."""
+    return tuple(model.block_kind(layer) for layer in range(model.layers + model.mtp_layers))

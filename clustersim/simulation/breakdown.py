@@ -1,14 +1,17 @@
-"""Where a step's time went, on the device that ends last; and how busy the devices were."""
+"""Where a step's time went, on the device that ends last; and how busy the devices were. Many points at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from clustersim.engines.graph import Timeline
+from clustersim.engines.graph import Floats, Ints, Timeline
 from clustersim.schedules.program import Operation, Program
+from clustersim.simulation.device_tasks import NOBODY, DeviceTasks, device_tasks, idle_seconds, total
 from clustersim.simulation.results import BREAKDOWN_PARTS
 
 WAIT_PART = {
@@ -19,90 +22,124 @@ WAIT_PART = {
     Operation.SYNC_EMBEDDINGS: "data_comm",
     Operation.GRADIENT_NORM: "data_comm",
 }
-COMMUNICATION = frozenset(part for part in BREAKDOWN_PARTS if part.endswith("_comm"))
+COMMUNICATION = tuple(part for part in BREAKDOWN_PARTS if part.endswith("_comm"))
+
+Parts = Mapping[str, Floats]  # of a kind's duration: seconds [points] by part
 
 
-class Window(NamedTuple):
-    """The device that a step's time is read off, and its share of the timeline."""
+class Windows(NamedTuple):
+    """The device that each step's time is read off, and its share of the timeline."""
 
-    stage: int
-    start: float
-    end: float
+    device: Ints  # [points]
+    start: Floats  # [points] seconds
+    end: Floats  # [points]
+
+    @property
+    def seconds(self) -> Floats:
+        """How long after each step the next one follows."""
+        return self.end - self.start
 
 
-def step_window(program: Program, timeline: Timeline) -> Window:
+def step_windows(program: Program, timeline: Timeline) -> Windows:
     """The device that ends last, from the start of the step; or the one that takes longest, where none waits for all.
 
     Without a meeting of all stages a device starts its next step as soon as its own share of this one is done, and
     steps follow each other by the longest share. Source: Qi et al. 2023, arXiv 2401.10241, section 4 and figure 1.
     """
-    start, end = timeline.start[:, 0], timeline.end[:, 0]
+    devices = device_tasks(program)
+    ends = np.array([timeline.end[device.final].max(axis=0) for device in devices])  # [devices, points]
     if any(kind.operation is Operation.GRADIENT_NORM for kind in program.kinds):
-        last = int(np.argmax(end))
-        return Window(int(program.stage[last]), 0.0, float(end[last]))
-    starts, ends = np.full(program.stages, np.inf), np.zeros(program.stages)
-    np.minimum.at(starts, program.stage, start)
-    np.maximum.at(ends, program.stage, end)
-    longest = int(np.argmax(ends - starts))
-    return Window(longest, float(starts[longest]), float(ends[longest]))
+        last = ends.argmax(axis=0)
+        return Windows(last, np.zeros(ends.shape[1]), ends.max(axis=0))
+    starts = np.array([timeline.start[device.opening].min(axis=0) for device in devices])
+    longest = (ends - starts).argmax(axis=0)
+    points = np.arange(len(longest))
+    return Windows(longest, starts[longest, points], ends[longest, points])
 
 
-def breakdown(program: Program, timeline: Timeline, parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Seconds by part of the device that the step is read off; they sum to the step. `parts`: of each kind's duration.
+def breakdown(program: Program, timeline: Timeline, parts: Sequence[Parts]) -> dict[str, Floats]:
+    """Seconds [points] by part of the device that each step is read off; they sum to it. `parts`: of each kind.
 
     A gap before a task counts as the communication that ended last before it, for as long as that took, and as bubble
     beyond: a longer wait is for work on another device.
     """
-    total = dict.fromkeys(BREAKDOWN_PARTS, 0.0)
-    ends = timeline.end[:, 0]
-    stage, start, end = step_window(program, timeline)
-    graph = program.graph
-    tasks = np.flatnonzero(graph.stream == program.compute_streams[stage])
-    played = np.bincount(graph.kind[tasks], minlength=graph.kinds)  # [kinds] times
+    devices, windows = device_tasks(program), step_windows(program, timeline)
+    spent = {part: np.zeros(len(windows.device)) for part in BREAKDOWN_PARTS}
+    for number in np.unique(windows.device).tolist():
+        here = windows.device == number
+        waited = _waited(program, devices[number], timeline, windows.start)
+        for own in (_computed(devices[number], parts), waited):
+            for part, seconds in own.items():
+                spent[part] += np.where(here, seconds, 0.0)
+    return spent
+
+
+def _counted(played: Ints, parts: Sequence[Parts]) -> Iterator[tuple[int, Parts]]:
+    """How often each duration was played; kinds that share a row of parts are counted together."""
+    rows, times = {}, Counter[int]()
     for kind in np.flatnonzero(played).tolist():
-        for part, seconds in parts[kind].items():
-            total[part] += float(played[kind]) * seconds
-    gaps = timeline.start[tasks, 0] - np.concatenate([[start], ends[tasks[:-1]]])
-    for index in np.flatnonzero(gaps > 0.0):
-        _add_wait(total, program, timeline, graph.dependencies_of(int(tasks[index])), float(gaps[index]))
-    clock = float(ends[tasks[-1]])
-    own = np.flatnonzero((program.stage == stage) & (graph.stream != program.compute_streams[stage]))
-    _add_wait(total, program, timeline, own, end - clock)
-    return total
+        rows[id(parts[kind])] = parts[kind]
+        times[id(parts[kind])] += int(played[kind])
+    return ((count, rows[row]) for row, count in times.items())
 
 
-def _add_wait(total: dict[str, float], program: Program, timeline: Timeline, waited: np.ndarray, gap: float) -> None:
-    if gap <= 0.0:
-        return
-    hidden = 0.0
-    if len(waited):
-        last = int(waited[np.argmax(timeline.end[waited, 0])])
-        part = WAIT_PART.get(program.kinds[program.graph.kind[last]].operation)
-        if part is not None:
-            hidden = min(gap, float(timeline.end[last, 0] - timeline.start[last, 0]))
-            total[part] += hidden
-    total["bubble"] += gap - hidden
+def _computed(device: DeviceTasks, parts: Sequence[Parts]) -> dict[str, Floats]:
+    """Seconds [points] by part of what the compute stream ran."""
+    spent: dict[str, Floats] = {}
+    for count, row in _counted(device.played, parts):
+        for part, seconds in row.items():
+            spent[part] = spent.get(part, 0.0) + count * seconds
+    return spent
 
 
-def busy_shares(program: Program, timeline: Timeline, parts: Sequence[Mapping[str, float]]) -> tuple[float, float]:
-    """(busy_any, busy_compute): shares of the step in which any stream, or the compute stream, runs; device mean."""
-    window = step_window(program, timeline)
-    seconds = window.end - window.start
-    kinds = program.graph.kind
-    exposed = np.array([sum(row[part] for part in row.keys() & COMMUNICATION) for row in parts])
-    durations = timeline.end[:, 0] - timeline.start[:, 0]
-    any_stream, compute = 0.0, 0.0
-    for stage, stream in enumerate(program.compute_streams):
-        on_compute = program.graph.stream == stream
-        compute += float(durations[on_compute].sum() - exposed[kinds[on_compute]].sum())
-        own = program.stage == stage
-        any_stream += _union(timeline.start[own, 0], timeline.end[own, 0])
-    return any_stream / seconds / program.stages, compute / seconds / program.stages
+def _waited(program: Program, device: DeviceTasks, timeline: Timeline, opening: Floats) -> dict[str, Floats]:
+    """Seconds [points] of the gaps on the compute stream from `opening` on, by what they were for."""
+    start, end = timeline.start, timeline.end
+    gaps = start[device.compute]
+    gaps[0] -= opening
+    gaps[1:] -= end[device.compute[:-1]]
+    tail = (end[device.final].max(axis=0) - end[device.compute[-1]])[np.newaxis]
+    spent = {"bubble": total(gaps) + tail[0]}
+    for awaited, gap in ((device.awaited, gaps[device.waiting]), (device.others[np.newaxis], tail)):
+        for part, hidden in _communicated(program, awaited, gap, start, end).items():
+            seconds = total(hidden)
+            spent[part] = spent.get(part, 0.0) + seconds
+            spent["bubble"] = spent["bubble"] - seconds
+    return spent
 
 
-def _union(start: np.ndarray, end: np.ndarray) -> float:
-    """Length of the union of intervals."""
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], end[order]
-    reached = np.concatenate([[0.0], np.maximum.accumulate(end)[:-1]])
-    return float(np.maximum(0.0, end - np.maximum(start, reached)).sum())
+def _communicated(program: Program, awaited: Ints, gap: Floats, start: Floats, end: Floats) -> dict[str, Floats]:
+    """Seconds [gaps, points] that the communication which ended last before each gap explains, by part."""
+    if not awaited.size:
+        return {}
+    ends = np.where((awaited != NOBODY)[:, :, np.newaxis], end[awaited], -1.0)  # [gaps, awaited, points]
+    chosen = np.argmax(ends, axis=1)  # [gaps, points]
+    last = np.take_along_axis(awaited, chosen, axis=1)
+    points = np.arange(gap.shape[1])
+    explained = np.minimum(gap, end[last, points] - start[last, points])
+    parts = _parts_of_tasks(program)
+    present = np.unique(parts[awaited])
+    return {COMMUNICATION[part]: np.where(parts[last] == part, explained, 0.0) for part in present[present >= 0]}
+
+
+@lru_cache(maxsize=64)
+def _parts_of_tasks(program: Program) -> Ints:
+    """[tasks] the place in COMMUNICATION of the part that waiting for a task belongs to, or -1."""
+    names = [WAIT_PART.get(kind.operation) for kind in program.kinds]
+    return np.array([-1 if name is None else COMMUNICATION.index(name) for name in names])[program.graph.kind]
+
+
+def busy_seconds(program: Program, timeline: Timeline, parts: Sequence[Parts]) -> tuple[Floats, Floats]:
+    """Seconds [points] in which any stream of the mean device runs, and in which its compute stream computes.
+
+    The communication that a compute task waits for is no computing.
+    """
+    devices, end = device_tasks(program), timeline.end
+    any_stream, compute = np.zeros((2, end.shape[1]))
+    for device in devices:
+        any_stream += end[device.final].max(axis=0) - idle_seconds(device, timeline.start, end)
+    for count, row in _counted(np.sum([device.played for device in devices], axis=0), parts):
+        for part, seconds in row.items():
+            if part not in COMMUNICATION:
+                compute += count * seconds
+    return any_stream / program.stages, compute / program.stages

@@ -16,11 +16,12 @@ import numpy as np
 
 from clustersim.costs.machine import Machine
 from clustersim.engines import play
-from clustersim.engines.graph import NO_BARRIER, TaskGraph
+from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.schedules.program import FORWARDS, Operation
 from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, Unit
+from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.states import HALF_BYTES
 
@@ -49,7 +50,7 @@ def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> 
     which is the step's graph to play. Gradients are reduced by the pass that makes those of weights.
     """
     forward, makes_gradients = operation in FORWARDS, operation in MAKE_GRADIENTS
-    if layout.data * layout.context == 1:
+    if has_no_replicas(layout):
         return SILENT
     sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
     hidden = "fsdp" in layout.overlap
@@ -67,13 +68,18 @@ def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> 
     return Traffic(reduces=True, hidden=True) if makes_gradients and "grad_reduce" in layout.overlap else SILENT
 
 
+def has_no_replicas(layout: ResolvedLayout) -> bool:
+    """Whether nobody else holds the same parameters."""
+    return bool(np.all(layout.data * layout.context == 1))
+
+
 def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:
     """When parameters that other ranks have updated arrive.
 
     `beside` the first forward pass, a layer ahead; `before` it, chunk by chunk while the pipeline fills; `after` the
     optimizer, with nothing to hide behind; or not at all.
     """
-    if layout.data * layout.context == 1 or layout.sharding not in ("zero1", "zero2"):
+    if has_no_replicas(layout) or layout.sharding not in ("zero1", "zero2"):
         return "none"
     if layout.sharding == "zero2":
         return "none" if "fsdp" in layout.overlap else "after"
@@ -87,65 +93,70 @@ class SharedPass:
     """A stage's pass with its data traffic: as long as compute took, and what was left to send when it ended."""
 
     segment: Segment  # its data_comm is what compute waited for
-    carry_s: float  # seconds that the data stream runs on
+    carry_s: Floats  # [points] seconds that the data stream runs on
 
     @property
     def whole(self) -> Segment:
         """The pass until its last message has arrived."""
-        return _waiting(self.segment, self.carry_s) if self.carry_s else self.segment
+        return _waiting(self.segment, self.carry_s) if self.carry_s.any() else self.segment
 
 
 def shared_pass(
     stage: Stage, machine: Machine, layout: ResolvedLayout, gradient_bytes: float, operation: Operation, *, at_end: bool
 ) -> SharedPass:
-    """Play a stage's layers with their data traffic. One scenario at a time: point 0 of the stage's arrays."""
+    """Play a stage's layers with their data traffic."""
     plain = stage.passes[operation]
-    traffic = pass_traffic(layout, operation, at_end)
+    traffic, none = pass_traffic(layout, operation, at_end), np.zeros_like(plain.seconds)
     if traffic == SILENT:
-        return SharedPass(plain, 0.0)
+        return SharedPass(plain, none)
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if operation not in FORWARDS:
         units.reverse()
-    gather = [gather_time(unit, machine, layout.sharding) if traffic.gathers else 0.0 for unit in units]
-    reduce = [reduce_time(unit, machine, layout.sharding, gradient_bytes) if traffic.reduces else 0.0 for unit in units]
+    gathered = {id(unit): none + gather_time(unit, machine, layout.sharding) for unit in stage.units if traffic.gathers}
+    reduced = {
+        id(unit): none + reduce_time(unit, machine, layout.sharding, gradient_bytes)
+        for unit in stage.units
+        if traffic.reduces
+    }
+    gather, reduce = ([sent.get(id(unit), none) for unit in units] for sent in (gathered, reduced))
     if not traffic.hidden:
-        return SharedPass(_waiting(plain, sum(gather) + sum(reduce)), 0.0)
-    compute = [float(unit.piece.passes[operation].seconds[0]) for unit in units]
-    later = [*gather[1:], 0.0]
-    durations = np.concatenate([gather[:1], np.array([later, compute, reduce]).T.ravel()])
-    timeline = play(_graph(len(units)), durations[:, np.newaxis])
-    computed = float(timeline.end[2::3].max())
-    waited = max(0.0, computed - float(plain.seconds[0]))
-    return SharedPass(_waiting(plain, waited), max(0.0, float(timeline.makespan[0]) - computed))
+        return SharedPass(_waiting(plain, sum([*gather, *reduce], none)), none)
+    compute = [unit.piece.passes[operation].seconds for unit in units]
+    layers = zip([*gather[1:], none], compute, reduce, strict=True)
+    durations = np.array([gather[0], *(seconds for layer in layers for seconds in layer)])  # [tasks, points]
+    timeline = play(_graph(len(units)), durations)
+    computed = timeline.end[2::3].max(axis=0)
+    waited = np.maximum(0.0, computed - plain.seconds)
+    return SharedPass(_waiting(plain, waited), np.maximum(0.0, timeline.makespan - computed))
 
 
-def gather_time(unit: Unit, machine: Machine, sharding: str) -> float:
+def gather_time(unit: Unit, machine: Machine, sharding: str) -> Array:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
     group: Group = "data_shard" if sharding == "hybrid" else "data"
     return _both(unit, machine, "all-gather", group, HALF_BYTES)
 
 
-def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> float:
+def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
     """Seconds to reduce one layer's gradients: to all, or to the ranks that keep them; hybrid does both in turn."""
     if sharding == "none":
         return _both(unit, machine, "all-reduce", "data", gradient_bytes)
     if sharding != "hybrid":
         return _both(unit, machine, "reduce-scatter", "data", gradient_bytes)
     inside = _both(unit, machine, "reduce-scatter", "data_shard", gradient_bytes)
-    shards = float(np.max(machine.groups["data_shard"].ranks))
+    shards = machine.groups["data_shard"].ranks
     return inside + _both(unit, machine, "all-reduce", "data_replica", gradient_bytes / shards)
 
 
-def _both(unit: Unit, machine: Machine, kind: CollectiveKind, group: Group, element_bytes: float) -> float:
+def _both(unit: Unit, machine: Machine, kind: CollectiveKind, group: Group, element_bytes: Array) -> Array:
     """Dense parameters over the data group, experts over theirs, one after the other."""
-    dense = Collective(f"parameters {kind}", kind, group, element_bytes * float(unit.dense_parameters[0]))
-    experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * float(unit.expert_parameters[0]))
-    return sum(float(machine.collective_time(message)) for message in (dense, experts) if message.bytes)
+    dense = Collective(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
+    experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
+    return sum(machine.collective_time(message) for message in (dense, experts) if np.any(message.bytes))
 
 
-def _waiting(segment: Segment, seconds: float) -> Segment:
+def _waiting(segment: Segment, seconds: Floats) -> Segment:
     parts = dict(segment.parts)
-    parts["data_comm"] = parts.get("data_comm", 0.0) + np.full_like(segment.seconds, seconds)
+    parts["data_comm"] = parts.get("data_comm", 0.0) + seconds
     return replace(segment, seconds=segment.seconds + seconds, parts=parts)
 
 

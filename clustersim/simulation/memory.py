@@ -32,10 +32,10 @@ class Sharding:
 def sharding_of(scenario: Scenario, micro_batches: int) -> Sharding:
     """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step."""
     layout = scenario.plan
-    replicas = float(layout.data * layout.context)
+    replicas: Array = 1.0 * layout.data * layout.context
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
-        replicas = min(replicas, max(1.0, scenario.cluster.node.domain // layout.tensor))
+        replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // layout.tensor))
     each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding

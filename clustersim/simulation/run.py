@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clustersim.inputs.scenario import Scenario
@@ -14,7 +14,7 @@ from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
 from clustersim.simulation.run_clock.runs import PlayedRuns
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
-from clustersim.simulation.step import play_step, result_of
+from clustersim.simulation.step import play_step, result_of, simulate_steps
 from clustersim.simulation.stragglers import slow_nodes_of
 
 SECONDS_A_DAY = 86_400.0
@@ -44,6 +44,13 @@ def simulate_run(scenario: Scenario, *, engine: str = "auto", intervals: bool = 
     """
     played = play_step(scenario, engine=engine)
     return run_of(result_of(played, intervals=intervals), slow_nodes_of(played))
+
+
+def simulate_runs(scenarios: Sequence[Scenario], *, engine: str = "auto", intervals: bool = True) -> list[RunResult]:
+    """The runs of scenarios of one structure (`columns.structure_of`), their steps played side by side."""
+    if len(scenarios) == 1:
+        return [simulate_run(scenarios[0], engine=engine, intervals=intervals)]
+    return [run_of(step) for step in simulate_steps(scenarios, engine=engine, intervals=intervals)]
 
 
 def run_of(step: StepResult, slow_nodes: SlowNodes | None = None) -> RunResult:

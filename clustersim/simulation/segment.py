@@ -71,7 +71,7 @@ def play_pass(work: Pass, machine: Machine, points: int = 1) -> Timeline:
     graph = _graph(work.streams, work.after)
     timeline = play(graph, durations)
     slowdown = machine.stack.overlap_slowdown
-    if slowdown:
+    if np.any(slowdown):
         timeline = play(graph, durations + slowdown * _beside_collectives(work, timeline))
     return timeline
 

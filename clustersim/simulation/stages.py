@@ -14,7 +14,7 @@ import numpy as np
 from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
-from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.schedules.program import Operation
 from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_parts
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
@@ -248,7 +248,7 @@ def price_pieces(
         )
         return three.beyond(two)
 
-    kinds = sorted({model.block_kind(layer) for layer in range(model.layers + model.mtp_layers)})
+    kinds = sorted(set(layer_kinds(model)))
     return Pieces(
         model,
         shape,
@@ -295,10 +295,11 @@ def assemble_stages(pieces: Pieces, stage_layers: Sequence[int], recompute: Reco
 
 def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[tuple[BlockKind, Recomputation]]:
     """How many layers of each kind and recomputation; partial recomputation takes a stage's first layers."""
+    kinds = layer_kinds(model)
     if not isinstance(recompute, PartialRecompute):
-        return Counter((model.block_kind(layer), recompute) for layer in held)
+        return Counter((kinds[layer], recompute) for layer in held)
     modes: list[Recomputation] = ["full" if at < recompute.layers else "none" for at in range(len(held))]
-    return Counter((model.block_kind(layer), mode) for layer, mode in zip(held, modes, strict=True))
+    return Counter((kinds[layer], mode) for layer, mode in zip(held, modes, strict=True))
 
 
 def _build(

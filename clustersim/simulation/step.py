@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +11,26 @@ import numpy as np
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import group_sizes, place_groups
 from clustersim.engines import play
-from clustersim.engines.graph import Timeline
+from clustersim.engines.graph import Floats, Timeline
 from clustersim.inputs.layout import PartialRecompute
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.schedules.registry import passes_of, post_validates
-from clustersim.simulation.breakdown import breakdown, busy_shares, step_window
-from clustersim.simulation.data_parallel import gathers
+from clustersim.simulation.breakdown import breakdown, busy_seconds, step_windows
+from clustersim.simulation.columns import side_by_side
+from clustersim.simulation.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.intervals import interval
-from clustersim.simulation.memory_timeline import memory_timeline
-from clustersim.simulation.results import MemoryReport, StagePeak, StepResult
+from clustersim.simulation.memory_peaks import memory_reports
+from clustersim.simulation.results import StepResult
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
 from clustersim.simulation.task_prices import Parts, TaskPrices
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
+from clustersim.workload.arrays import Array
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
+
+TOGETHER = 500  # points: their timelines take 16 bytes a task and point
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class PlayedStep:
     scenario: Scenario
     program: Program
     timeline: Timeline
-    parts: tuple[Parts, ...]  # of each kind: seconds by part of the breakdown
+    parts: tuple[Mapping[str, float], ...]  # of each kind: seconds by part of the breakdown
     stages: tuple[Stage, ...]  # virtual stages in pipeline order
     machine: Machine
     imbalance_s: float = 0.0  # what everybody waits for the slowest replica, where replicas differ
@@ -48,8 +53,20 @@ class PlayedStep:
     @property
     def folded_s(self) -> float:
         """The same where all replicas are alike."""
-        window = step_window(self.program, self.timeline)
-        return window.end - window.start
+        return float(step_windows(self.program, self.timeline).seconds[0])
+
+
+@dataclass(frozen=True)
+class PlayedSteps:
+    """Steps of scenarios of one structure, played side by side: a column of the timeline each."""
+
+    scenarios: tuple[Scenario, ...]
+    columns: Scenario  # all of them as one, whose numbers are arrays [points] where they differ
+    program: Program
+    timeline: Timeline
+    parts: tuple[Parts, ...]  # of each kind: seconds [points] by part of the breakdown
+    stages: tuple[Stage, ...]
+    imbalance_s: Floats  # [points]
 
 
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
@@ -58,30 +75,68 @@ def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool =
     Raises InfeasibleError where this version cannot play what the layout asks for. A layout that does not fit in
     memory is played all the same: the result's `fits` tells.
     """
-    return result_of(play_step(scenario, engine=engine), intervals=intervals)
+    return simulate_steps([scenario], engine=engine, intervals=intervals)[0]
+
+
+def simulate_steps(scenarios: Sequence[Scenario], *, engine: str = "auto", intervals: bool = True) -> list[StepResult]:
+    """Play the steps of scenarios of one structure (`columns.structure_of`) side by side.
+
+    Every result is the one that `simulate_step` gives, to the last bit. Raises as `simulate_step` does.
+    """
+    results: list[StepResult] = []
+    for first in range(0, len(scenarios), TOGETHER):
+        played = play_steps(scenarios[first : first + TOGETHER], engine=engine)
+        results += results_of(played, intervals=intervals)
+    return results
 
 
 def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     """Play one optimizer step of a scenario with a resolved layout. Raises InfeasibleError as `simulate_step` does."""
-    layout = scenario.plan
-    machine = machine_of(
-        scenario.cluster,
-        scenario.stack,
-        place_groups(group_sizes(layout), layout.rank_order, scenario.cluster.node.domain),
-    )
-    shape = shape_of(scenario.model, scenario.training, layout, scenario.stack)
-    program = step_program(scenario, micro_batches_of(scenario))
-    modes = recomputations(layout.recompute)
-    pieces = price_pieces(scenario.model, shape, machine, modes, operations=passes_of(layout.schedule))
-    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
-    prices = TaskPrices(scenario, machine, stages, program)
+    played = play_steps([scenario], engine=engine)
+    plain = {id(row): {part: float(seconds[0]) for part, seconds in row.items()} for row in played.parts}
+    parts = tuple(plain[id(row)] for row in played.parts)
+    machine, late = step_machine(scenario, group_sizes(scenario.plan)), float(played.imbalance_s[0])
+    return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late)
+
+
+def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> PlayedSteps:
+    """Play one optimizer step of every scenario, all of one structure. Raises InfeasibleError as `simulate_step`."""
+    first, columns, points = scenarios[0], side_by_side(scenarios), len(scenarios)
+    program = step_program(first, micro_batches_of(first))
+    prices = price_steps(columns, program, points)
     parts = tuple(prices.parts(kind) for kind in program.kinds)
-    durations = np.array([[sum(row.values())] for row in parts])  # [kinds, 1] seconds
+    durations = duration_rows(parts)
     timeline = play(program.graph, durations, engine=engine)
-    late = 0.0
-    if is_uneven(scenario.cluster):
-        late = unfolded_seconds(scenario, program, durations) - float(timeline.makespan[0])
-    return PlayedStep(scenario, program, timeline, parts, tuple(stages), machine, late)
+    late = np.zeros(points)
+    if is_uneven(first.cluster):
+        late += unfolded_seconds(first, program, durations) - timeline.makespan
+    return PlayedSteps(tuple(scenarios), columns, program, timeline, parts, tuple(prices.stages), late)
+
+
+def price_steps(columns: Scenario, program: Program, points: int) -> TaskPrices:
+    """Price everything that a step of each of some points does; their numbers stand side by side in `columns`."""
+    layout = columns.plan
+    # Arrays for one point too: NumPy may round powers and logarithms of a single float otherwise.
+    machine = step_machine(columns, {group: np.atleast_1d(size) for group, size in group_sizes(layout).items()})
+    shape = shape_of(columns.model, columns.training, layout, columns.stack)
+    modes = recomputations(layout.recompute)
+    pieces = price_pieces(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
+    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
+    return TaskPrices(columns, machine, stages, program, points)
+
+
+def step_machine(scenario: Scenario, sizes: Mapping[str, Array]) -> Machine:
+    """The scenario's cluster and stack, its groups of these sizes placed on the network."""
+    groups = place_groups(sizes, scenario.plan.rank_order, scenario.cluster.node.domain)
+    return machine_of(scenario.cluster, scenario.stack, groups)
+
+
+def duration_rows(parts: Sequence[Parts]) -> Floats:
+    """Seconds [kinds, points] of kinds whose parts are known; kinds that share their parts are added up once."""
+    rows = {id(row): row for row in parts}
+    place = {key: number for number, key in enumerate(rows)}
+    table = np.array([sum(row.values()) for row in rows.values()])
+    return np.asarray(table[[place[id(row)] for row in parts]])
 
 
 def micro_batches_of(scenario: Scenario) -> int:
@@ -101,59 +156,78 @@ def step_program(scenario: Scenario, micro_batches: int) -> Program:
         layout.virtual_stages,
         blocking_transfers=stack.blocking_transfers,
         gather="none" if when == "beside" else when,
-        reduce=layout.data * layout.context > 1,
+        reduce=not has_no_replicas(layout),
         tied_embeddings=scenario.model.tied_embeddings,
         synchronous_optimizer=stack.synchronous_optimizer and not post_validates(layout.schedule),
     )
 
 
 def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
-    """The figures of a played step."""
-    scenario, seconds = step.scenario, step.seconds
-    model, training = scenario.model, scenario.training
-    base = scenario.cluster.accelerator.base_peak * scenario.cluster.devices
-    token_rate = training.tokens_per_step / seconds
-    full = model_flops_per_token(model, training, "full")
-    causal = model_flops_per_token(model, training, "causal")
-    fused = scenario.stack.fused_attention and model.position != "alibi"
-    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(scenario), fused=fused)
-    busy_any, busy_compute = (
-        share * step.folded_s / seconds for share in busy_shares(step.program, step.timeline, step.parts)
-    )
-    spent = breakdown_of(step)
-    mfu, mfu_causal = full * token_rate / base, causal * token_rate / base
-    figures = {"step_time_s": (seconds, 1.0), "mfu": (mfu, -1.0), "mfu_causal": (mfu_causal, -1.0)}
-    residual = scenario.stack.residual
-    return StepResult(
-        scenario=scenario,
-        step_time_s=seconds,
-        mfu=mfu,
-        mfu_causal=mfu_causal,
-        hfu=(full + recomputed) * token_rate / base,
-        busy_any=busy_any,
-        busy_compute=busy_compute,
-        gemm_efficiency=_gemm_efficiency(step.stages, scenario),
-        model_flops=full * training.tokens_per_step,
-        breakdown=spent,
-        memory=memory_report(step),
-        intervals={name: interval(value, residual, power) for name, (value, power) in figures.items()}
-        if intervals
-        else {},
-        engine=step.timeline.engine,
-    )
+    """The figures of one played step."""
+    return results_of(_as_column(step), intervals=intervals)[0]
 
 
 def breakdown_of(step: PlayedStep) -> dict[str, float]:
-    """Seconds of a step by part, on the device that ends last; they sum to the step."""
-    spent = breakdown(step.program, step.timeline, step.parts)
-    spent["imbalance"] += step.imbalance_s
-    return spent
+    """Seconds of a step by part, on the device that it is read off; they sum to the step."""
+    return {part: float(seconds[0]) for part, seconds in _spent(_as_column(step)).items()}
 
 
-def memory_report(step: PlayedStep) -> MemoryReport:
-    """What every pipeline stage holds when it holds most."""
-    stages = tuple(StagePeak(held.stage, held.peak_parts) for held in memory_timeline(step))
-    return MemoryReport(stages, step.scenario.cluster.accelerator.memory.usable_bytes)
+def _as_column(step: PlayedStep) -> PlayedSteps:
+    columns = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
+    parts, late = tuple(columns[id(row)] for row in step.parts), np.array([step.imbalance_s])
+    return PlayedSteps((step.scenario,), step.scenario, step.program, step.timeline, parts, step.stages, late)
+
+
+def _spent(played: PlayedSteps) -> dict[str, Floats]:
+    spent = breakdown(played.program, played.timeline, played.parts)
+    return spent | {"imbalance": spent["imbalance"] + played.imbalance_s}
+
+
+def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResult]:
+    """The figures of played steps."""
+    first, count = played.scenarios[0], len(played.scenarios)
+    model, training = first.model, first.training
+    full = model_flops_per_token(model, training, "full")
+    causal = model_flops_per_token(model, training, "causal")
+    fused = first.stack.fused_attention and model.position != "alibi"
+    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(first), fused=fused)
+    seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
+    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.parts)
+    spent = _spent(played)
+    base_peaks = played.columns.cluster.accelerator.base_peak
+    figures = [seconds, busy_any / seconds, busy_compute / seconds, _weight_product_flops(played.stages) / base_peaks]
+    rows = zip(
+        played.scenarios,
+        *(figure.tolist() for figure in figures),
+        zip(*(part.tolist() for part in spent.values()), strict=True),
+        memory_reports(played.program, played.stages, played.columns, count),
+        strict=True,
+    )
+    results = []
+    for scenario, step_s, any_stream, compute, efficiency, parts, memory in rows:
+        tokens = scenario.training.tokens_per_step
+        rate = tokens / step_s / (scenario.cluster.accelerator.base_peak * scenario.cluster.devices)
+        headline = {"step_time_s": (step_s, 1.0), "mfu": (full * rate, -1.0), "mfu_causal": (causal * rate, -1.0)}
+        residual = scenario.stack.residual
+        bounds = {name: interval(value, residual, power) for name, (value, power) in headline.items() if intervals}
+        results.append(
+            StepResult(
+                scenario=scenario,
+                step_time_s=step_s,
+                mfu=full * rate,
+                mfu_causal=causal * rate,
+                hfu=(full + recomputed) * rate,
+                busy_any=any_stream,
+                busy_compute=compute,
+                gemm_efficiency=efficiency,
+                model_flops=full * tokens,
+                breakdown=dict(zip(spent, parts, strict=True)),
+                memory=memory,
+                intervals=bounds,
+                engine=played.timeline.engine,
+            )
+        )
+    return results
 
 
 def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
@@ -164,9 +238,10 @@ def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
     return layers if recompute == "full" else 0, layers if recompute == "selective" else 0
 
 
-def _gemm_efficiency(stages: Sequence[Stage], scenario: Scenario) -> float:
-    """FLOP/s inside weight products over the base."""
-    segments = [segment for stage in stages for segment in (stage.forward, stage.backward)]
-    seconds = sum(float(segment.parts["gemm"][0]) for segment in segments if "gemm" in segment.parts)
-    flops = sum(float(segment.gemm_flops[0]) for segment in segments)
-    return flops / seconds / scenario.cluster.accelerator.base_peak
+def _weight_product_flops(stages: Sequence[Stage]) -> Floats:
+    """FLOP/s [points] inside weight products."""
+    held = {id(stage): stage for stage in stages}
+    times = Counter(id(stage) for stage in stages)
+    segments = [(count, segment) for key, count in times.items() for segment in (held[key].forward, held[key].backward)]
+    seconds = sum(count * segment.parts["gemm"] for count, segment in segments if "gemm" in segment.parts)
+    return np.asarray(sum(count * segment.gemm_flops for count, segment in segments) / seconds)

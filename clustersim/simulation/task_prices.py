@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+import numpy as np
+
 from clustersim.costs.machine import Machine
+from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import SILENT, pass_traffic, shared_pass
-from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage
 from clustersim.simulation.tail import (
     embedding_sync_time,
@@ -21,10 +23,11 @@ from clustersim.simulation.tail import (
     optimizer_time,
     reduce_stage_time,
 )
+from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import activation_bytes_of
 
-Parts: TypeAlias = Mapping[str, float]
+Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
 OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that hold the same
     Operation.REDUCE_GRADIENTS,
@@ -34,51 +37,73 @@ OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that ho
 
 @dataclass(frozen=True)
 class TaskPrices:
-    """Prices the kinds of tasks of one step."""
+    """Prices the kinds of tasks of steps of one structure."""
 
     scenario: Scenario
     machine: Machine
     stages: Sequence[Stage]  # virtual stages in pipeline order; those that hold the same are one object
     program: Program
-    _known: dict[tuple[Operation, Position | Operation, int], Parts] = field(default_factory=dict)
+    points: int
+    _known: dict[Hashable, Parts] = field(default_factory=dict)
 
     def parts(self, kind: Kind) -> Parts:
-        """Seconds of one kind of task, by part of the breakdown."""
-        if kind.operation not in OF_A_STAGE:
-            return self._whole_parts(kind)
-        stage = self._stage(kind.stage, kind.chunk)
-        reduces = kind.operation is Operation.REDUCE_GRADIENTS
-        detail = self._ending[kind.stage, kind.chunk] if reduces else kind.position
-        key = (kind.operation, detail, id(stage))
+        """Seconds of one kind of task, by part of the breakdown; kinds that take the same share one record."""
+        key = self._key(kind)
         if key not in self._known:
-            self._known[key] = self._stage_parts(kind, stage)
+            of_a_stage = kind.operation in OF_A_STAGE
+            self._known[key] = (
+                self._stage_parts(kind, self._stage(kind.stage, kind.chunk)) if of_a_stage else self._whole_parts(kind)
+            )
         return self._known[key]
+
+    def _key(self, kind: Kind) -> Hashable:
+        """What a kind's duration depends on: what its stage holds, or what lies between two stages."""
+        match kind.operation:
+            case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+                return boundary_of(self.program, kind)
+            case Operation.OPTIMIZER:
+                return tuple(map(id, self._chunks(kind.stage)))
+            case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:
+                return kind.operation
+            case Operation.REDUCE_GRADIENTS:
+                detail: Hashable = self._ending[kind.stage, kind.chunk]
+            case _:
+                detail = kind.position
+        return kind.operation, detail, id(self._stage(kind.stage, kind.chunk))
 
     def _stage_parts(self, kind: Kind, stage: Stage) -> Parts:
         match kind.operation:
             case Operation.REDUCE_GRADIENTS:
-                return {"data_comm": self._reduce_time(stage, self._ending[kind.stage, kind.chunk])}
+                return {"data_comm": self._every_point(self._reduce_time(stage, self._ending[kind.stage, kind.chunk]))}
             case Operation.GATHER_PARAMETERS:
-                return {"data_comm": gather_stage_time(self.scenario, self.machine, stage)}
+                return {"data_comm": self._every_point(gather_stage_time(self.scenario, self.machine, stage))}
             case _:
                 return self._pass_parts(kind, stage)
 
     def _stage(self, stage: int, chunk: int) -> Stage:
-        return self.stages[int(self.program.placement.virtual[chunk, stage])]
+        return self.stages[self._virtual[chunk][stage]]
+
+    def _chunks(self, stage: int) -> list[Stage]:
+        return [self.stages[virtual[stage]] for virtual in self._virtual]
+
+    @cached_property
+    def _virtual(self) -> list[list[int]]:
+        """[chunks, stages] the virtual stage that each chunk is."""
+        virtual: list[list[int]] = self.program.placement.virtual.tolist()
+        return virtual
 
     def _whole_parts(self, kind: Kind) -> Parts:
         scenario, machine = self.scenario, self.machine
         match kind.operation:
             case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
-                return {"pipeline_comm": self._transfer_time(kind)}
+                return {"pipeline_comm": self._transfers[boundary_of(self.program, kind)]}
             case Operation.SYNC_EMBEDDINGS:
-                return {"data_comm": embedding_sync_time(scenario, machine)}
+                return {"data_comm": self._every_point(embedding_sync_time(scenario, machine))}
             case Operation.GRADIENT_NORM:
-                return {"data_comm": norm_time(machine)}
+                return {"data_comm": self._every_point(norm_time(machine))}
             case Operation.OPTIMIZER:
-                chunks = [self._stage(kind.stage, chunk) for chunk in range(self.program.placement.chunks)]
-                seconds = optimizer_time(scenario, machine, chunks)
-                return {"optimizer": seconds, "other": scenario.stack.fixed_overhead}
+                seconds = self._every_point(optimizer_time(scenario, machine, self._chunks(kind.stage)))
+                return {"optimizer": seconds, "other": self._every_point(scenario.stack.fixed_overhead)}
             case _:
                 raise ValueError(f"no duration for {kind}")
 
@@ -93,13 +118,13 @@ class TaskPrices:
             kind.operation,
             at_end=kind.position is not Position.STEADY,
         )
-        parts = _segment_parts(played.segment if kind.position is Position.LAST else played.whole)
+        parts = (played.segment if kind.position is Position.LAST else played.whole).parts
         if scenario.plan.offload != "activations":
             return parts
-        moving = float(stage.activation_bytes[0]) / scenario.cluster.node.host_bandwidth
-        return {**parts, "host": max(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
+        moving = stage.activation_bytes / scenario.cluster.node.host_bandwidth
+        return {**parts, "host": np.maximum(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
-    def _reduce_time(self, stage: Stage, ending: Operation) -> float:
+    def _reduce_time(self, stage: Stage, ending: Operation) -> Array:
         """Seconds of gradient reduction after the pass that ends the stage's gradients."""
         layout = self.scenario.plan
         if pass_traffic(layout, ending, at_end=True) == SILENT:
@@ -112,26 +137,26 @@ class TaskPrices:
         kinds = (kind for kind in self.program.kinds if kind.position is Position.LAST)
         return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
 
-    def _transfer_time(self, kind: Kind) -> float:
-        """Seconds between two stages: each tensor rank sends its 1/t; without sequence parallelism they regather it.
+    @cached_property
+    def _transfers(self) -> Floats:
+        """Seconds [boundaries, points]: each tensor rank sends its 1/t; without sequence parallelism they regather it.
 
         Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
         """
         layout, training = self.scenario.plan, self.scenario.training
         tokens = layout.micro_batch * training.sequence_length / layout.context
         message = activation_bytes_of(training.precision) * tokens * self.scenario.model.hidden
-        seconds = float(self.machine.transfer_time(message / layout.tensor, boundary_of(self.program, kind)))
+        boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
+        seconds = self.machine.transfer_time(message / layout.tensor, boundaries)
         if not layout.sequence_parallel:
-            regather = Collective("regather", "all-gather", "tensor", message)
-            seconds += float(self.machine.collective_time(regather))
-        return seconds
+            seconds = seconds + self.machine.collective_time(Collective("regather", "all-gather", "tensor", message))
+        return np.zeros((len(boundaries), self.points)) + seconds
+
+    def _every_point(self, seconds: Array) -> Floats:
+        return np.zeros(self.points) + seconds
 
 
 def boundary_of(program: Program, kind: Kind) -> int:
     """The stage before the boundary that a transfer crosses."""
     onward = (kind.operation is Operation.SEND_ACTIVATION) != program.placement.backwards[kind.chunk]
     return kind.stage if onward else (kind.stage - 1) % program.stages
-
-
-def _segment_parts(segment: Segment) -> Parts:
-    return {name: float(seconds[0]) for name, seconds in segment.parts.items()}

@@ -18,7 +18,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind
-from clustersim.simulation.breakdown import step_window
+from clustersim.simulation.breakdown import step_windows
 from clustersim.simulation.results import BREAKDOWN_PARTS
 from clustersim.simulation.step import PlayedStep, breakdown_of
 from clustersim.workload.flops import model_flops_per_token
@@ -69,7 +69,7 @@ def waterfall(step: PlayedStep) -> Waterfall:
     base = scenario.cluster.accelerator.base_peak
     budget = base * step.seconds  # FLOPs of a device at the peak
     works = [_work(step, stage) for stage in range(step.program.stages)]
-    flops, ideal = works[step_window(step.program, step.timeline).stage]
+    flops, ideal = works[int(step_windows(step.program, step.timeline).device[0])]
     mean, counted = np.mean(works, axis=0)[FLOPS], _counted(scenario)
     shares = {name: 0.0 - seconds / step.seconds for name, seconds in breakdown_of(step).items()}
     for column, name in enumerate(COUNTED):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import Sweep
 from clustersim.simulation import PHYSICS_VERSION
+from clustersim.simulation.columns import structure_of
 from clustersim.simulation.results import RunResult
-from clustersim.simulation.run import simulate_run
+from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.studies.journal import key_of
 from clustersim.studies.rows import Row, refused_row, result_row
 
 MOST_PROBLEMS = 20  # shown of a sweep's points
+BATCH = 250  # points that one worker plays side by side
 NO_EFFECT = {"name", "notes"}  # parts of a scenario that no figure depends on
 
 
@@ -69,8 +71,23 @@ def point_key(scenario: Scenario, settings: Settings) -> str:
     return key_of({"scenario": described, "physics": PHYSICS_VERSION} | vars(settings))
 
 
+def batches_of(points: Sequence[tuple[str, Scenario]]) -> list[list[tuple[str, Scenario]]]:
+    """Points with their keys, those of one structure together, in the order in which structures first come."""
+    batches: dict[Hashable, list[tuple[str, Scenario]]] = {}
+    for key, scenario in points:
+        structure = key if scenario.layout == "search" else structure_of(scenario)
+        batches.setdefault(structure, []).append((key, scenario))
+    return [batch[low : low + BATCH] for batch in batches.values() for low in range(0, len(batch), BATCH)]
+
+
 def simulate_points(scenarios: Sequence[Scenario], settings: Settings) -> list[Row]:
-    """The rows of some points: what a worker does."""
+    """The rows of some points of one structure: what a worker does. Where they can't be played at once, one by one."""
+    if len(scenarios) > 1:
+        try:
+            results = simulate_runs(scenarios, engine=settings.engine, intervals=settings.intervals)
+            return [result_row(result) for result in results]
+        except Exception:  # whose fault it is, is said of the points one by one
+            pass
     return [simulate_point(scenario, settings) for scenario in scenarios]
 
 

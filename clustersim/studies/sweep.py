@@ -22,7 +22,7 @@ from clustersim.inputs.load import Source
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.studies.journal import Journal, read_journal
-from clustersim.studies.points import Point, Settings, resolve_points, simulate_points
+from clustersim.studies.points import Point, Settings, batches_of, resolve_points, simulate_points
 from clustersim.studies.rows import COLUMNS, Cell, Row
 from clustersim.studies.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
@@ -108,19 +108,20 @@ def _finish(
     kept = read_journal(path) if resume else {}
     finished: dict[str, Row] = {key: kept[key] for key in wanted if key in kept}
     reused = len(finished)
-    tasks = [(key, scenario) for key, scenario in wanted.items() if key not in finished]
+    batches = batches_of([(key, scenario) for key, scenario in wanted.items() if key not in finished])
     tell(len(finished), len(wanted))
     with Journal(path, fresh=not resume) as journal:
-        for chunk, rows in run_chunks(tasks, partial(_work, settings=settings), workers=workers, executor=executor):
-            fresh = {key: row for (key, _), row in zip(chunk, rows, strict=True)}
+        for chunk, rows in run_chunks(batches, partial(_work, settings=settings), workers=workers, executor=executor):
+            keys = [key for batch in chunk for key, _ in batch]
+            fresh = dict(zip(keys, (row for batch in rows for row in batch), strict=True))
             journal.append(fresh)
             finished |= fresh
             tell(len(finished), len(wanted))
     return finished, reused
 
 
-def _work(tasks: list[tuple[str, Scenario]], settings: Settings) -> list[Row]:
-    return simulate_points([scenario for _, scenario in tasks], settings)
+def _work(batches: list[list[tuple[str, Scenario]]], settings: Settings) -> list[list[Row]]:
+    return [simulate_points([scenario for _, scenario in batch], settings) for batch in batches]
 
 
 def _row(number: int, point: Point, finished: Mapping[str, Row]) -> Row:

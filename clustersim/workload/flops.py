@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
 from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
 
@@ -76,7 +76,7 @@ def recomputed_flops_per_token(
 
 def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
     """How many of the first `layers` layers are of each kind."""
-    return Counter(model.block_kind(layer) for layer in range(layers))
+    return Counter(layer_kinds(model)[:layers])
 
 
 def _selective(model: Model, training: Training, kind: BlockKind, fused: bool) -> float:

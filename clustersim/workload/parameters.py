@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from clustersim.inputs.model import BlockKind, LatentAttention, Model
+from clustersim.inputs.model import BlockKind, LatentAttention, Model, layer_kinds
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,16 @@ def head_parameters(model: Model) -> float:
 
 def total_parameters(model: Model) -> float:
     """All parameters, multi-token-prediction modules left out (as publishers count)."""
-    blocks = sum(block_parameters(model, model.block_kind(layer)).total for layer in range(model.layers))
+    kinds = Counter(layer_kinds(model)[: model.layers])
+    blocks = sum(times * block_parameters(model, kind).total for kind, times in kinds.items())
     return blocks + embedding_parameters(model) + head_parameters(model)
 
 
 def active_parameters(model: Model) -> float:
     """Parameters that one token meets: all but the routed experts it isn't sent to; embeddings counted."""
-    return total_parameters(model) - sum(
-        block_parameters(model, model.block_kind(layer)).expert * _idle_share(model) for layer in range(model.layers)
-    )
+    kinds = Counter(layer_kinds(model)[: model.layers])
+    experts = sum(times * block_parameters(model, kind).expert for kind, times in kinds.items())
+    return total_parameters(model) - _idle_share(model) * experts
 
 
 def prediction_parameters(model: Model) -> float:

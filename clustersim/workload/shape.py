@@ -83,19 +83,19 @@ def activation_bytes_of(precision: str) -> float:
 def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
     """The shape of one resolved layout."""
     return Shape(
-        micro_batch=float(layout.micro_batch),
+        micro_batch=1.0 * layout.micro_batch,
         sequence=float(training.sequence_length),
         span=float(training.attention_span),
-        tensor=float(layout.tensor),
-        context=float(layout.context),
-        expert=float(layout.expert),
-        expert_tensor=float(layout.expert_tensor),
+        tensor=1.0 * layout.tensor,
+        context=1.0 * layout.context,
+        expert=1.0 * layout.expert,
+        expert_tensor=1.0 * layout.expert_tensor,
         sequence_parallel=layout.sequence_parallel,
         fused_attention=stack.fused_attention and model.position != "alibi",
         context_kind=layout.context_kind,
         overlap=layout.overlap,
         precision=training.precision,
-        busiest_expert_rank=busiest_rank(model, training, float(layout.expert)),
+        busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
         **kept_by(stack, training),
     )
 

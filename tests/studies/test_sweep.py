@@ -17,7 +17,7 @@ import pytest
 
 from clustersim.errors import ClustersimError, InfeasibleError, InputError
 from clustersim.inputs.load import load_scenario
-from clustersim.simulation.run import simulate_run
+from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.studies import points, workers
 from clustersim.studies.rows import COLUMNS
 from clustersim.studies.sweep import run_sweep
@@ -301,3 +301,35 @@ def test_a_killed_sweep_loses_nothing_that_is_finished(how: signal.Signals, here
         subprocess.run([sys.executable, "-c", SLOW, str(folder)], check=True, env=os.environ)
     assert (killed / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
     assert len(journal(killed)) == len(set(journal(killed))) == 10
+
+
+def test_points_played_side_by_side_are_the_same_bytes_as_points_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two structures, by turns in the sweep: with batches and without, the table does not change."""
+    axes = {
+        "cluster.node.scale_up.bandwidth": ["200 GB/s", "300 GB/s", "450 GB/s"],
+        "layout.recompute": ["selective", "full"],
+        "stack.sustained": [0.7, 0.8],
+    }
+    played: list[int] = []
+
+    def counted(scenarios: Any, **settings: Any) -> Any:
+        played.append(len(scenarios))
+        return simulate_runs(scenarios, **settings)
+
+    monkeypatch.setattr(points, "simulate_runs", counted)
+    together = run_sweep("gpt3_175b_a100", overrides=axes, output="together")
+    assert played == [6, 6]
+    monkeypatch.setattr(points, "BATCH", 1)
+    alone = run_sweep("gpt3_175b_a100", overrides=axes, output="alone")
+    assert played == [6, 6], "one point is no batch"
+    assert together.count("done") == alone.count("done") == 12
+    assert (together.folder / "results.csv").read_bytes() == (alone.folder / "results.csv").read_bytes()
+
+
+def test_a_batch_that_fails_is_played_point_by_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise InfeasibleError("a point among them")
+
+    monkeypatch.setattr(points, "simulate_runs", broken)
+    result = run_sweep("gpt3_175b_a100", overrides={"stack.sustained": [0.7, 0.8]})
+    assert result.count("done") == 2

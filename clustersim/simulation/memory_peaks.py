@@ -1,0 +1,126 @@
+"""What devices hold at the peak of a step, for many points at once.
+
+A device runs its passes in an order that is fixed before any duration is known, and a pass takes and gives back bytes
+when it starts and ends (`memory_timeline.py` says which). So how many activations of each chunk are alive together is
+counted once a program; a state in which no more of anything is alive than in another is no peak, whatever its bytes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from clustersim.engines.graph import Floats, Ints
+from clustersim.inputs.scenario import Scenario
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.simulation.memory import kept_on_device, resident_parts, sharding_of
+from clustersim.simulation.results import MemoryReport, StagePeak
+from clustersim.simulation.stages import Stage
+
+FLYING, FORWARD, BACKWARD, LATER = range(4)  # kept for backward; running forward; backward; for weights' gradients
+STARTS = dict.fromkeys(FORWARDS, (1, 1, 0, 0)) | dict.fromkeys(BACKWARDS, (0, 0, 1, 0))
+ENDS = dict.fromkeys(FORWARDS, (0, -1, 0, 0)) | dict.fromkeys(BACKWARDS, (-1, 0, -1, 0))
+ENDS |= {Operation.INPUT_GRADIENT: (-1, 0, -1, 1), Operation.WEIGHT_GRADIENT: (0, 0, 0, -1)}
+NOTHING = (0, 0, 0, 0)
+
+
+class States(NamedTuple):
+    """The states of all devices that may be a peak, device by device, each in the order of time."""
+
+    bounds: Ints  # [stages + 1] where each device's states start
+    alive: Ints  # [states, virtual stages, 4] how many micro-batches of each virtual stage are in each way alive
+
+
+def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> list[MemoryReport]:
+    """What every pipeline stage holds when it holds most, for every point of a scenario whose numbers may be arrays."""
+    bounds, alive = states_of(program)
+    held = _resident(program, stages, scenario, points)  # {part: [stages, points]}
+    moving = _moving(stages, alive, scenario, points)  # {part: [states, points]}
+    states_a_stage = np.diff(bounds)
+    total = sum(moving.values(), np.repeat(sum(held.values()), states_a_stage, axis=0))
+    peaks = np.array(
+        [low + total[low:high].argmax(axis=0) for low, high in pairwise(bounds.tolist())]
+    )  # [stages, points]
+    held |= {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
+    by_point = np.array(list(held.values())).transpose(2, 1, 0).tolist()  # [points, stages, parts]
+    usable = (np.zeros(points) + scenario.cluster.accelerator.memory.usable_bytes).tolist()
+    return [
+        MemoryReport(
+            tuple(StagePeak(stage, dict(zip(held, parts, strict=True))) for stage, parts in enumerate(by_stage)), bytes_
+        )
+        for by_stage, bytes_ in zip(by_point, usable, strict=True)
+    ]
+
+
+def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
+    """Bytes [stages, points] that stay all step, by part; devices that hold the same are worked out once."""
+    sharding, none = sharding_of(scenario, program.micro_batches), np.zeros(points)
+    known: dict[tuple[int, ...], Mapping[str, Floats]] = {}
+    rows = []
+    for virtual in program.placement.virtual.T.tolist():
+        chunks = [stages[number] for number in virtual]
+        key = tuple(map(id, chunks))
+        if key not in known:
+            parts = resident_parts(chunks, sharding, scenario.stack)
+            known[key] = {part: none + bytes_ for part, bytes_ in parts.items()}
+        rows.append(known[key])
+    return {part: np.array([row[part] for row in rows]) for part in rows[0]}
+
+
+def _moving(stages: Sequence[Stage], alive: Ints, scenario: Scenario, points: int) -> dict[str, Floats]:
+    """Bytes [states, points] that passes have taken, by part."""
+    activations, embedding, working, logits, later = np.zeros((5, len(alive), points))
+    offloaded = scenario.plan.offload == "activations"
+    members = defaultdict(list)  # virtual stages that hold the same are counted together
+    for virtual, stage in enumerate(stages):
+        members[id(stage)].append(virtual)
+    for same in members.values():
+        stage, count = stages[same[0]], alive[:, same].sum(axis=1).T[:, :, np.newaxis]  # [4, states, 1]
+        if offloaded:
+            activations += (count[FORWARD] + count[BACKWARD]) * kept_on_device(stage)
+        else:
+            activations += count[FLYING] * stage.activation_bytes
+        embedding += count[FLYING] * stage.embedding_bytes
+        working += count[BACKWARD] * stage.working_bytes
+        logits += count[FLYING] * stage.logit_bytes
+        later += count[LATER] * stage.weight_input_bytes
+    parts = {"activations": activations, "embedding": embedding, "working": working, "logits": logits}
+    parts |= {"weight_gradient_inputs": later}
+    return parts | {"fragmentation": scenario.stack.fragmentation * activations}
+
+
+@lru_cache(maxsize=64)
+def states_of(program: Program) -> States:
+    """The states of a program's devices that may be a peak, counted once."""
+    graph, placement = program.graph, program.placement
+    changes = np.zeros((graph.kinds, 2, placement.chunks, 4), dtype=np.int64)  # at start and end of each kind
+    for row, kind in enumerate(program.kinds):
+        changes[row, 0, kind.chunk] = STARTS.get(kind.operation, NOTHING)
+        changes[row, 1, kind.chunk] = ENDS.get(kind.operation, NOTHING)
+    by_device = []
+    for stage, stream in enumerate(program.compute_streams):
+        kinds = graph.kind[graph.stream == stream]
+        counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)
+        largest = _largest(counts).reshape(-1, placement.chunks, 4)
+        alive = np.zeros((len(largest), int(placement.virtual.max()) + 1, 4), dtype=np.int64)
+        alive[:, placement.virtual[:, stage]] = largest
+        by_device.append(alive)
+    return States(np.cumsum([0, *map(len, by_device)]), np.concatenate(by_device))
+
+
+def _largest(counts: Ints) -> Ints:
+    """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
+    rows, first = np.unique(counts, axis=0, return_index=True)
+    order = np.argsort(-rows.sum(axis=1), kind="stable")
+    rows, first = rows[order], first[order]
+    kept = []
+    while len(rows):
+        kept.append((int(first[0]), rows[0]))
+        left = (rows > rows[0]).any(axis=1)
+        rows, first = rows[left], first[left]
+    return np.array([row for _, row in sorted(kept, key=lambda found: found[0])])
