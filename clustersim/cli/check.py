@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -15,7 +16,11 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 @click.command(
     "check",
     short_help="Is a published claim believable?",
-    epilog=examples("clustersim check deepseek_r2", "clustersim check gpt3_175b_64_a100 --json"),
+    epilog=examples(
+        "clustersim check deepseek_r2",
+        "clustersim check gpt3_175b_64_a100 --json",
+        "clustersim check deepseek_r2 --report r2.html",
+    ),
 )
 @click.argument("claim")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random numbers.")
@@ -23,22 +28,29 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
     "--workers", type=click.IntRange(min=1), default=None, help="Processes that search layouts.  [default: one a core]"
 )
 @output_option("Folder to write claim.json and claim.txt into, beside what is printed.")
+@click.option("--report", type=click.Path(dir_okay=False), default=None, metavar="FILE.html", help="Write one page.")
 @json_option
-def command(claim: str, seed: int, workers: int | None, output: str | None, as_json: bool) -> int:
+def command(claim: str, seed: int, workers: int | None, output: str | None, report: str | None, as_json: bool) -> int:
     """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse."""
     from clustersim.studies.claims import check_claims
     from clustersim.views.claim_table import claim_view
     from clustersim.views.reports import write_report
 
     with progress_bar(f"checking {claim}") as progress:
-        report = check_claims(claim, seed=seed, workers=workers, progress=progress)
-    document = report.to_dict()
+        judged = check_claims(claim, seed=seed, workers=workers, progress=progress)
+    document = judged.to_dict()
     if output is not None:
-        write_report("claim", claim_view(report), document, Path(output))
+        write_report("claim", claim_view(judged), document, Path(output))
+    if report is not None:
+        from clustersim.views.claim_report import write_claim_report
+
+        write_claim_report(
+            judged, Path(report), f"clustersim check {shlex.quote(claim)} --seed {seed} --report {shlex.quote(report)}"
+        )
     if as_json:
         print_json(document)
     else:
         from clustersim.views.console import print_page
 
-        print_page(claim_view(report))
-    return DONE if report.verdict in BELIEVABLE else FAILED
+        print_page(claim_view(judged))
+    return DONE if judged.verdict in BELIEVABLE else FAILED

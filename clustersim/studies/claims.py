@@ -18,6 +18,7 @@ from clustersim.studies.claim_scenarios import Setting, changed_settings, possib
 from clustersim.studies.consistency import Equation
 from clustersim.studies.draws import DRAWS
 from clustersim.studies.figures import figure_row, flops_row, memory_row
+from clustersim.studies.insights import Insight, insights
 from clustersim.studies.list_prices import savings
 from clustersim.studies.measured_records import measured_records
 from clustersim.studies.open_points import Outcome, Point, Progress, best_points
@@ -48,7 +49,7 @@ class ClaimReport:
     figures: Mapping[str, str]  # the verdict on each assertion and relation, by id
     infeasible: tuple[str, ...] = ()  # why points of what was left open have no layout
     assumptions: tuple[str, ...] = ()  # the claim's own, and what was filled in
-    evidence: Evidence | None = None  # None where nothing can run
+    insights: tuple[Insight, ...] = ()  # what moves each figure most, and what would have to be true
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim check --json` prints."""
@@ -60,6 +61,7 @@ class ClaimReport:
             "contradictions": [equation.to_dict() for equation in self.contradictions],
             "figures": dict(self.figures),
             "verdict": self.verdict,
+            "insights": [insight.to_dict() for insight in self.insights],
             "assumptions": list(self.assumptions),
             "points": [point.to_dict() for point in self.points],
             "infeasible": list(self.infeasible),
@@ -151,7 +153,7 @@ class Judge:
             figures,
             reasons,
             tuple(dict.fromkeys(assumptions)),
-            evidence,
+            insights(rows, evidence) if evidence is not None else (),
         )
 
     def _evidence(self, points: tuple[Point, ...], open_devices: bool) -> Evidence:

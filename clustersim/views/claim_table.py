@@ -11,6 +11,9 @@ from rich.text import Text
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims import AssertionRow, ClaimReport, Equation
+from clustersim.studies.insights import Insight
+from clustersim.studies.requirements import Requirement
+from clustersim.views.claim_words import best_words, probability_words
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant
 
@@ -24,6 +27,7 @@ COLOURS = {
 }
 HEADINGS = ("meaning", "base", "claimed", "best attainable (80 %)", "P(attainable)", "verdict")
 OTHERS = " of "  # in a base: what follows names the other system
+MOST_UNKNOWNS = 4
 RIGHT = {"claimed", "P(attainable)"}
 
 
@@ -34,6 +38,12 @@ def claim_view(report: ClaimReport) -> RenderableType:
         parts += [*_figure(name, [row for row in report.assertions if row.id == name]), Text("")]
     if report.contradictions:
         parts += [Text("the claim's own numbers", style="bold"), *_equations(report.contradictions), Text("")]
+    needs = [need for insight in report.insights for need in insight.requirements]
+    if needs:
+        parts += [Text("what would have to be true", style="bold"), *map(_need, needs), Text("")]
+    moved = [insight for insight in report.insights if insight.swings]
+    if moved:
+        parts += [Text("what moves it most", style="bold"), *map(_moved, moved), Text("")]
     parts += [Text("what was tried", style="bold"), *_tried(report.points)]
     parts += [_indented(f"no layout: {reason}") for reason in report.infeasible]
     if report.assumptions:
@@ -81,12 +91,8 @@ def _figure(name: str, rows: Sequence[AssertionRow]) -> Iterator[RenderableType]
 
 
 def _cells(row: AssertionRow) -> tuple[str, ...]:
-    best = "-" if row.best_attainable is None else amount(row.best_attainable, row.unit)
-    if row.interval_80 is not None:
-        low, high = (amount(bound, row.unit) for bound in row.interval_80)
-        best += f" ({between(low, high)})"
-    likely = "-" if row.probability is None else _probability(row.probability)
-    return row.definition, row.base.split(OTHERS)[0], amount(row.claimed, row.unit), best, likely, row.verdict
+    base, claimed = row.base.split(OTHERS)[0], amount(row.claimed, row.unit)
+    return row.definition, base, claimed, best_words(row), probability_words(row), row.verdict
 
 
 def _whose(row: AssertionRow) -> str:
@@ -105,15 +111,27 @@ def _line(cells: Sequence[str], widths: dict[int, int]) -> str:
     return "  ".join(aligned) + "  "
 
 
-def _probability(value: float) -> str:
-    return "< 1 %" if 0 < value < 0.01 else percent(value, 0)
-
-
 def _equations(equations: Sequence[Equation]) -> Iterator[RenderableType]:
     for equation in equations:
         verdict = verdict_word(equation.verdict)
         base = f" on {equation.base}" if equation.base else ""
         yield _indented(Text.assemble(verdict, f"{base}: {equation.equation}: {equation.reason}"))
+
+
+def _need(need: Requirement) -> RenderableType:
+    """The smallest change of the best layout's step with which a figure holds."""
+    reading = f"{need.definition}, {need.base}" if need.base else need.definition
+    return _indented(Text.assemble(f"{need.id} ({reading}): ", (need.sentence, "")))
+
+
+def _moved(insight: Insight) -> RenderableType:
+    """The unknowns of a figure's kindest reading, the one that moves it most first."""
+    unit = insight.row.unit
+    told = [
+        f"{swing.unknown} {between(amount(swing.low, unit), amount(swing.high, unit))}"
+        for swing in insight.swings[:MOST_UNKNOWNS]
+    ]
+    return _indented(f"{insight.row.id} ({insight.row.definition}): {'; '.join(told)}")
 
 
 def _tried(points: Sequence[RunResult]) -> Iterator[RenderableType]:
