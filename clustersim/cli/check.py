@@ -16,11 +16,7 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 @click.command(
     "check",
     short_help="Is a published claim believable?",
-    epilog=examples(
-        "clustersim check deepseek_r2",
-        "clustersim check gpt3_175b_64_a100 --json",
-        "clustersim check deepseek_r2 --report r2.html",
-    ),
+    epilog=examples("clustersim check deepseek_r2 --report r2.html", "clustersim check gpt3_175b_64_a100 --json"),
 )
 @click.argument("claim")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random numbers.")

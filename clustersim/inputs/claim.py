@@ -54,7 +54,7 @@ class Source(Description):
     who: str
     reliability: Annotated[
         Literal["rumour", "report", "vendor", "paper", "measured", "invented"],
-        Field(description="invented: nobody claimed it, a control"),
+        Field(description="how far it can be trusted; a control that nobody claims is invented"),
     ]
     links: Annotated[tuple[str, ...], Field(strict=False, description="where it was read")] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.merging import REFERENCES, as_override, long_names, merge
 from clustersim.inputs.model import Model
-from clustersim.inputs.problems import described, in_file, read_as
+from clustersim.inputs.problems import described, in_file
 from clustersim.inputs.references import Resolver, is_path
 from clustersim.inputs.resolve import (
     notes_of,
@@ -76,7 +77,26 @@ def load_claim(source: Source) -> Claim:
     document = document.without(*library.ABOUT_THE_FILE)
     if "name" not in document and not isinstance(source, Mapping):
         document = document.with_entry("name", Path(label).stem)
-    return read_as(Claim, document, label)
+    problems: list[Problem] = []
+    claim = described(Claim, document, problems)
+    if claim is None:
+        raise InputError(label, in_file([*problems, *_stated_problems(document)], label))
+    return claim
+
+
+def _stated_problems(document: Table) -> list[Problem]:
+    """What is wrong with the part of a scenario that a malformed claim states; what it leaves out may be open."""
+    from clustersim.inputs.claim_metrics import STATED
+
+    given = document.get("given")
+    if not isinstance(given, Table):
+        return []
+    try:
+        load_scenario(given.without(*STATED))
+    except InputError as error:
+        said = [problem for problem in error.problems if not problem.misfit and "required" not in problem.message]
+        return [replace(problem, key=f"given.{problem.key}") for problem in said]
+    return []
 
 
 def readable_parts(source: Mapping[str, Any], overrides: Overrides = ()) -> tuple[Model | None, Cluster | None]:

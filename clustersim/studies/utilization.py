@@ -13,6 +13,7 @@ from clustersim.inputs.units import shown
 from clustersim.studies.amounts import amount
 from clustersim.studies.claim_rows import AssertionRow, Evidence, judged_row, untestable_row
 from clustersim.studies.draws import attainable
+from clustersim.studies.goodput import goodput_row
 from clustersim.studies.readings import MATRIX_PEAK, NO_BASE, Reading, bases, kernel_rate, most_flops, readings
 from clustersim.studies.records import Published
 from clustersim.studies.verdicts import Boast
@@ -42,10 +43,9 @@ def utilization_rows(
             base_name=reading.base,
         )
         rows.append(row)
-    return rows + [
-        replace(row, counts=assertion.meaning == row.definition)
-        for row in (_scaling_row(assertion, smaller), _goodput_row(assertion, evidence), *_ratios(assertion, others))
-    ]
+    goodput = goodput_row(assertion.id, assertion.claimed, assertion.granted, evidence)
+    others_read = (_scaling_row(assertion, smaller), goodput, *_ratios(assertion, others))
+    return rows + [replace(row, counts=assertion.meaning == row.definition) for row in others_read]
 
 
 def boast_of(
@@ -118,11 +118,6 @@ def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None
     boast = scaling_boast(assertion.claimed, larger, reference, assertion.granted)
     base = f"{larger.devices.words} over {reference.devices.words}"
     return judged_row(assertion.id, definition, boast, base=base)
-
-
-def _goodput_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
-    reason = "productive share of the time: it depends on failures, restarts and checkpoints, of which nothing is given"
-    return untestable_row(assertion.id, "goodput", assertion.claimed, "%", reason)
 
 
 def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:

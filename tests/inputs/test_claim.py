@@ -205,6 +205,14 @@ def test_a_metric_that_nobody_knows_is_the_only_thing_said_of_its_figure() -> No
     assert set(problems(CLAIM | {"assert": [unknown]})) == {"assert[0].metric"}
 
 
+def test_what_is_wrong_with_the_stated_scenario_is_told_with_the_rest() -> None:
+    given = {"model": "llama-2-7", "cluster": {"accelerator": "h101"}, "layout": {"tensr": 2}}
+    told = problems(CLAIM | {"given": given, "assert": [{"id": "x", "metric": "cost", "value": "much"}]})
+    assert set(told) == {"assert[0].value", "given.model", "given.cluster.accelerator", "given.layout.tensr"}
+    assert "Did you mean llama-2-7b" in told["given.model"]
+    assert set(problems(CLAIM | {"given": {"model": "llama-2-7b"}, "open": {"a": []}})) == {"open"}
+
+
 def test_figures_have_names_of_their_own() -> None:
     twice = problems(CLAIM | {"assert": CLAIM["assert"] * 2})
     assert twice == {"assert": "more than one figure is called u"}
