@@ -16,6 +16,8 @@ from clustersim.studies.measured_model import model_of
 from clustersim.studies.records import CONVENTIONS, Record
 from clustersim.workload.flops import model_flops_per_token
 
+ONE_NODE = 8  # devices
+
 
 @cache
 def measured_records(accelerator: str) -> tuple[Record, ...]:
@@ -29,6 +31,23 @@ def measured_records(accelerator: str) -> tuple[Record, ...]:
             key = (record.id, record.devices, record.sequence_length, record.precision)
             best[key] = max(record, best.get(key, record), key=lambda found: found.flops)
     return tuple(best.values())
+
+
+def measured_chips() -> tuple[str, ...]:
+    """Catalog names of the chips that packaged runs were measured on, as the rows name them."""
+    return tuple(sorted({text(row, "accelerator") for row in _rows()}))
+
+
+def fastest_measured(accelerator: str) -> tuple[Record, ...]:
+    """The fastest packaged run on a chip, by its name: of each kind of model and precision, on one node and on more.
+
+    By causal attention, so that long sequences don't win by what they count alone.
+    """
+    best: dict[tuple[str, str, bool], Record] = {}
+    for record in measured_records(accelerator):
+        key = (record.kind, record.precision, record.devices <= ONE_NODE)
+        best[key] = max(record, best.get(key, record), key=lambda found: found.flops_by("causal") or 0.0)
+    return tuple(sorted(best.values(), key=lambda record: -record.flops))
 
 
 @cache

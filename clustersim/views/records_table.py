@@ -1,8 +1,8 @@
-"""Published training throughput, run by run, chip by chip."""
+"""Published and measured training throughput, run by run, chip by chip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
@@ -15,6 +15,8 @@ from clustersim.inputs import catalog
 from clustersim.inputs.library import known_words, slug
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.units import parse_quantity, shown
+from clustersim.studies.measured_records import fastest_measured, measured_chips
+from clustersim.studies.records import Record
 from clustersim.views.words import percent
 
 ENTRY = "published-mfu"  # the catalog entry that holds the series
@@ -29,10 +31,16 @@ def is_entry(name: str) -> bool:
 
 
 def records_document(chip: str | None = None) -> dict[str, Any]:
-    """Every series, or those of a chip, as the catalog cites them, with model TFLOP/s a device."""
+    """Every series, or those of a chip, as the catalog cites them, and the fastest measured runs beside them."""
     entry = catalog.document("records", ENTRY)
     sources: Mapping[str, str] = entry["sources"]
-    return {"records": [_plain(series, sources) for series in _series(entry["series"], chip)]}
+    wanted = None if chip is None else catalog.load("accelerators", _known(chip)).name
+    rows = [_published(series, sources) for series in entry["series"]]
+    rows += [_measured(record, name) for name in measured_chips() for record in fastest_measured(_name(name))]
+    shown = [row for row in rows if wanted is None or _name(row["accelerator"]) == wanted]
+    return {
+        "records": sorted(shown, key=lambda row: (_name(row["accelerator"]), -max(row["tflops_by_devices"].values())))
+    }
 
 
 def records_view(chip: str | None = None) -> RenderableType:
@@ -45,8 +53,8 @@ def records_view(chip: str | None = None) -> RenderableType:
         table.add_column(column, justify="right" if right else "left", no_wrap=not wraps)
     before = ""
     for record in records_document(chip)["records"]:
-        if record["accelerator"] != before:
-            before = record["accelerator"]
+        if _name(record["accelerator"]) != before:
+            before = _name(record["accelerator"])
             table.add_row(Text(before, style="bold"))
         conflict = " *" if record["conflicts_with"] else ""
         rates = record["tflops_by_devices"]
@@ -64,20 +72,20 @@ def records_view(chip: str | None = None) -> RenderableType:
         table,
         Text("TFLOP/s: of the model, a device. MFU: the best, over the 16-bit peak. tokens: of a sequence."),
         Text("counted: full or causal attention, none (6N), recomputed work too; - where the source doesn't say."),
-        Text("* its source states another figure of the same run."),
+        Text("measured: the fastest of measured_runs.csv of its sort. * its source also states another figure."),
         Text(
             f"clustersim show records CHIP lists a chip's runs, and every source: {', '.join(catalog.names('records'))}"
         ),
     )
 
 
-def _series(series: list[dict[str, Any]], chip: str | None) -> Iterator[dict[str, Any]]:
-    """The series of one chip or of all, chips by name and the highest throughput first."""
-    wanted = None if chip is None else catalog.load("accelerators", _known(chip)).name
-    chips = {row["accelerator"]: catalog.load("accelerators", row["accelerator"]).name for row in series}
-    for row in sorted(series, key=lambda row: (row["accelerator"], -_fastest(row))):
-        if wanted is None or chips[row["accelerator"]] == wanted:
-            yield row
+def _name(accelerator: str) -> str:
+    return catalog.load("accelerators", accelerator).name
+
+
+def _canonical(accelerator: str) -> str:
+    """The name of a chip's own entry, which other names may stand for."""
+    return next(name for name in catalog.names("accelerators") if _name(name) == _name(accelerator))
 
 
 def _known(chip: str) -> str:
@@ -91,9 +99,9 @@ def _known(chip: str) -> str:
     return chip
 
 
-def _plain(series: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+def _published(series: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
     cited = series["mfu_by_devices"]
-    base = _base(series)
+    base = parse_quantity(series["base"]["value"], "FLOP/s")
     return {
         "id": series["id"],
         "label": series["label"],
@@ -113,12 +121,25 @@ def _plain(series: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, A
     }
 
 
-def _fastest(series: Mapping[str, Any]) -> float:
-    return float(max(series["mfu_by_devices"]["value"].values())) * _base(series)
-
-
-def _base(series: Mapping[str, Any]) -> float:
-    return parse_quantity(series["base"]["value"], "FLOP/s")
+def _measured(record: Record, accelerator: str) -> dict[str, Any]:
+    base = catalog.load("accelerators", accelerator).base_peak
+    return {
+        "id": record.id,
+        "label": record.label,
+        "accelerator": _canonical(accelerator),
+        "model": record.label.rpartition(", ")[2],
+        "kind": record.kind,
+        "precision": record.precision,
+        "sequence_length": record.sequence_length,
+        "convention": record.convention,
+        "base_tflops": base / 1e12,
+        "mfu_by_devices": {record.devices: record.flops / base},
+        "tflops_by_devices": {record.devices: record.flops / 1e12},
+        "status": "measured",
+        "source": "measured/measured_runs.csv, counted from step times",
+        "note": "",
+        "conflicts_with": None,
+    }
 
 
 def _tokens(length: int) -> str:

@@ -82,7 +82,7 @@ def test_every_help_ends_with_two_examples_that_parse(name: str) -> None:
 @pytest.mark.slow
 def test_examples_work_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("run", "sweep", "plot", "trace", "search", "show", "schema"):
+    for name in ("run", "sweep", "plot", "trace", "search", "serve", "show", "schema"):
         for _, *arguments in examples_of(name):
             result = invoke(*arguments)
             assert result.exit_code == 0, (arguments, result.stderr)
