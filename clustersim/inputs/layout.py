@@ -47,6 +47,15 @@ class PartialRecompute(Description):
 Recompute = Literal["none", "selective", "full"] | PartialRecompute
 
 
+class PartialOffload(Description):
+    """Keep the activations of some layers of every stage in the host's memory."""
+
+    layers: Annotated[PositiveInt, Field(description="layers of every stage")]
+
+
+Offload = Literal["none", "optimizer", "activations"] | PartialOffload
+
+
 # Sorted when written, so that equal layouts give equal bytes.
 Overlaps = Annotated[frozenset[Overlap], PlainSerializer(sorted, return_type=list[str]), Field(strict=False)]
 
@@ -95,7 +104,8 @@ class Layout(Description):
         Literal["ring", "all-gather", "ulysses"], Field(description="how context ranks exchange keys and values")
     ] = "ring"
     offload: Annotated[
-        Literal["none", "optimizer", "activations"], Field(description="what is kept in the host's memory")
+        Offload,
+        Field(description="what is kept in the host's memory: none, optimizer, activations, or those of {layers: n}"),
     ] = "none"
     overlap: Annotated[Overlaps | None, Field(description="communication hidden behind compute")] = None
     stage_layers: Annotated[

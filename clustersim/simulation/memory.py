@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clustersim.engines.graph import Floats
+from clustersim.inputs.layout import Offload
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.stages import Stage
@@ -23,7 +24,7 @@ class Sharding:
     """How the states of one rank are cut and kept. Replicas may be arrays, one entry a layout."""
 
     kind: str  # none, zero1, zero2, ...
-    offload: str  # none, optimizer or activations: what host memory holds
+    offload: Offload  # what host memory holds
     replicas: Array  # of the dense parameters
     expert_replicas: Array
     each: StateBytes  # of a parameter
@@ -49,9 +50,9 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
     own figures (`memory_timeline`) tell chunks apart.
     Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.
     """
-    kept = sum(chunk.activation_bytes for chunk in chunks) / len(chunks) * flying
-    if sharding.offload == "activations":
-        kept = np.max([kept_on_device(chunk) for chunk in chunks], axis=0)
+    split = [offloaded_activations(chunk, sharding.offload) for chunk in chunks]
+    staying = sum(each.staying for each in split) / len(chunks) * flying
+    kept = staying + np.max([each.passing for each in split], axis=0)
     return resident_parts(chunks, sharding, stack) | {
         "activations": kept,
         "embedding": sum(chunk.embedding_bytes for chunk in chunks) / len(chunks) * flying,
@@ -96,6 +97,18 @@ def _unsharded(chunks: Sequence[Stage], sharding: Sharding) -> dict[str, Array]:
     }
 
 
-def kept_on_device(chunk: Stage) -> Floats:
-    """Bytes of offloaded activations that are on the device while a pass runs: one layer computed, one on its way."""
-    return chunk.activation_bytes * min(1.0, LAYERS_ON_DEVICE / max(1, chunk.layers))
+@dataclass(frozen=True)
+class KeptActivations:
+    """Bytes [points] of the activations that one micro-batch leaves of a chunk's layers."""
+
+    staying: Floats  # on the device, from forward to backward
+    passing: Floats  # on the device while a pass runs: one layer's computed, one's on its way
+    moving: Floats  # to the host behind the forward pass, and back before the backward one
+
+
+def offloaded_activations(chunk: Stage, offload: Offload) -> KeptActivations:
+    """What an offloading layout keeps of a chunk's activations, and where. Layers are taken as equal."""
+    layers = max(1, chunk.layers)
+    gone = {"activations": layers}.get(offload, 0) if isinstance(offload, str) else min(layers, offload.layers)
+    each = chunk.activation_bytes / layers
+    return KeptActivations((layers - gone) * each, min(LAYERS_ON_DEVICE, gone) * each, gone * each)

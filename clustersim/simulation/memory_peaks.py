@@ -18,7 +18,7 @@ import numpy as np
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
-from clustersim.simulation.memory import kept_on_device, resident_parts, sharding_of
+from clustersim.simulation.memory import offloaded_activations, resident_parts, sharding_of
 from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.simulation.stages import Stage
 
@@ -75,16 +75,13 @@ def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, poi
 def _moving(stages: Sequence[Stage], alive: Ints, scenario: Scenario, points: int) -> dict[str, Floats]:
     """Bytes [states, points] that passes have taken, by part."""
     activations, embedding, working, logits, later = np.zeros((5, len(alive), points))
-    offloaded = scenario.plan.offload == "activations"
     members = defaultdict(list)  # virtual stages that hold the same are counted together
     for virtual, stage in enumerate(stages):
         members[id(stage)].append(virtual)
     for same in members.values():
         stage, count = stages[same[0]], alive[:, same].sum(axis=1).T[:, :, np.newaxis]  # [4, states, 1]
-        if offloaded:
-            activations += (count[FORWARD] + count[BACKWARD]) * kept_on_device(stage)
-        else:
-            activations += count[FLYING] * stage.activation_bytes
+        kept = offloaded_activations(stage, scenario.plan.offload)
+        activations += count[FLYING] * kept.staying + (count[FORWARD] + count[BACKWARD]) * kept.passing
         embedding += count[FLYING] * stage.embedding_bytes
         working += count[BACKWARD] * stage.working_bytes
         logits += count[FLYING] * stage.logit_bytes

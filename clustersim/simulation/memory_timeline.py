@@ -19,7 +19,7 @@ import numpy as np
 
 from clustersim.engines.graph import Floats
 from clustersim.schedules.program import COMPUTE_PASSES, FORWARDS, Kind, Operation
-from clustersim.simulation.memory import kept_on_device, resident_parts, sharding_of
+from clustersim.simulation.memory import offloaded_activations, resident_parts, sharding_of
 
 if TYPE_CHECKING:
     from clustersim.simulation.step import PlayedStep
@@ -82,15 +82,15 @@ def _changes(step: PlayedStep) -> tuple[Floats, Floats]:
 def _changes_of(step: PlayedStep, kind: Kind) -> tuple[list[float], list[float]]:
     layout = step.scenario.plan
     stage = step.stages[step.program.placement.virtual[kind.chunk, kind.stage]]
-    offloaded = layout.offload == "activations"
-    kept = float(np.max(kept_on_device(stage) if offloaded else stage.activation_bytes))
+    kept = offloaded_activations(stage, layout.offload)
+    staying, passing = float(kept.staying[0]), float(kept.passing[0])
     embedding, working, logits, later = (
         float(held[0])
         for held in (stage.embedding_bytes, stage.working_bytes, stage.logit_bytes, stage.weight_input_bytes)
     )
     if kind.operation in FORWARDS:
-        return [kept, embedding, 0.0, logits, 0.0], [-kept if offloaded else 0.0, 0.0, 0.0, 0.0, 0.0]
+        return [staying + passing, embedding, 0.0, logits, 0.0], [-passing, 0.0, 0.0, 0.0, 0.0]
     if kind.operation is Operation.WEIGHT_GRADIENT:
         return [0.0] * len(MOVING), [0.0, 0.0, 0.0, 0.0, -later]
     stays = later if kind.operation is Operation.INPUT_GRADIENT else 0.0
-    return [kept if offloaded else 0.0, 0.0, working, 0.0, 0.0], [-kept, -embedding, -working, -logits, stays]
+    return [passing, 0.0, working, 0.0, 0.0], [-staying - passing, -embedding, -working, -logits, stays]

@@ -14,6 +14,7 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import SILENT, pass_traffic, shared_pass
+from clustersim.simulation.memory import offloaded_activations
 from clustersim.simulation.stages import Stage
 from clustersim.simulation.tail import (
     embedding_sync_time,
@@ -119,9 +120,9 @@ class TaskPrices:
             at_end=kind.position is not Position.STEADY,
         )
         parts = (played.segment if kind.position is Position.LAST else played.whole).parts
-        if scenario.plan.offload != "activations":
+        if scenario.plan.offload in ("none", "optimizer"):
             return parts
-        moving = stage.activation_bytes / scenario.cluster.node.host_bandwidth
+        moving = offloaded_activations(stage, scenario.plan.offload).moving / scenario.cluster.node.host_bandwidth
         return {**parts, "host": np.maximum(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
     def _reduce_time(self, stage: Stage, ending: Operation) -> Array:

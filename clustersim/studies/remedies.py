@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from clustersim.errors import InfeasibleError, InputError
-from clustersim.inputs.layout import Layout, PartialRecompute, ResolvedLayout
+from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute, ResolvedLayout
 from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.step import simulate_step
@@ -51,12 +51,18 @@ def remedies(scenario: Scenario, keys: tuple[str, ...] = KEYS) -> tuple[Remedy, 
     `keys`: which keys of the layout may change, one at a time. Devices and batch stay.
     """
     found = [remedy for key in keys for remedy in [_nearest(scenario, key)] if remedy is not None]
-    return tuple(sorted(found, key=lambda remedy: remedy.step_time_s))
+    return tuple(sorted(found, key=_seconds))
+
+
+def _seconds(remedy: Remedy) -> float:
+    return remedy.step_time_s
 
 
 def _nearest(scenario: Scenario, key: str) -> Remedy | None:
     if key == "recompute":
         return _least_recomputation(scenario)
+    if key == "offload":
+        return _least_offloading(scenario)
     for change in _changes(scenario, key):
         remedy = _tried(scenario, key, change)
         if remedy is not None:
@@ -76,9 +82,6 @@ def _changes(scenario: Scenario, key: str) -> Iterator[Any]:
         case "sharding":
             if layout.sharding in SHARDINGS and layout.data * layout.context > 1:
                 yield from SHARDINGS[SHARDINGS.index(layout.sharding) + 1 :]
-        case "offload":
-            if layout.offload == "none":
-                yield from ("optimizer", "activations")
         case _:
             most = _most(scenario, key)
             yield from takewhile(lambda size: size <= most, (getattr(layout, key) * factor for factor in POWERS))
@@ -104,13 +107,29 @@ def _least_recomputation(scenario: Scenario) -> Remedy | None:
     if layout.recompute == "full":
         return None
     selective = _tried(scenario, "recompute", "selective") if layout.recompute == "none" else None
-    best = selective or _tried(scenario, "recompute", "full")
-    if selective is not None or best is None:
-        return best
-    fewest, enough = 1, max(layout.stage_layers)
+    return selective or _fewest_layers(scenario, "recompute", PartialRecompute, "full")
+
+
+def _least_offloading(scenario: Scenario) -> Remedy | None:
+    """The optimizer if that is enough, or as few layers of every stage as fit: the faster of the two; else none."""
+    if scenario.plan.offload != "none":
+        return None
+    optimizer = _tried(scenario, "offload", "optimizer")
+    layers = _fewest_layers(scenario, "offload", PartialOffload, "activations")
+    return min((remedy for remedy in (optimizer, layers) if remedy), key=_seconds, default=None)
+
+
+def _fewest_layers(
+    scenario: Scenario, key: str, partial: type[PartialRecompute | PartialOffload], every: str
+) -> Remedy | None:
+    """As few layers of every stage as fit, by bisection; None where not even all do."""
+    best = _tried(scenario, key, every)
+    if best is None:
+        return None
+    fewest, enough = 1, max(scenario.plan.stage_layers)
     while fewest < enough:
         middle = (fewest + enough) // 2
-        remedy = _tried(scenario, "recompute", PartialRecompute(layers=middle))
+        remedy = _tried(scenario, key, partial(layers=middle))
         if remedy is None:
             fewest = middle + 1
         else:
@@ -140,6 +159,6 @@ def _changed(layout: ResolvedLayout, key: str, value: Any) -> Layout:
 
 
 def _typed(value: Any) -> str:
-    if isinstance(value, PartialRecompute):
+    if isinstance(value, PartialRecompute | PartialOffload):
         return f"{{layers: {value.layers}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from clustersim.inputs.layout import Layout, PartialRecompute
+from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 
 GIB = 2.0**30
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
@@ -91,6 +91,10 @@ def layout_words(layout: Layout) -> str:
         words.append(layout.sharding)
     if layout.sequence_parallel and layout.tensor > 1:
         words.append("sequence parallel")
+    if isinstance(layout.offload, PartialOffload):
+        words.append(f"{layout.offload.layers} layers offloaded")
+    elif layout.offload != "none":
+        words.append(f"{layout.offload} offloaded")
     return " · ".join(words)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clustersim.inputs.layout import Offload
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 
@@ -26,7 +27,7 @@ class StateBytes:
         """Master copy and moments."""
         return self.master + self.moments
 
-    def least(self, offload: str) -> float:
+    def least(self, offload: Offload) -> float:
         """Bytes that devices hold at least, whatever the sharding: gradients can go as they come, or to the host."""
         return self.parameters + (0.0 if offload == "optimizer" else self.optimizer)
 

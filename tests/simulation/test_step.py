@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clustersim.errors import InfeasibleError
+from clustersim.inputs.layout import PartialOffload
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import BREAKDOWN_PARTS
 from clustersim.simulation.step import simulate_step
@@ -229,3 +230,16 @@ def test_training_in_fp32_is_played() -> None:
     assert full.breakdown["attention"] == pytest.approx(2 * half.breakdown["attention"])
     assert full.memory.parts["activations"] == pytest.approx(2 * half.memory.parts["activations"], rel=0.05)
     assert full.memory.parts["optimizer"] == pytest.approx(8 / 12 * half.memory.parts["optimizer"])
+
+
+def test_a_part_of_the_layers_can_be_offloaded() -> None:
+    """Of 16 layers 4 go: 12 stay for every micro-batch in flight, and two of the others are there while a pass runs."""
+    none, some, all_of_them = (
+        simulate_step(scenario(offload=what)) for what in ("none", PartialOffload(layers=4), "activations")
+    )
+    layer = none.memory.parts["activations"] / 16
+    assert some.memory.parts["activations"] == pytest.approx((12 + 2) * layer)
+    assert all_of_them.memory.parts["activations"] == pytest.approx(2 * layer)
+    assert none.step_time_s <= some.step_time_s <= all_of_them.step_time_s
+    more = simulate_step(scenario(offload=PartialOffload(layers=99)))
+    assert more.memory.parts == all_of_them.memory.parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import scenario
 
-from clustersim.inputs.layout import Layout, PartialRecompute
+from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.studies.remedies import Remedy
 from clustersim.views.memory_words import memory_words, shortage
@@ -68,6 +68,8 @@ def test_layout_in_words() -> None:
     assert words == "TP2 PP4 VP2 DP8 · interleaved-1f1b · micro-batch 1 · full recompute · zero1 · sequence parallel"
     partial = full.model_copy(update={"recompute": PartialRecompute(layers=2), "sharding": "none"})
     assert "2 layers recomputed · sequence parallel" in layout_words(partial)
+    assert layout_words(partial.model_copy(update={"offload": "optimizer"})).endswith(" · optimizer offloaded")
+    assert layout_words(Layout(offload=PartialOffload(layers=3))).endswith(" · 3 layers offloaded")
     assert layout_words(Layout(data=1)) == "one device a replica · micro-batch 1"
 
 
