@@ -22,7 +22,7 @@ def explained(row: Row) -> str:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("bridge-26.04.01-archive-L201", "what the source leaves open: layout.recompute={layers: "),
+        ("bridge-26.04.01-archive-L201", "what the source leaves open: layout.offload={layers: "),
         ("ascend-mixtral-8x22b-8x8-239-a2", "leaves open: layout.offload=activations"),
         ("ascend-qwen2.5-3b-1x8-3704-a2", "can't have run with what the source states"),
     ],
