@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from clustersim.cli.options import (
     examples,
     intervals_option,
     json_option,
+    output_option,
     print_json,
     progress_bar,
     scenario_options,
@@ -17,6 +19,7 @@ from clustersim.cli.options import (
 
 if TYPE_CHECKING:
     from clustersim.simulation.results import RunResult
+    from clustersim.studies.advice import Advice
 
 
 @click.command(
@@ -37,12 +40,24 @@ if TYPE_CHECKING:
     metavar="COUNT",
     help="How many runs to play with --reliability.  [default: 20]",
 )
+@click.option(
+    "--advise", is_flag=True, help="Say how often to save, how many spares to keep, what faster recovery is worth."
+)
+@click.option(
+    "--target-goodput",
+    metavar="SHARE",
+    help="What --advise counts spares for, such as 95%.  [default: half a percent below the best]",
+)
+@output_option("With --reliability, draw training days, lost time and one run's timeline into this folder.")
 @intervals_option
 @json_option
 def command(
     scenario: str | None,
     changes: tuple[str, ...],
     seeds: int | None,
+    advise: bool,
+    target_goodput: str | None,
+    output: str | None,
     engine: str,
     intervals: bool,
     as_json: bool,
@@ -58,24 +73,53 @@ def command(
     from clustersim.simulation.run import simulate_run
 
     described, searched = laid_out(scenario_from(scenario, changes, flags))
-    if seeds is not None and described.reliability is None:
-        raise click.UsageError("--seeds plays runs with failures: give --reliability too, such as llama3-h100.")
+    for flag, given in (("--seeds", seeds), ("--advise", advise or None), ("--output", output)):
+        if given is not None and described.reliability is None:
+            raise click.UsageError(f"{flag} is about runs with failures: give --reliability too, such as llama3-h100.")
     result = simulate_run(described, engine=engine, intervals=intervals)
     if result.plan is not None and result.training_days is not None:
         result = _played(result, seeds)
+    advice = _advice(result, target_goodput) if advise else None
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({} if advice is None else {"advice": advice.to_dict()}))
     else:
+        from clustersim.views.advice_table import advice_view
         from clustersim.views.console import print_page
         from clustersim.views.run_table import run_view
 
         print_page(run_view(result, searched))
+        if advice is not None:
+            print_page(advice_view(advice))
+    if output is not None:
+        _draw(result, Path(output))
     if not result.step.fits:
         from clustersim.errors import InfeasibleError
         from clustersim.studies.remedies import remedies
         from clustersim.views.memory_words import shortage
 
         raise InfeasibleError(shortage(result.step.memory, remedies(result.step.scenario)))
+
+
+def _draw(result: RunResult, folder: Path) -> None:
+    """Write the figures of a played run; where they are goes to stderr."""
+    from clustersim.studies.seeds import timeline_of
+    from clustersim.views.drawing import save
+    from clustersim.views.run_plots import run_figures
+
+    for stem, figure in run_figures(result, timeline_of(result)).items():
+        click.echo(str(save(figure, folder / stem)[-1]), err=True)
+
+
+def _advice(result: RunResult, target: str | None) -> Advice:
+    """What the run would gain. Raises InfeasibleError where there is nothing to advise on."""
+    from clustersim.inputs.units import parse_quantity
+    from clustersim.studies.advice import advise
+
+    try:
+        wanted = None if target is None else parse_quantity(target, "fraction")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--target-goodput") from None
+    return advise(result, target=wanted)
 
 
 def _played(result: RunResult, seeds: int | None) -> RunResult:

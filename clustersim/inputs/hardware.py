@@ -176,7 +176,10 @@ class Cluster(Description):
         float, Field(ge=0, le=1, description="spread of a pass's time over its mean, drawn anew for every pass")
     ] = 0.0
     slow_nodes: Annotated[Fraction, Field(description="share of nodes that are slow for the whole step")] = 0.0
-    slow_factor: Annotated[float, Field(ge=1, description="how many times as long a slow node's passes take")] = 1.0
+    slow_devices: Annotated[Fraction, Field(description="share of devices that are slow for the whole step")] = 0.0
+    slow_factor: Annotated[
+        float, Field(ge=1, description="how many times as long passes take on a slow node or device")
+    ] = 1.0
 
     @property
     def devices(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from clustersim.engines import makespan
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.run_clock.slow_nodes import Slowdowns, SlowNodes
+from clustersim.simulation.run_clock.slow_nodes import Slowdowns, SlowNodes, slow_among
 from clustersim.simulation.step import PlayedStep
 from clustersim.simulation.unfolded import COMPUTE
 
@@ -19,14 +19,7 @@ def slow_nodes_of(played: PlayedStep) -> SlowNodes | None:
     stragglers = scenario.reliability.stragglers if scenario.reliability else None
     if stragglers is None:
         return None
-    return SlowNodes(
-        rate=stragglers.rate * scenario.cluster.nodes,
-        factor=stragglers.factor,
-        drift=stragglers.drift,
-        lasts_s=stragglers.lasts or float("inf"),
-        detection_s=stragglers.detection or float("inf"),
-        slowdowns=slowdowns_of(played),
-    )
+    return slow_among(stragglers, scenario.cluster.nodes, slowdowns_of(played))
 
 
 def slowdowns_of(played: PlayedStep) -> Slowdowns:

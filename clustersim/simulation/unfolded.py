@@ -21,14 +21,16 @@ LEAST = 0.1  # of a task's mean: jitter never makes it shorter
 
 def is_uneven(cluster: Cluster) -> bool:
     """Whether replicas differ."""
-    return cluster.jitter > 0.0 or (cluster.slow_nodes > 0.0 and cluster.slow_factor > 1.0)
+    slow = cluster.slow_nodes > 0.0 or cluster.slow_devices > 0.0
+    return cluster.jitter > 0.0 or (slow and cluster.slow_factor > 1.0)
 
 
 def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) -> float:
     """Seconds of a step whose replicas have slow nodes and jitter. `durations`: [kinds, 1] of a replica without.
 
-    A pass is as slow as the slowest node of its stage's ranks; `slow_nodes` of all nodes, drawn once by the seed, take
-    `slow_factor` times as long. Every pass varies by a normal draw of relative spread `jitter`. Raises nothing.
+    A pass is as slow as the slowest device of its stage's ranks; `slow_nodes` of all nodes and `slow_devices` of all
+    devices, drawn once by the seed, take `slow_factor` times as long. Every pass varies by a normal draw of relative
+    spread `jitter`. Raises nothing.
     """
     cluster, layout = scenario.cluster, scenario.plan
     replicas = layout.data * layout.context
@@ -46,7 +48,9 @@ def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) ->
 def stage_factors(scenario: Scenario) -> Floats:
     """How many times as long each stage of each replica takes, [stages, replicas]."""
     cluster, layout = scenario.cluster, scenario.plan
-    slow = rng(scenario.seed, "slow nodes").random(cluster.nodes) < cluster.slow_nodes  # [nodes]
+    nodes = rng(scenario.seed, "slow nodes").random(cluster.nodes) < cluster.slow_nodes  # [nodes]
+    devices = rng(scenario.seed, "slow devices").random(cluster.devices) < cluster.slow_devices  # [devices]
+    slow = np.repeat(nodes, cluster.node.devices) | devices
     ranks = np.arange(cluster.devices).reshape(layout.pipeline, layout.data * layout.context, layout.tensor)
-    held = slow[ranks // cluster.node.devices].any(axis=2)  # [stages, replicas], Megatron's order of ranks
+    held = slow[ranks].any(axis=2)  # [stages, replicas], Megatron's order of ranks
     return np.where(held, cluster.slow_factor, 1.0)

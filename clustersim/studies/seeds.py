@@ -38,16 +38,26 @@ def played(
     result: RunResult, seeds: int = SEEDS, workers: int | None = None, progress: Progress | None = None
 ) -> RunResult:
     """A result with its runs played. Raises InfeasibleError as `play_runs`."""
-    if result.plan is None or result.training_days is None:
-        reason = result.missing.get("training_days", "give a failure profile: reliability, or --reliability NAME")
-        raise InfeasibleError(f"there is no run to play: {reason}")
+    plan = _playable(result)
     first, tell = result.step.scenario.seed, progress or (lambda done, total: None)
     numbers = list(range(first, first + seeds))
     found: dict[int, PlayedRun] = {}
-    for chunk, runs in run_chunks(numbers, partial(_play, plan=result.plan), workers=workers):
+    for chunk, runs in run_chunks(numbers, partial(_play, plan=plan), workers=workers):
         found |= dict(zip(chunk, runs, strict=True))
         tell(len(found), seeds)
     return with_runs(result, PlayedRuns(tuple(found[number] for number in numbers)))
+
+
+def timeline_of(result: RunResult) -> PlayedRun:
+    """The run of the scenario's own seed with its timeline. Raises InfeasibleError as `play_runs`."""
+    return play_run(_playable(result), result.step.scenario.seed, timeline=True)
+
+
+def _playable(result: RunResult) -> RunPlan:
+    if result.plan is None or result.training_days is None:
+        reason = result.missing.get("training_days", "give a failure profile: reliability, or --reliability NAME")
+        raise InfeasibleError(f"there is no run to play: {reason}")
+    return result.plan
 
 
 def _play(numbers: list[int], plan: RunPlan) -> list[PlayedRun]:

@@ -41,7 +41,7 @@ COLUMNS = {
     "reliability.checkpoint.interval": Column("training between checkpoints (min)", 1 / 60),
     "reliability.repair": Column("repair of a node (h)", 1 / 3600),
     "reliability.spares": Column("spare nodes"),
-    "reliability.rate_factor": Column("failure rates, times the profile's"),
+    "reliability.rate_factor": Column("failure rates x"),
     "device_hours": Column("device-hours (millions)", 1e-6),
     "cost_usd": Column("cost (million USD)", 1e-6),
     "energy_kwh": Column("energy (GWh)", 1e-6),

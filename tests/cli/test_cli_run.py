@@ -218,3 +218,43 @@ def test_ideal_days_are_said_to_be() -> None:
     refused = invoke("run", "gpt3_175b_a100", "--seeds", "3")
     assert refused.exit_code == 2
     assert "--reliability" in refused.stderr
+
+
+FAILING = ("run", "gpt3_175b_a100", "--tokens", "100B", "--reliability", "meta-rsc-1", "--seeds", "3")
+
+
+def test_advice_comes_after_the_answer() -> None:
+    result = invoke(*FAILING, "--advise", "--set", "reliability.repair=2 d", "--target-goodput", "90%")
+    assert result.exit_code == 0, result.stderr
+    for said in ("best checkpoint interval", "(now 60 min)", "spare", "half the failures", "days saved"):
+        assert said in result.stdout
+    assert result.stdout.index("goodput") < result.stdout.index("advice")
+    found = document(*FAILING, "--advise")["advice"]
+    assert found["spares"] is None
+    assert found["best_interval_s"] > found["interval_s"]
+    assert {"change", "goodput", "days", "days_saved", "usd_saved"} == set(found["options"][0])
+    unreachable = invoke(*FAILING, "--advise", "--set", "reliability.repair=2 d", "--target-goodput", "99.9%")
+    assert "none are enough for 99.9 %" in unreachable.stdout
+    wrong = invoke(*FAILING, "--advise", "--target-goodput", "5 GiB")
+    assert wrong.exit_code == 2
+    assert "--target-goodput" in wrong.stderr
+
+
+def test_figures_of_a_run(here: Path) -> None:
+    result = invoke(*FAILING, "--output", "figures")
+    assert result.exit_code == 0
+    drawn = sorted(path.name for path in (here / "figures").iterdir())
+    assert drawn == [f"{stem}.{kind}" for stem in ("lost_time", "timeline", "training_days") for kind in ("png", "svg")]
+    assert "figures/timeline.png" in result.stderr.replace("\\", "/")
+    refused = invoke("run", "gpt3_175b_a100", "--output", "figures")
+    assert refused.exit_code == 2
+    assert "--output is about runs with failures" in refused.stderr
+
+
+def test_a_run_without_end_says_why() -> None:
+    result = invoke(*FAILING, "--set", "reliability.restart.scheduling=300 d")
+    assert result.exit_code == 0
+    assert "makes no headway" in result.stdout
+    advice = invoke(*FAILING, "--set", "reliability.restart.scheduling=300 d", "--advise")
+    assert advice.exit_code == 3
+    assert "makes no headway" in advice.stderr

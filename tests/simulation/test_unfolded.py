@@ -48,6 +48,17 @@ def test_a_share_of_nodes_is_slow_and_the_seed_says_which() -> None:
     assert not np.array_equal(factors, stage_factors(here.model_copy(update={"seed": 1})))
 
 
+def test_a_slow_device_slows_its_tensor_group() -> None:
+    """A stage is slow if any of its eight devices is: 1 - (1 - 0.02)^8 of them."""
+    factors = stage_factors(uneven(scenario(nodes=512, tensor=8), slow_devices=0.02, slow_factor=1.5))
+    share = 1 - 0.98**8
+    assert abs(float((factors > 1).mean()) - share) < 4 * (share * (1 - share) / 512) ** 0.5
+    here = scenario(tensor=8)
+    assert simulate_step(uneven(here, slow_devices=1.0, slow_factor=1.2)).step_time_s == pytest.approx(
+        simulate_step(uneven(here, slow_nodes=1.0, slow_factor=1.2)).step_time_s
+    )
+
+
 def test_jitter_costs_more_the_more_replicas_there_are() -> None:
     few, many = (
         simulate_step(uneven(scenario(nodes=nodes, tensor=8, global_batch=4 * nodes), jitter=0.05)) for nodes in (4, 64)

@@ -33,6 +33,7 @@ class Job:
         self.work = 0.0
         self.since = 0.0  # wall time up to which `work` and `position` count
         self.position = 0.0
+        self.trained = 0.0  # seconds, up to the position
         self.paces = (1.0, 1.0)  # of the replicas that are left, and of slow nodes
         self.knots: list[tuple[float, float]] = [(0.0, 0.0)]  # training seconds, work: since the checkpoint in storage
         self.process = env.process(self._life())
@@ -84,7 +85,7 @@ class Job:
         cycle = self.plan.cycle
         while self.remaining > 0.0:
             pace = cycle.pace * self.paces[0] * self.paces[1]
-            end = cycle.position(cycle.trained(self.position) + self.remaining / pace)
+            end = cycle.position(self.trained + self.remaining / pace)
             yield self.env.timeout(end - self.position)
             self._settle()
         self.training = False
@@ -98,14 +99,14 @@ class Job:
     def _settle(self) -> None:
         """Bring work, position and accounts up to now."""
         now, cycle, lose = self.env.now, self.plan.cycle, self.ledger.lose
-        wall, before = now - self.since, cycle.trained(self.position)
+        wall, before = now - self.since, self.trained
         if wall <= 0.0:
             return
         self.position += wall
-        done = cycle.trained(self.position)
-        rest = done - before
+        self.trained = cycle.trained(self.position)
+        rest = self.trained - before
         lose("checkpoints", "blocking", wall - rest)
-        day = self._day(now) - self._day(self.since)
+        day = self._day(now) - self._day(self.since) if self.plan.daily_variation else wall
         for cause, pace in (
             ("checkpoints", cycle.pace),
             ("fewer replicas", self.paces[0]),
@@ -116,15 +117,13 @@ class Job:
                 lose(cause, "slower", rest * (1.0 - pace))
                 rest *= pace
         self.work += rest
-        self.knots.append((done, self.work))
+        self.knots.append((self.trained, self.work))
         self.ledger.show(self.since, now, "training", "", self.work)
         self.since = now
 
     def _day(self, time: float) -> float:
         """Seconds of full throughput up to a time: the integral of 1 - v (1 - cos(2 pi t / day)) / 2."""
         v = self.plan.daily_variation
-        if not v:
-            return time
         angle = 2.0 * math.pi / SECONDS_A_DAY
         return time * (1.0 - v / 2.0) + v / (2.0 * angle) * math.sin(angle * time)
 
@@ -140,7 +139,8 @@ class Job:
                 self.ledger.count(reason.cause)
                 self._roll_back(reason)
             if reason.node is not None:
-                self.slow = [one for one in self.slow if one.node != reason.node]
+                if self.slow:
+                    self.slow = [one for one in self.slow if one.node != reason.node]
                 self.nodes.take_out(reason.repair_s)
             return reason
         if pending is not None:  # it came at the same moment as an outage
@@ -172,7 +172,8 @@ class Job:
         try:
             yield from self.nodes.wait()
         finally:
-            self.ledger.stand("missing nodes", "waiting", began, self.env.now, self.work)
+            waited = self.env.now - began
+            self.ledger.stand("missing nodes", (("waiting", waited),), began, self.env.now, self.work)
         yield from self._stand(outage.cause, restart)
 
     def _stand(self, cause: str, phases: tuple[Phase, ...]) -> Events:
@@ -181,15 +182,11 @@ class Job:
         try:
             yield self.env.timeout(sum(seconds for _, seconds in phases))
         finally:
-            now = self.env.now
-            for phase, seconds in phases:
-                end = min(now, began + seconds)
-                self.ledger.stand(cause, phase, began, end, self.work)
-                began = end
+            self.ledger.stand(cause, phases, began, self.env.now, self.work)
 
     def _saved(self) -> None:
         """All that was done is in storage."""
-        self.position = 0.0
+        self.position = self.trained = 0.0
         self.knots = [(0.0, self.work)]
 
     def _roll_back(self, outage: Outage) -> None:
@@ -206,9 +203,11 @@ class Job:
             work = base = min(base, outage.clean_work)
         self.ledger.lose(outage.cause, "redone", self.work - work)
         self.work, self.position, self.knots = work, place, [(0.0, base)]
+        self.trained = cycle.trained(place) if place > 0.0 else 0.0
         if place > 0.0:
-            self.knots.append((cycle.trained(place), work))
-        self.stains = [stain for stain in self.stains if stain.clean_work < work]
+            self.knots.append((self.trained, work))
+        if self.stains:
+            self.stains = [stain for stain in self.stains if stain.clean_work < work]
 
     def _work_at(self, trained: float) -> float:
         """Work done after so many training seconds since the checkpoint in storage; even between what was settled."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from clustersim.simulation.run_clock.plan import Phase
+
 
 class Span(NamedTuple):
     """A piece of the run's timeline."""
@@ -31,11 +33,15 @@ class Ledger:
             key = cause, phase
             self.lost[key] = self.lost.get(key, 0.0) + seconds
 
-    def stand(self, cause: str, phase: str, start: float, end: float, work: float) -> None:
-        """Book seconds in which the job stood still."""
-        self.lose(cause, phase, end - start)
+    def stand(self, cause: str, phases: tuple[Phase, ...], start: float, end: float, work: float) -> None:
+        """Book seconds in which the job stood still: phase after phase, the last as far as it came."""
         self.standing_s += end - start
-        self.show(start, end, phase, cause, work)
+        for phase, seconds in phases:
+            until = min(end, start + seconds)
+            if until > start:
+                self.lose(cause, phase, until - start)
+                self.show(start, until, phase, cause, work)
+                start = until
 
     def show(self, start: float, end: float, state: str, cause: str, work: float) -> None:
         """Add a piece to the timeline."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clustersim.simulation.run_clock.plan import Phase
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Outage:
     """The job stops, loses what wasn't saved, and comes back."""
 

@@ -6,6 +6,8 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
+from clustersim.inputs.reliability import Stragglers
+
 SECONDS_A_DAY = 86_400.0
 
 
@@ -66,3 +68,15 @@ class SlowNodes:
     def evicted(self) -> float:
         """Share that is noticed before it recovers."""
         return self.stay_s / self.detection_s if self.detection_s < math.inf else 0.0
+
+
+def slow_among(stragglers: Stragglers, nodes: int, slowdowns: Slowdowns) -> SlowNodes:
+    """The slow nodes of a failure profile among so many nodes."""
+    return SlowNodes(
+        rate=stragglers.rate * nodes,
+        factor=stragglers.factor,
+        drift=stragglers.drift,
+        lasts_s=stragglers.lasts or math.inf,
+        detection_s=stragglers.detection or math.inf,
+        slowdowns=slowdowns,
+    )
