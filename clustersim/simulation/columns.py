@@ -28,8 +28,9 @@ SAID = frozenset(  # to people, or beyond the step
 
 
 def structure_of(scenario: Scenario) -> Hashable:
-    """What points have in common that can be played side by side; alone is one whose replicas differ, or may fail."""
+    """What points have in common that can be played side by side; alone is one whose replicas differ, or come to."""
     layout, training = scenario.plan, scenario.training
+    unlike = is_uneven(scenario.cluster) or (scenario.reliability is not None and scenario.reliability.stragglers)
     return (
         scenario.model,
         tuple((name, value) for name, value in vars(training).items() if name not in TRAINING),
@@ -40,7 +41,7 @@ def structure_of(scenario: Scenario) -> Hashable:
         scenario.model.moe is not None and busiest_rank(scenario.model, training, float(layout.expert)) == 1.0,
         _words(scenario.cluster.node),
         _words(scenario.stack),
-        id(scenario) if is_uneven(scenario.cluster) or scenario.reliability is not None else None,
+        id(scenario) if unlike else None,
     )
 
 
