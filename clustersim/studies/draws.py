@@ -103,8 +103,9 @@ def attainable(predicted: Floats, draws: Draws, record: float | None = None, gro
     """A rate that grows with throughput, as far as it can be had: predictions with their error, weighed by records.
 
     Where a prediction is past the best that `groups` have published for this chip and kind of model, their silence
-    speaks against it: the two are weighed by their spreads, as two measurements of one thing. A record past the
-    prediction says nothing of another model and layout; `reached_again` is what it is worth.
+    speaks against it: the two are weighed by their spreads, as two measurements of one thing. Where the record is past
+    the prediction it says nothing of what this model and layout reach, but errors past it are as narrow as the two
+    together; `reached_again` is what the record itself is worth.
     """
     erring = predicted * np.exp(draws.spread * draws.error)
     if record is None:
@@ -112,8 +113,11 @@ def attainable(predicted: Floats, draws: Draws, record: float | None = None, gro
     silence = math.hypot(RECORD_SPREAD, SILENCE / max(1, groups))
     model, shown = draws.spread**-2, silence**-2
     centre = (model * np.log(predicted) + shown * math.log(record)) / (model + shown)
-    weighed = np.exp(centre + (model + shown) ** -0.5 * draws.error)
-    return np.where(predicted > record, weighed, erring)
+    together = (model + shown) ** -0.5
+    weighed = np.exp(centre + together * draws.error)
+    past = np.log(erring / record)
+    narrowed = np.where(past > 0, record * np.exp(past * together / draws.spread), erring)
+    return np.where(predicted > record, weighed, narrowed)
 
 
 def reached_again(record: Floats, draws: Draws, power: float = 1.0) -> Floats:

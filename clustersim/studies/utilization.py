@@ -10,6 +10,7 @@ from clustersim.errors import InputError, Problem
 from clustersim.inputs.claim import Assertion
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.units import shown
+from clustersim.simulation.results import StepResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claim_rows import AssertionRow, Evidence, judged_row, untestable_row
 from clustersim.studies.draws import attainable
@@ -57,27 +58,35 @@ def boast_of(
         assert predicted is not None
         limit = "the whole time"
         return Boast(claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit), None
-    base = reading.base_flops
+    bases_of = [base_of(step, reading) for step in evidence.steps]
+    base = evidence.draws.by_point(bases_of)
     if reading.convention is None:
         products = evidence.draws.figure("gemm_efficiency")
         assert products is not None
-        reached = attainable(products, evidence.draws) * evidence.chip.base_peak / base
-        bound = max(map(kernel_rate, evidence.steps)) / base
-        return Boast(
-            claimed, reached, bound, "%", tolerance=tolerance, limit="the chip's best measured matrix kernel"
-        ), None
+        peaks = evidence.draws.by_point([step.scenario.cluster.accelerator.base_peak for step in evidence.steps])
+        reached = attainable(products, evidence.draws) * peaks / base
+        bound = max(kernel_rate(step) / peak for step, peak in zip(evidence.steps, bases_of, strict=True))
+        limit = "the chip's best measured matrix kernel"
+        return Boast(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
     published = evidence.published(reading.convention)
-    record = None if published is None else published.flops / base
+    record = None if published is None else published.flops / bases_of[0]
+    convention = reading.convention
     boast = Boast(
         claimed,
-        evidence.rate(reading.convention) / base,
-        max(most_flops(step, reading.convention) for step in evidence.steps) / base,
+        evidence.rate(convention) / base,
+        max(most_flops(step, convention) / peak for step, peak in zip(evidence.steps, bases_of, strict=True)),
         "%",
         record=record,
         again=evidence.again(published, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
         tolerance=tolerance,
     )
     return boast, published
+
+
+def base_of(step: StepResult, reading: Reading) -> float:
+    """FLOP/s of a reading's base on the chip of a step; its matrix peak where that chip has no such base."""
+    chip = step.scenario.cluster.accelerator
+    return bases(chip, step.scenario.training.precision).get(reading.base, chip.base_peak)
 
 
 def counting_bases(assertion: Assertion, evidence: Evidence) -> dict[str, float]:
@@ -123,6 +132,9 @@ def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None
 def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:
     """The figure read as a ratio to each other system."""
     rows = []
+    if assertion.meaning == "ratio" and not others:
+        reason = "a ratio needs what it is compared with: state it under relations"
+        return [untestable_row(assertion.id, "ratio", assertion.claimed, "%", reason)]
     for mine, theirs in others:
         boast = ratio_boast(assertion.claimed, mine, theirs, assertion.granted, both_ways=False)
         reason = f"the best layouts reach {amount(boast.best, '%')} of {theirs.chip.name} on as many devices"

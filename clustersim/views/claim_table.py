@@ -11,6 +11,7 @@ from rich.text import Text
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims import AssertionRow, ClaimReport, Equation
+from clustersim.studies.draws import DRAWS
 from clustersim.studies.insights import Insight
 from clustersim.studies.requirements import Requirement
 from clustersim.views.claim_words import best_words, probability_words
@@ -54,7 +55,10 @@ def claim_view(report: ClaimReport) -> RenderableType:
 
 def _answer(report: ClaimReport) -> Iterator[RenderableType]:
     source = report.claim.source
-    yield Text(f"{report.claim.name} · {source.reliability} · {source.date} · seed {report.seed}", style="bold")
+    yield Text(
+        f"{report.claim.name} · {source.reliability} · {source.date} · {DRAWS:,} draws · seed {report.seed}",
+        style="bold",
+    )
     yield Text(f'"{source.text}"')
     yield Text(source.who, style="dim")
     yield Text("")
@@ -112,10 +116,13 @@ def _line(cells: Sequence[str], widths: dict[int, int]) -> str:
 
 
 def _equations(equations: Sequence[Equation]) -> Iterator[RenderableType]:
-    for equation in equations:
+    for number, equation in enumerate(equations):
+        following = equations[number + 1] if number + 1 < len(equations) else None
+        told_later = following is not None and (following.ties, following.reason) == (equation.ties, equation.reason)
+        reason = "" if told_later else f": {equation.reason}"
         verdict = verdict_word(equation.verdict)
         base = f" on {equation.base}" if equation.base else ""
-        yield _indented(Text.assemble(verdict, f"{base}: {equation.equation}: {equation.reason}"))
+        yield _indented(Text.assemble(verdict, f"{base}: {equation.equation}{reason}"))
 
 
 def _need(need: Requirement) -> RenderableType:

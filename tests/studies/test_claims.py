@@ -219,6 +219,20 @@ def test_a_stated_base_counts_alone() -> None:
     assert "Did you mean" in str(caught.value)
 
 
+def test_a_ratio_without_another_system_is_untestable() -> None:
+    report = check_claims(claim({"metric": "utilization", "value": 0.9, "definition": "ratio"}))
+    assert report.figures == {"a0": "untestable"}
+
+
+def test_chips_left_open_have_their_own_peaks() -> None:
+    opened = {"cluster.node": ["dgx-a100-80gb", "dgx-h100"]}
+    share = {"metric": "utilization", "value": "45 %", "definition": "mfu"}
+    given = {key: value for key, value in SMALL["given"].items() if key != "stack"} | {"cluster": {"nodes": 2}}
+    row = only_counting(check_claims(claim(share, given=given, open=opened)))
+    assert row.best_attainable is not None
+    assert row.best_attainable < 0.7, "an H100's rate isn't a share of an A100's peak"
+
+
 def test_an_equality_of_utilization_is_granted_its_tolerance() -> None:
     boast = {"metric": "utilization", "value": 0.653 * 1.02, "definition": "mfu"}  # just past MegaScale's
     probabilities = [

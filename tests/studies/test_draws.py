@@ -101,7 +101,8 @@ def test_a_record_below_the_prediction_weighs_against_it(plain: tuple[Point, ...
     silence = np.hypot(RECORD_SPREAD, SILENCE)
     weight = silence**-2 / (silence**-2 + spread**-2)
     assert np.log(one) == pytest.approx(weight * np.log(0.8), abs=4 * spread / np.sqrt(DRAWS))
-    past = attainable(np.ones(DRAWS), draws, 1.2, 3)
-    assert np.array_equal(past, attainable(np.ones(DRAWS), draws)), "a record past it is of another model"
+    past, alone = attainable(np.ones(DRAWS), draws, 1.1, 3), attainable(np.ones(DRAWS), draws)
+    assert np.array_equal(past[alone <= 1.1], alone[alone <= 1.1]), "a record past it is of another model"
+    assert (past[alone > 1.1] < alone[alone > 1.1]).all(), "but nobody has been past it"
     again = np.log(reached_again(np.full(DRAWS, 1.2), draws) / 1.2)
     assert again.std() == pytest.approx(RECORD_SPREAD, rel=0.05)
