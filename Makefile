@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test quick lint bench gallery clean
+.PHONY: demo test quick lint bench calibrate gallery clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: pyproject.toml
@@ -37,6 +37,10 @@ gallery: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/benchmarks -W default --benchmark-enable --benchmark-autosave --benchmark-compare
+
+# Refits the packaged stacks to the packaged measured runs, with groups and sources held out; rewrites their files.
+calibrate: $(VENV)/.ready
+	$(BIN)/clustersim calibrate --packaged
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -22,6 +22,7 @@ _HOMES = {
     "load_serving": "clustersim.inputs.load_serving",
     "simulate_serving": "clustersim.simulation.serving",
     "price_a_million_tokens": "clustersim.studies.serving_price",
+    "calibrate": "clustersim.studies.calibration",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from clustersim.simulation.run import simulate_run as simulate_run
     from clustersim.simulation.serving import simulate_serving as simulate_serving
     from clustersim.simulation.step import simulate_step as simulate_step
+    from clustersim.studies.calibration import calibrate as calibrate
     from clustersim.studies.claims import check_claims as check_claims
     from clustersim.studies.search import search_layouts as search_layouts
     from clustersim.studies.seeds import play_runs as play_runs

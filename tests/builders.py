@@ -100,7 +100,7 @@ def accelerator(**changes: Any) -> Accelerator:
 
 def cluster(nodes: int = 1, devices: int = 8, **changes: Any) -> Cluster:
     """Switched nodes of 8 at 100 GB/s a device inside and 10 GB/s outside, without latency."""
-    tier = {"kind": "switched", "latency": 0.0}
+    tier = {"kind": "switched", "latency": 0.0, "start": 0.0}
     node = Node.model_validate(
         {
             "name": "test node",

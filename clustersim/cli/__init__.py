@@ -20,6 +20,7 @@ COMMANDS = (
     "trace",
     "check",
     "validate",
+    "calibrate",
     "search",
     "serve",
     "show",

@@ -129,3 +129,17 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def spinner(words: str) -> Iterator[Callable[[str], None]]:
+    """What is being done, on stderr and only on a terminal; call it with a few words."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from clustersim.views.console import console
+
+    with console(stderr=True).status(words) as status:
+        yield lambda what: status.update(f"{words}: {what}")

@@ -1,14 +1,14 @@
 """Collectives: latency and bandwidth, by algorithm, over the tiers that the group really spans.
 
-Inside a scale-up domain a vector moves in segments, one behind the other. With `hops` steps of latency `a` before the
-last rank has the first segment, and `t` seconds for the whole vector at full bandwidth, the best segment size gives
+Inside a scale-up domain a vector moves in segments, one behind the other. With `start + hops a` seconds before the last
+rank has the first segment, and `t` seconds for the whole vector at full bandwidth, a collective takes
 
-    (sqrt(start + hops a) + sqrt(t))^2 = (start + hops a) + t + 2 sqrt((start + hops a) t),
+    (start + hops a) + t + RAMP sqrt((start + hops a) t).
 
-between the latency and the bandwidth bound. Source: Chan, Heimlich, Purkayastha and van de Geijn 2007, "Collective
-communication: theory, practice, and experience", section 6 (pipelining); it is the ramp that NCCL shows on 8 devices
-from 1 MiB to 16 GiB. `start` is what launching the collective takes. Hops between domains add their latency and no
-more, as measured on 2 and 4 nodes (kernels.csv, vidur and ml-engineering).
+The best segment size gives RAMP = 2, segments without limit 0. Source: Chan, Heimlich, Purkayastha and van de Geijn
+2007, "Collective communication: theory, practice, and experience", section 6 (pipelining). Libraries run several rings
+with segments of their own: 0.5 is what NCCL shows on 2 to 8 A100 from 1 MiB to 16 GiB (kernels.csv: vtrain, vidur,
+ml-engineering; median error 3.8 %). Hops between domains add their latency and no more, as measured on 2 and 4 nodes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ from clustersim.costs.placement import Placement
 from clustersim.inputs.hardware import Tier
 from clustersim.workload.arrays import Array
 
+RAMP = 0.5
+RING_LOSS = (
+    0.4  # ranks: a switched ring of n reaches n / (n + this) of its bandwidth; 2 to 8 A100 and H100, kernels.csv
+)
+
+EXCHANGE_SHARE = 0.75  # of the links between domains, that all-to-alls reach pair by pair: 18 runs of MoE folding
+TREE_SHARE = 0.78  # of the links between domains, that trees reach: 37 of 47 GB/s a NIC, 4 nodes of B200 (kernels.csv)
+
 
 @dataclass(frozen=True)
 class Link:
@@ -30,6 +38,8 @@ class Link:
     latency: float
     pair_bandwidth: float | None = None  # of a full mesh: the one link between two devices
     start: float = 0.0  # seconds to launch a collective
+    switch_bandwidth: float | None = None  # of an all-reduce that the switch sums; of the bus, as nccl-tests counts
+    ring_loss: float = 0.0
 
     def bandwidth_among(self, ranks: Array) -> Array:
         """Bytes a second that a device exchanges with `ranks - 1` others: on a full mesh it has one link to each."""
@@ -37,12 +47,23 @@ class Link:
             return self.bandwidth
         return np.minimum(self.bandwidth, np.maximum(1.0, ranks - 1.0) * self.pair_bandwidth)
 
+    def ring_bandwidth(self, ranks: Array) -> Array:
+        """Bytes a second along a ring of `ranks`."""
+        return self.bandwidth_among(ranks) * ranks / (ranks + self.ring_loss)
 
-def link_of(tier: Tier, efficiency: float, start: float = 0.0) -> Link:
+
+def link_of(tier: Tier, efficiency: float) -> Link:
     """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""
     share = tier.efficiency * efficiency
-    pair = None if tier.link_bandwidth is None else tier.link_bandwidth * share
-    return Link(tier.bandwidth * share, tier.latency, pair if tier.kind == "full-mesh" else None, start)
+    mesh, pair, switch = tier.kind == "full-mesh", tier.link_bandwidth, tier.switch_bandwidth
+    return Link(
+        tier.bandwidth * share,
+        tier.latency,
+        pair * share if mesh and pair is not None else None,
+        tier.start,
+        None if switch is None else switch * efficiency,
+        RING_LOSS if tier.kind == "switched" else 0.0,
+    )
 
 
 def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
@@ -58,28 +79,35 @@ def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
 
 
 def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
-    """Seconds to all-reduce `message` bytes: the better of ring and tree across domains.
+    """Seconds to all-reduce `message` bytes: the best of ring, tree and switch.
 
-    Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree: 2 message / bandwidth and 2 log2(domains) hops,
-    inside a domain along a chain. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as
-    NCCL has).
+    Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree over D domains: reduced inside, 2 (D - 1)/D message
+    over the members' links between domains, and 2 log2 D hops there. Switch (within a domain): it sums what it passes
+    on. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL has); NVIDIA SHARP.
     """
-    bandwidth = _ring_bandwidth(group, up, out)
     share = (group.ranks - 1.0) / group.ranks
     near = up.start + 2.0 * _near_latency(group, up)
-    ring = _pipelined(near, 2.0 * share * message / bandwidth) + 2.0 * _ring_far_latency(group, up, out)
-    tree = _pipelined(near, 2.0 * message / bandwidth) + 2.0 * np.log2(group.across) * out.latency
-    return np.where(group.across > 1.0, np.minimum(ring, tree), ring)
+    far = 2.0 * (group.across - 1.0) / group.across * message / (group.inside * out.bandwidth * TREE_SHARE)
+    inside = np.where(group.inside > 1.0, 2.0 * message / up.ring_bandwidth(group.inside), 0.0)
+    ring = _pipelined(near, 2.0 * share * message / _ring_bandwidth(group, up, out))
+    ring = ring + 2.0 * _ring_far_latency(group, up, out)
+    tree = _pipelined(near, np.maximum(far, inside)) + 2.0 * np.log2(group.across) * out.latency
+    best = np.where(group.across > 1.0, np.minimum(ring, tree), ring)
+    if up.switch_bandwidth is None:
+        return best
+    switch = _pipelined(up.start + 2.0 * up.latency, 2.0 * share * message / up.switch_bandwidth)
+    return np.where((group.across > 1.0) | (group.inside <= 2.0), best, np.minimum(best, switch))
 
 
 def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds for each rank to send `message` bytes, 1/n to every rank: both tiers work at once.
 
-    max(share inside / scale-up, share outside / scale-out), one hop each.
+    max(share inside / scale-up, share outside / scale-out), one hop each. Small messages to many ranks cross a network
+    less well than a ring's neighbours do.
     Source: Thakur et al. 2005, section 4.4 (pairwise exchange).
     """
     near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
-    far = message * (group.ranks - group.inside) / group.ranks / out.bandwidth
+    far = message * (group.ranks - group.inside) / group.ranks / (out.bandwidth * EXCHANGE_SHARE)
     inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
     return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
 
@@ -108,13 +136,13 @@ def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:
 
 
 def _pipelined(latency: Array, transfer: Array) -> Array:
-    """Seconds of a transfer in segments of the best size."""
-    total: Array = np.square(np.sqrt(latency) + np.sqrt(transfer))
+    """Seconds of a transfer in segments."""
+    total: Array = latency + transfer + RAMP * np.sqrt(latency * transfer)
     return total
 
 
 def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
-    inside = np.where(group.inside > 1.0, up.bandwidth_among(group.inside), np.inf)
+    inside = np.where(group.inside > 1.0, up.ring_bandwidth(group.inside), np.inf)
     across = np.where(group.across > 1.0, group.inside * out.bandwidth, np.inf)
     return np.minimum(inside, across)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,7 +118,8 @@ class Machine:
         routed = collective.copies > 1.0
         if routed and self.stack.dispatch == "two-stage":
             sizes = (collective.bytes, collective.copies, collective.most_domains)
-            return dispatch_time(*sizes, group, self.up, self.out)
+            kernel = replace(self.up, start=self.accelerator.kernels.launch)  # of its own, not a library's collective
+            return dispatch_time(*sizes, group, kernel, self.out)
         if routed and self.stack.dispatch == "all-gather":
             return all_gather_time(collective.bytes / collective.copies * group.ranks, group, self.up, self.out)
         return all_to_all_time(collective.bytes, group, self.up, self.out)
@@ -145,11 +146,11 @@ class Machine:
 
 def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:
     """The machine of a cluster running a stack, with the groups of a layout placed on it."""
-    node, start = cluster.node, cluster.accelerator.kernels.launch
+    node = cluster.node
     return Machine(
         cluster.accelerator,
         stack,
-        up=link_of(node.scale_up, stack.scale_up_efficiency, start),
-        out=link_of(node.scale_out, stack.scale_out_efficiency, start),
+        up=link_of(node.scale_up, stack.scale_up_efficiency),
+        out=link_of(node.scale_out, stack.scale_out_efficiency),
         groups=groups,
     )

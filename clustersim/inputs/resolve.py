@@ -48,7 +48,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
         "recompute": _given(layout.recompute, defaults.recompute),
         "schedule": _schedule(layout, defaults.schedule),
         "overlap": _given(layout.overlap, defaults.overlap),
-        "stage_layers": stage_layers_of(layout, model.layers),
+        "stage_layers": stage_layers_of(layout, model.layers, last_stage_load(model)),
     }
     return ResolvedLayout.model_validate(vars(layout) | chosen)
 
@@ -65,7 +65,9 @@ def resolve_training(training: Training, stack: Stack) -> Training:
     """The training with the stack's precision of gradient reduction where none is given."""
     if training.grad_reduce_precision is not None:
         return training
-    return training.model_copy(update={"grad_reduce_precision": stack.defaults.grad_reduce_precision})
+    defaults = stack.defaults
+    usual = "fp16" if defaults.fp16_sums and training.precision == "fp16" else defaults.grad_reduce_precision
+    return training.model_copy(update={"grad_reduce_precision": usual})
 
 
 def notes_of(scenario: Scenario) -> tuple[str, ...]:
@@ -92,22 +94,48 @@ def scenario_problems(
     return problems
 
 
-def spread_layers(layers: int, stages: int) -> tuple[int, ...]:
+def spread_layers(layers: int, stages: int, last_load: float = 0.0) -> tuple[int, ...]:
     """Layers of each (virtual) stage, as even as they go: what is left over goes to the middle.
 
     The last stage also holds the output head and the first the embedding, so these get fewer, the last before the first
-    (Megatron-LM's options to count embedding and head as layers do the same).
+    (Megatron-LM's options to count embedding and head as layers do the same). Where layers can't be even in any case,
+    the last stage gets so many that it takes no longer than others with the `last_load` layers' worth that it holds
+    besides (Megatron Core's flexible layouts of multi-token-prediction models).
     """
+    if layers % stages == 0 or last_load == 0.0 or stages == 1:
+        return _spread(layers, stages)
+
+    def slowest(last: int) -> tuple[float, int]:
+        return max(last + last_load, -(-(layers - last) // (stages - 1))), -last
+
+    last = min(range(layers // stages + 1), key=slowest)
+    return (*_spread(layers - last, stages - 1), last)
+
+
+def _spread(layers: int, stages: int) -> tuple[int, ...]:
     each, more = divmod(layers, stages)
     first = (stages - more) // 2
     return tuple(each + (first <= stage < first + more) for stage in range(stages))
 
 
-def stage_layers_of(layout: Layout, layers: int) -> tuple[int, ...]:
+def last_stage_load(model: Model) -> float:
+    """What the last stage of a multi-token-prediction model holds beside its layers, in layers: modules and heads.
+
+    Parameters that a token meets, over those of a layer with experts, roughly: 4 h^2 of attention.
+    """
+    if not model.mtp_layers:
+        return 0.0
+    moe = model.moe
+    inner = model.ffn_hidden if moe is None else (moe.top_k + moe.shared) * moe.ffn_hidden
+    layer = model.hidden * (4 * model.hidden + (3 if model.gated else 2) * inner)
+    return model.mtp_layers + (1 + model.mtp_layers) * model.hidden * model.vocab / layer
+
+
+def stage_layers_of(layout: Layout, layers: int, last_load: float = 0.0) -> tuple[int, ...]:
     """Layers of each virtual stage in pipeline order: chunk c of stage s is number c * pipeline + s."""
     stages, chunks, given = layout.pipeline, layout.virtual_stages, layout.stage_layers
     if given is None:
-        return spread_layers(layers, stages * chunks)
+        return spread_layers(layers, stages * chunks, last_load)
     if len(given) == stages * chunks:
         return given
     split = [_over_chunks(count, chunks, stage == 0) for stage, count in enumerate(given)]

@@ -30,6 +30,9 @@ class Defaults(Description):
     grad_reduce_precision: Annotated[
         Literal["fp32", "bf16", "fp16"], Field(description="of the gradient reduction")
     ] = "fp32"
+    fp16_sums: Annotated[
+        bool, Field(description="gradients of fp16 training are summed and reduced in fp16, whatever others are")
+    ] = False
     overlap: Annotated[Overlaps, Field(description="communication hidden behind compute")] = frozenset()
 
 
@@ -91,6 +94,15 @@ class Stack(Description):
     logit_bytes: Annotated[
         float, Field(gt=0, description="bytes of each logit that the loss keeps for its backward pass: 4 in fp32")
     ] = 4.0
+    early_stop: Annotated[
+        bool, Field(description="full recomputation of a layer ends when all that backward needs has been made again")
+    ] = False
+    fused_accumulation: Annotated[
+        bool, Field(description="products of weight gradients add to the sum in place; else a kernel of its own does")
+    ] = True
+    sums_everywhere: Annotated[
+        bool, Field(description="under ZeRO-1 every replica gets the whole sum of gradients: all-reduce, not scatter")
+    ] = False
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
     fixed_overhead: Annotated[

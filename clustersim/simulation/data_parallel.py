@@ -16,7 +16,7 @@ import numpy as np
 
 from clustersim.costs.machine import Machine
 from clustersim.engines import play
-from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph
+from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.schedules.program import FORWARDS, Operation
 from clustersim.simulation.segment import Segment
@@ -26,6 +26,7 @@ from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.states import HALF_BYTES
 
 COMPUTE, DATA = 0, 1
+COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> 
     if has_no_replicas(layout):
         return SILENT
     sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
-    hidden = "fsdp" in layout.overlap
+    hidden = "fsdp" in layout.overlap or layout.overlap >= {"grad_reduce", "param_gather"}
     if sharded:
         gathers_all = operation is not Operation.WEIGHT_GRADIENT
         return Traffic(gathers=gathers_all, reduces=makes_gradients, hidden=hidden)
@@ -124,10 +125,29 @@ def shared_pass(
     compute = [unit.piece.passes[operation].seconds for unit in units]
     layers = zip([*gather[1:], none], compute, reduce, strict=True)
     durations = np.array([gather[0], *(seconds for layer in layers for seconds in layer)])  # [tasks, points]
-    timeline = play(_graph(len(units)), durations)
-    computed = timeline.end[2::3].max(axis=0)
+    graph, slowdown = _graph(len(units)), machine.stack.overlap_slowdown
+    timeline = play(graph, durations)
+    if np.any(slowdown):
+        durations[COMPUTE_TASKS] += slowdown * _beside_messages(timeline)
+        timeline = play(graph, durations)
+    computed = timeline.end[COMPUTE_TASKS].max(axis=0)
     waited = np.maximum(0.0, computed - plain.seconds)
     return SharedPass(_waiting(plain, waited), np.maximum(0.0, timeline.makespan - computed))
+
+
+def _beside_messages(timeline: Timeline) -> Floats:
+    """Seconds [layers, points] that each layer's compute ran while the data stream was busy. One pass of coupling."""
+    messages = np.ones(len(timeline.start), dtype=bool)
+    messages[COMPUTE_TASKS] = False
+    beside = np.empty_like(timeline.start[COMPUTE_TASKS])
+    for point in range(beside.shape[1]):
+        start, end = timeline.start[messages, point], timeline.end[messages, point]
+        done = np.concatenate([[0.0], np.cumsum(end - start)])  # seconds of messages before each one
+        moments = np.stack([timeline.start[COMPUTE_TASKS, point], timeline.end[COMPUTE_TASKS, point]])
+        at = np.searchsorted(start, moments, side="right") - 1  # the message under way; the first starts at 0
+        sent = done[at] + np.minimum(moments - start[at], (end - start)[at])
+        beside[:, point] = sent[1] - sent[0]
+    return beside
 
 
 def gather_time(unit: Unit, machine: Machine, sharding: str) -> Array:
@@ -138,7 +158,7 @@ def gather_time(unit: Unit, machine: Machine, sharding: str) -> Array:
 
 def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
     """Seconds to reduce one layer's gradients: to all, or to the ranks that keep them; hybrid does both in turn."""
-    if sharding == "none":
+    if sharding == "none" or (sharding == "zero1" and machine.stack.sums_everywhere):
         return _both(unit, machine, "all-reduce", "data", gradient_bytes)
     if sharding != "hybrid":
         return _both(unit, machine, "reduce-scatter", "data", gradient_bytes)

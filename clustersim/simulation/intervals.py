@@ -1,24 +1,96 @@
-"""Intervals around a prediction, from the residuals that a stack carries."""
+"""Intervals around a prediction, from residuals against measured runs that were held out.
+
+Every stack carries the spread of log(measured / predicted) step time over runs whose group its fit hadn't seen. A
+scenario that leaves the evidence (another chip, many more devices, a kind of model or layout that was never met) widens
+it. Intervals are conformal: their half-widths are quantiles of |residual| / spread over all held-out runs, every group
+of runs counted alike, so that they cover what they say whatever the distribution. Source: Lei, G'Sell, Rinaldo,
+Tibshirani and Wasserman 2018, "Distribution-free predictive inference for regression" (locally weighted); Dunn,
+Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer hierarchical models" (pooling groups).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
+from clustersim.simulation.evidence import StackEvidence, evidence
 from clustersim.simulation.results import Interval
 
-QUANTILES = {"80": 1.2815515655446004, "95": 1.959963984540054}  # of the normal distribution, two-sided
+NORMAL_PER_ABSOLUTE = math.sqrt(math.pi / 2.0)  # sd of a normal distribution over its mean absolute deviation
+
+# What leaving the evidence adds to log(measured / predicted), in quadrature; from the packaged residuals with a chip,
+# a kind of layout or a kind of model held out, rounded (docs/accuracy.md).
+ANOTHER_CHIP = 0.06  # that other stacks were measured on
+UNKNOWN_CHIP = 0.12
+ANOTHER_KIND = 0.08  # of model or layout: experts, fully sharded, context parallel, zero bubble, offloaded
+A_DOUBLING = 0.025  # of the largest measured run's devices: MegaScale lost 15 % from 256 to 12,288 (arXiv 2402.15627)
 
 
 def interval(value: float, residual: Residual, power: float = 1.0) -> dict[str, Interval]:
-    """80 % and 95 % intervals of a figure that goes as the `power` of the step time, log-normal around it.
+    """80 % and 95 % intervals of a figure that goes as the `power` of the step time.
 
     The residual is that of log(measured / predicted) step time; throughput and MFU go as its power -1.
     """
     return {
         level: (
-            value * math.exp(-abs(power) * quantile * residual.spread),
-            value * math.exp(abs(power) * quantile * residual.spread),
+            value * math.exp(-abs(power) * width * residual.spread),
+            value * math.exp(abs(power) * width * residual.spread),
         )
-        for level, quantile in QUANTILES.items()
+        for level, width in evidence().quantiles.items()
     }
+
+
+def model_error(scenario: Scenario) -> Residual:
+    """How far a prediction of this scenario may lie from a measurement, and what that rests on.
+
+    The stack's own residual, wider by what the scenario leaves of its evidence.
+    """
+    residual = scenario.stack.residual
+    known = evidence().stacks.get(scenario.stack.name)
+    if known is None:
+        return residual
+    added = [_chip(scenario, known), _scale(scenario, known), _kinds(scenario, known)]
+    reasons = [reason for _, reason in added if reason]
+    spread = math.hypot(residual.spread, *(amount for amount, _ in added))
+    words = f"{residual.evidence}; wider: {'; '.join(reasons)}" if reasons else residual.evidence
+    return Residual(spread=spread, evidence=words)
+
+
+def layout_kinds(scenario: Scenario) -> frozenset[str]:
+    """What sets a scenario's model and layout apart from plain data, tensor and pipeline parallelism."""
+    layout = scenario.plan
+    kinds = {
+        "experts": scenario.model.moe is not None,
+        "context parallelism": layout.context > 1,
+        "fully sharded parameters": layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"),
+        "passes over weights apart": layout.schedule.startswith(("zb", "dualpipe")),
+        "offloading": layout.offload != "none",
+    }
+    return frozenset(name for name, met in kinds.items() if met)
+
+
+def spread_of(groups: Sequence[tuple[str, Sequence[float]]]) -> float:
+    """One sd of log(measured / predicted): its mean absolute value, every group counted alike, as of a normal one."""
+    means = [sum(abs(error) for error in errors) / len(errors) for _, errors in groups]
+    return NORMAL_PER_ABSOLUTE * sum(means) / len(means)
+
+
+def _chip(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
+    name = scenario.cluster.accelerator.name
+    if name in known.accelerators:
+        return 0.0, ""
+    if name in evidence().accelerators:
+        return ANOTHER_CHIP, f"not measured on {name}"
+    return UNKNOWN_CHIP, f"nothing was measured on {name}"
+
+
+def _scale(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
+    doublings = math.log2(max(1.0, scenario.cluster.devices / known.devices))
+    return A_DOUBLING * doublings, f"measured on {known.devices:,} devices at most" if doublings > 1.0 else ""
+
+
+def _kinds(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
+    unmet = sorted(layout_kinds(scenario) - known.kinds)
+    return ANOTHER_KIND * math.sqrt(len(unmet)), f"not measured with {', '.join(unmet)}" if unmet else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
-from clustersim.simulation.intervals import interval
+from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.results import Interval, RunResult, StepResult
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
@@ -80,7 +80,7 @@ def with_runs(result: RunResult, runs: PlayedRuns) -> RunResult:
     """The figures of a result as they were played; intervals hold the step's residual and the spread of the runs."""
     step = result.step
     mean = ExpectedRun(runs.wall_s, runs.goodput, runs.standing_s, runs.mtti_s, None)
-    residual = step.scenario.stack.residual
+    residual = model_error(step.scenario)
     wider = residual.model_copy(update={"spread": math.hypot(residual.spread, runs.spread)})
     billed = _billed(step, runs.runs[0].work_s, mean, wider)
     return replace(billed, plan=result.plan, runs=runs, expected_goodput=result.expected_goodput)
@@ -93,7 +93,7 @@ def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual
     bill = bill_of(step.scenario, run.wall_s, run.standing_s)
     days = run.wall_s / SECONDS_A_DAY
     with_time = {"training_days": days, "device_hours": bill.device_hours, "cost_usd": bill.cost_usd}
-    spread = residual or step.scenario.stack.residual
+    spread = residual or model_error(step.scenario)
     found: dict[str, dict[str, Interval]] = {
         name: interval(value, spread) for name, value in with_time.items() if step.intervals and value is not None
     }

@@ -201,7 +201,7 @@ def price_pieces(
         block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
         zero = np.zeros(points)
         work = {
-            operation: element_pass(elements, phase, recompute)
+            operation: element_pass(elements, phase, recompute, early_stop=machine.stack.early_stop)
             for operation, phase in PHASES.items()
             if operation in operations | WHOLE
         }
@@ -239,7 +239,7 @@ def price_pieces(
             play_segment(
                 beside(
                     element_pass(list(elements) * layers, "forward"),
-                    element_pass(list(elements) * layers, back, recompute),
+                    element_pass(list(elements) * layers, back, recompute, early_stop=machine.stack.early_stop),
                 ),
                 machine,
                 points,

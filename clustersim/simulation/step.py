@@ -20,7 +20,7 @@ from clustersim.schedules.registry import passes_of, post_validates
 from clustersim.simulation.breakdown import breakdown, busy_seconds, step_windows
 from clustersim.simulation.columns import side_by_side
 from clustersim.simulation.data_parallel import gathers, has_no_replicas
-from clustersim.simulation.intervals import interval
+from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory_peaks import memory_reports
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
@@ -208,7 +208,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
         tokens = scenario.training.tokens_per_step
         rate = tokens / step_s / (scenario.cluster.accelerator.base_peak * scenario.cluster.devices)
         headline = {"step_time_s": (step_s, 1.0), "mfu": (full * rate, -1.0), "mfu_causal": (causal * rate, -1.0)}
-        residual = scenario.stack.residual
+        residual = model_error(scenario) if intervals else scenario.stack.residual
         bounds = {name: interval(value, residual, power) for name, (value, power) in headline.items() if intervals}
         results.append(
             StepResult(

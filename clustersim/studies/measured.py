@@ -42,7 +42,7 @@ def measured_run(row: Row) -> MeasuredRun:
         "cluster": _cluster(row),
         "training": _training(row, notes),
         "layout": layout_of(row, notes),
-        "stack": _attention(row, stack, notes),
+        "stack": _stack_as_run(row, stack, notes),
     }
     return MeasuredRun(
         id=text(row, "id"),
@@ -97,14 +97,21 @@ def _year_in(slug: str) -> int | None:
     return next((int(word) for word in slug.split("-") if word.isdecimal() and len(word) == 4), None)
 
 
-def _attention(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]:
-    """The stack, with the row's word on whether attention is fused."""
-    fused = flag(row, "flash_attention")
+def _stack_as_run(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]:
+    """The stack, with what the row's columns say of it: whether attention is fused, and how checkpoints recompute.
+
+    PyTorch's checkpoints without re-entry came to llm-foundry together with its default of reducing in fp32.
+    """
     stack: Stack = load("stacks", slug)
-    if fused is None or fused == stack.fused_attention:
-        return slug
-    notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
-    return {"extends": slug, "fused_attention": fused}
+    changes: dict[str, Any] = {}
+    fused = flag(row, "flash_attention")
+    if fused is not None and fused != stack.fused_attention:
+        notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
+        changes["fused_attention"] = fused
+    if stack.early_stop and text(row, "grad_reduce_precision") in ("bf16", "fp16"):
+        notes.append("gradients reduced in 16 bits: taken as the older release, which recomputes whole layers")
+        changes["early_stop"] = False
+    return {"extends": slug} | changes if changes else slug
 
 
 def _cluster(row: Row) -> dict[str, Any]:

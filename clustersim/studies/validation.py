@@ -2,82 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import csv
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
 
 from clustersim.errors import ClustersimError, InputError
 from clustersim.inputs.load import load_scenario
-from clustersim.simulation.results import Interval, StepResult
+from clustersim.simulation.results import StepResult
 from clustersim.simulation.step import simulate_step
+from clustersim.studies.baseline import work_per_device
 from clustersim.studies.cells import Row, read_rows, text
+from clustersim.studies.layout_order import LayoutOrder
 from clustersim.studies.measured import group_of, measured_run
 from clustersim.studies.memory_validation import MemoryRow, summarize_memory, validate_memory
 from clustersim.studies.shortages import explained_shortage
+from clustersim.studies.summaries import Summary, ValidationRow, order_of, summaries, summarize
 
 Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class ValidationRow:
-    """One measured run beside its prediction."""
-
-    id: str
-    source: str
-    group: str
-    accelerator: str
-    stack: str
-    quality: str
-    status: str  # simulated or refused
-    reason: str
-    measured_step_time_s: float | None
-    predicted_step_time_s: float | None
-    error: float | None  # predicted / measured - 1
-    interval_80: Interval | None
-    interval_95: Interval | None
-    fits: bool | None
-    notes: tuple[str, ...] = ()
-    shortage: str = ""  # why it ran all the same, where it is predicted not to fit in memory
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Errors over some rows: absolute percentage errors as fractions."""
-
-    rows: int
-    simulated: int
-    mean_absolute: float | None
-    median_absolute: float | None
-    bias: float | None
-    worst: float | None
-    covered_80: float | None  # share of rows inside the 80 % interval
-    covered_95: float | None
+REGULAR = "complete"  # quality of a row that states everything and behaves
 
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """All rows, and their errors by source and by group."""
+    """All rows; errors and the order of layouts over sets of them."""
 
     path: str
     rows: tuple[ValidationRow, ...]
-    overall: Summary
-    by_source: dict[str, Summary]
-    by_group: dict[str, Summary]
     memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
+
+    @cached_property
+    def overall(self) -> Summary:
+        """Over all rows."""
+        return summarize(self.rows)
+
+    @cached_property
+    def regular(self) -> Summary:
+        """Over rows that their sources vouch for: those of quality `complete`, or of none stated."""
+        return summarize(row for row in self.rows if is_regular(row))
+
+    @cached_property
+    def by_source(self) -> dict[str, Summary]:
+        """By where the measurement was published."""
+        return summaries(self.rows, lambda row: row.source)
+
+    @cached_property
+    def by_stack(self) -> dict[str, Summary]:
+        """By software."""
+        return summaries(self.rows, lambda row: row.stack)
+
+    @cached_property
+    def by_accelerator(self) -> dict[str, Summary]:
+        """By chip."""
+        return summaries(self.rows, lambda row: row.accelerator)
+
+    @cached_property
+    def by_group(self) -> dict[str, Summary]:
+        """By source, chip and model."""
+        return summaries(self.rows, lambda row: row.group)
+
+    @cached_property
+    def order(self) -> LayoutOrder:
+        """Over all pairs of layouts."""
+        return order_of(self.rows)
+
+    @cached_property
+    def order_by_source(self) -> dict[str, LayoutOrder]:
+        """Over pairs of regular rows."""
+        orders = {
+            source: order_of(row for row in self.rows if row.source == source and is_regular(row))
+            for source in self.by_source
+        }
+        return {source: order for source, order in orders.items() if order.pairs}
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim validate --json` prints."""
         from clustersim import __version__
 
         return {
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [_plain_row(row) for row in self.rows],
             "summary": {
                 "overall": asdict(self.overall),
-                "by_source": {name: asdict(summary) for name, summary in self.by_source.items()},
-                "by_group": {name: asdict(summary) for name, summary in self.by_group.items()},
+                "regular": asdict(self.regular),
+                "by_source": _plain(self.by_source),
+                "by_stack": _plain(self.by_stack),
+                "by_accelerator": _plain(self.by_accelerator),
+                "by_group": _plain(self.by_group),
+                "order": asdict(self.order),
+                "order_by_source": _plain(self.order_by_source),
                 "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
             },
             "memory": [asdict(row) | {"error": row.error} for row in self.memory],
@@ -85,9 +102,30 @@ class ValidationReport:
         }
 
 
+def is_regular(row: ValidationRow) -> bool:
+    """Whether the source states the row in full and nothing about it is odd."""
+    return row.quality in ("", REGULAR)
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: asdict(figure) for name, figure in figures.items()}
+
+
+def _plain_row(row: ValidationRow) -> dict[str, Any]:
+    document = asdict(row)
+    del document["cells"]
+    return document
+
+
 def packaged_rows() -> Path:
     """The measured runs that come with the package."""
     return Path(str(files("clustersim.catalog").joinpath("measured", "measured_runs.csv")))
+
+
+def left_out_errors() -> dict[str, float]:
+    """predicted / measured - 1 of the packaged runs with their groups held out of the fits, by id."""
+    with packaged_rows().with_name("left_out.csv").open(newline="", encoding="utf-8") as file:
+        return {row["id"]: math.expm1(-float(row["group_out"])) for row in csv.DictReader(file)}
 
 
 def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
@@ -98,19 +136,15 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     """
     source = packaged_rows() if path is None else Path(path)
     rows = read_rows(source)
+    held_out = left_out_errors() if path is None else {}
     results = []
     for number, row in enumerate(rows, start=1):
-        results.append(validate_row(row))
+        result = validate_row(row)
+        results.append(replace(result, left_out_error=held_out.get(result.id)))
         if progress is not None:
             progress(number, len(rows))
-    return ValidationReport(
-        str(path or "the packaged measured runs"),
-        tuple(results),
-        summarize(results),
-        _grouped(results, "source"),
-        _grouped(results, "group"),
-        validate_memory({text(row, "id"): row for row in rows}) if path is None else (),
-    )
+    memory = validate_memory({text(row, "id"): row for row in rows}) if path is None else ()
+    return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory)
 
 
 def validate_row(row: Row) -> ValidationRow:
@@ -130,8 +164,10 @@ def validate_row(row: Row) -> ValidationRow:
         interval_80=None,
         interval_95=None,
         fits=None,
+        cells=row,
     )
     try:
+        blank = replace(blank, work=work_per_device(row))
         run = measured_run(row)
         scenario = load_scenario(run.mapping)
         step = simulate_step(scenario)
@@ -157,34 +193,3 @@ def _simulated(blank: ValidationRow, step: StepResult, measured: float | None, n
         fits=step.fits,
         notes=notes,
     )
-
-
-def summarize(rows: Iterable[ValidationRow]) -> Summary:
-    """Mean, median and worst absolute error, bias, and how often the intervals held the measurement."""
-    rows = list(rows)
-    known = [row for row in rows if row.error is not None]
-    errors = [row.error for row in known if row.error is not None]
-    if not errors:
-        return Summary(len(rows), 0, None, None, None, None, None, None)
-    absolute = [abs(error) for error in errors]
-    return Summary(
-        len(rows),
-        len(errors),
-        mean(absolute),
-        median(absolute),
-        mean(errors),
-        max(absolute),
-        mean(_covered(row, row.interval_80) for row in known),
-        mean(_covered(row, row.interval_95) for row in known),
-    )
-
-
-def _covered(row: ValidationRow, bounds: Interval | None) -> float:
-    if bounds is None or row.measured_step_time_s is None:
-        return 0.0
-    return float(bounds[0] <= row.measured_step_time_s <= bounds[1])
-
-
-def _grouped(rows: list[ValidationRow], key: str) -> dict[str, Summary]:
-    names = sorted({getattr(row, key) for row in rows})
-    return {name: summarize(row for row in rows if getattr(row, key) == name) for name in names}

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
+from clustersim.simulation.intervals import model_error
 from clustersim.simulation.results import Interval, RunResult
 from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
@@ -160,7 +161,7 @@ def _ideal(result: RunResult) -> tuple[str, ...]:
 def _evidence(result: RunResult) -> Table:
     """What the intervals rest on, and what was assumed or looked up on the way."""
     step = result.step
-    residual = step.scenario.stack.residual
+    residual = model_error(step.scenario)
     table = Table.grid()
     table.add_column(max_width=EVIDENCE_WIDTH)
     table.add_row(Text("evidence", style="bold"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,7 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.validation import Summary, ValidationReport, ValidationRow
+from clustersim.studies.layout_order import LayoutOrder
+from clustersim.studies.summaries import Summary, ValidationRow
+from clustersim.studies.validation import ValidationReport
 from clustersim.views.memory_validation_table import memory_parts
 from clustersim.views.words import percent, significant
 
@@ -25,6 +27,9 @@ def validation_view(report: ValidationReport) -> RenderableType:
     if len(report.rows) <= FEW_ROWS:
         parts.append(_rows(report.rows))
     parts.append(_summaries(report))
+    parts += [Padding(line, (0, 0, 0, 2)) for line in _legend(report)]
+    if report.order.pairs:
+        parts.append(_orders(report))
     refused = Counter(row.reason for row in report.rows if row.status == "refused")
     if refused:
         parts.append(Text(f"refused: {refused.total()} rows", style="bold"))
@@ -57,28 +62,62 @@ def _cells(row: ValidationRow) -> Iterator[str]:
 def _summaries(report: ValidationReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for name in ("rows", "simulated", "mean |error|", "median", "bias", "worst", "in 80 %", "in 95 %"):
+    for name in ("rows", "simulated", "mean |error|", "held out", "constant", "median", "bias", "worst"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("in 80 %", "in 95 %"):
         table.add_column(name, justify="right", no_wrap=True)
     if len(report.by_group) <= FEW_ROWS:
-        for name, summary in report.by_group.items():
-            table.add_row(name, *_summary(summary))
-        table.add_section()
-    for name, summary in report.by_source.items():
-        table.add_row(name, *_summary(summary))
-    table.add_section()
+        _add(table, report.by_group)
+    _add(table, report.by_source)
+    _add(table, report.by_stack)
+    _add(table, {"rows of full quality": report.regular})
     table.add_row("all", *_summary(report.overall), style="bold")
     return table
+
+
+def _add(table: Table, summaries: Mapping[str, Summary]) -> None:
+    for name, summary in summaries.items():
+        table.add_row(name, *_summary(summary))
+    table.add_section()
 
 
 def _summary(summary: Summary) -> Iterator[str]:
     yield str(summary.rows)
     yield str(summary.simulated)
-    for share in (summary.mean_absolute, summary.median_absolute):
+    for share in (summary.mean_absolute, summary.left_out, summary.constant_efficiency, summary.median_absolute):
         yield _share(share)
     yield "-" if summary.bias is None else f"{100 * summary.bias:+.1f} %"
     yield _share(summary.worst)
     yield _share(summary.covered_80, 0)
     yield _share(summary.covered_95, 0)
+
+
+def _legend(report: ValidationReport) -> Iterator[str]:
+    """What columns mean, where it isn't plain."""
+    if report.overall.left_out is not None:
+        yield "held out: the stack refitted without the row's group; constant: one efficiency for all rows of the line"
+    held_out = report.overall.left_out_covered_80, report.overall.left_out_covered_95
+    if held_out[0] is not None and held_out[1] is not None:
+        shares = " and ".join(percent(share, 0) for share in held_out if share is not None)
+        yield f"with groups held out, the 80 % and 95 % intervals hold {shares} of the rows, groups counted alike"
+
+
+def _orders(report: ValidationReport) -> Table:
+    """Which of two layouts is faster, and what the pick costs."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("order of layouts")
+    for name in ("pairs", "right", "choices", "regret"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = {f"{source}, full quality": order for source, order in report.order_by_source.items()}
+    for name, order in rows.items():
+        table.add_row(name, *_order(order))
+    table.add_section()
+    table.add_row("all rows", *_order(report.order), style="bold")
+    return table
+
+
+def _order(order: LayoutOrder) -> tuple[str, str, str, str]:
+    return str(order.pairs), _share(order.right), str(order.choices), _share(order.regret, 2)
 
 
 def _share(value: float | None, digits: int = 1) -> str:

@@ -31,9 +31,13 @@ def block_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]
 
 
 def embedding_elements(model: Model, shape: Shape) -> list[Element]:
-    """The look-up, its reduction over the tensor group (the vocabulary is split), and dropout."""
+    """The look-up, its reduction over the tensor group (the vocabulary is split), and dropout.
+
+    Backward clears and sums a gradient of the whole table, however few of its rows were met.
+    """
     vector = shape.activation_bytes * model.hidden
-    look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens)
+    table = (shape.activation_bytes + shape.accumulated_bytes) * model.hidden * model.vocab / shape.tensor
+    look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table)
     reduce = _vocabulary_reduce(model, shape)
     return [look_up, reduce, _dropout("embedding dropout", model, shape)] if model.dropout else [look_up, reduce]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 from clustersim.workload.shape import Shape
@@ -131,7 +133,7 @@ class Linear:
         """Multiply the transposed input (gathered again if it was kept scattered) by the output's gradient."""
         if self.gathers and self.shape.sequence_parallel:
             builder.communicate(self._collective("all-gather"))
-        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+        self._weight_product(builder)
 
     def backward(self, builder: PassBuilder) -> None:
         """Both gradients; with tensor overlap the collectives run behind the products (Megatron-LM since 2022)."""
@@ -144,9 +146,16 @@ class Linear:
         launched = self._issue_input_gradient(builder)
         if gathered is not None:
             builder.wait(gathered)
-        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+        self._weight_product(builder)
         if launched is not None:
             builder.wait(launched)
+
+    def _weight_product(self, builder: PassBuilder) -> None:
+        """The weight's gradient, and adding it to what earlier micro-batches left."""
+        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+        accumulated = self.shape.accumulated_bytes * self.k * self.n * self.count
+        if np.any(accumulated):
+            builder.run(Pointwise(f"{self.name} gradient accumulation", accumulated, fused=True))
 
     def _issue_input_gradient(self, builder: PassBuilder) -> int | None:
         """Issue the input gradient's product; return the collective that is still to be waited for."""

@@ -18,21 +18,35 @@ Recomputation = Literal["none", "selective", "full"]
 NO_PASS = Pass((), (), ())
 
 
-def element_pass(elements: Sequence[Element], phase: Phase, recompute: Recomputation = "none") -> Pass:
-    """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed."""
+def element_pass(
+    elements: Sequence[Element], phase: Phase, recompute: Recomputation = "none", *, early_stop: bool = False
+) -> Pass:
+    """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed.
+
+    `early_stop`: full recomputation ends when all that the backward pass needs has been made again.
+    """
     builder = PassBuilder()
     if phase == "forward":
         for element in elements:
             element.forward(builder)
         return builder.build()
     if recompute == "full" and phase != "weight_gradient":
-        for element in elements:
+        for element in _until_last_kept(elements) if early_stop else elements:
             element.forward(RecomputeBuilder(target=builder))
     for element in reversed(elements):
         if recompute == "selective" and element.selective and phase != "weight_gradient":
             element.forward(RecomputeBuilder(target=builder))
         getattr(element, phase)(builder)
     return builder.build()
+
+
+def _until_last_kept(elements: Sequence[Element]) -> Sequence[Element]:
+    """The elements before the last one that keeps something: it keeps its input, which the one before has made.
+
+    Source: PyTorch, torch.utils.checkpoint, set_checkpoint_early_stop (checkpoints without re-entry).
+    """
+    keeping = [index for index, element in enumerate(elements) if np.any(element.saved_bytes())]
+    return elements[: keeping[-1]] if keeping else elements
 
 
 def beside(first: Pass, second: Pass) -> Pass:

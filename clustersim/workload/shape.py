@@ -12,6 +12,7 @@ from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
+from clustersim.workload.states import GRADIENT_BYTES
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
 FP32_BYTES = 4.0
@@ -39,6 +40,7 @@ class Shape:
     context_kind: str
     overlap: frozenset[str]
     precision: str
+    accumulated_bytes: Array = 0.0  # that adding a weight's gradient to what earlier micro-batches left moves
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
     weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
@@ -95,6 +97,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         context_kind=layout.context_kind,
         overlap=layout.overlap,
         precision=training.precision,
+        accumulated_bytes=accumulated_bytes(training, layout, stack),
         busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
         **kept_by(stack, training),
     )
@@ -109,6 +112,19 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,
     }
+
+
+def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) -> float:
+    """Bytes a weight that adding its gradient to the sum moves, beyond writing it once in 16 bits.
+
+    Apart: read it, read and write the sum. Fused into the product: read and write the sum in its place. A gradient that
+    is reduced at once (ZeRO-2 and on) is summed where it is kept, cut by the replicas: nothing here.
+    Source: Megatron-LM, --gradient-accumulation-fusion.
+    """
+    if layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"):
+        return 0.0
+    summed = 2.0 * GRADIENT_BYTES[training.grad_reduce_precision or "fp32"]
+    return summed - ACTIVATION_BYTES if stack.fused_accumulation else summed + ACTIVATION_BYTES
 
 
 def busiest_rank(model: Model, training: Training, ranks: Array) -> Array:

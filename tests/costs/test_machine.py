@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import accelerator, cluster, stack
 
+from clustersim.costs.collectives import EXCHANGE_SHARE
 from clustersim.costs.gemm import gemm_efficiency
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import place_groups
@@ -87,7 +88,7 @@ def test_stacks_dispatch_tokens_each_in_its_way() -> None:
         float(machine_of(cluster(nodes=2), stack(dispatch=how), groups).time(message))
         for how in ("pairwise", "two-stage", "all-gather")
     )
-    assert pairwise == pytest.approx(8e9 * 8 / 16 / 10e9)
+    assert pairwise == pytest.approx(8e9 * 8 / 16 / (10e9 * EXCHANGE_SHARE))
     assert once == pytest.approx(1e9 * 2 * (1 - 0.5**8) / 2 / 10e9)
     assert gathered == pytest.approx(15 / 16 * 16e9 / 80e9)
 

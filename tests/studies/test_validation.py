@@ -8,10 +8,10 @@ from statistics import median
 import pytest
 
 from clustersim.studies.cells import read_rows
+from clustersim.studies.summaries import summarize
 from clustersim.studies.validation import (
     ValidationReport,
     packaged_rows,
-    summarize,
     validate,
     validate_row,
 )
@@ -89,7 +89,8 @@ def test_the_document_for_programs(small: tuple[ValidationReport, list[tuple[int
     assert set(document) == {"rows", "summary", "memory", "version"}
     wanted = {"id", "status", "reason", "measured_step_time_s", "predicted_step_time_s", "error"}
     assert wanted | {"interval_80", "interval_95"} <= set(document["rows"][0])
-    assert set(document["summary"]) == {"overall", "by_source", "by_group", "memory"}
+    wanted = {"overall", "regular", "by_source", "by_stack", "by_accelerator", "by_group", "order", "order_by_source"}
+    assert set(document["summary"]) == wanted | {"memory"}
 
 
 def test_a_row_that_should_not_fit_says_so_and_is_simulated() -> None:

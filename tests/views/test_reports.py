@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.search import SearchResult
+from clustersim.studies.summaries import Summary, ValidationRow
 from clustersim.studies.sweep import SweepResult
-from clustersim.studies.validation import Summary, ValidationReport, ValidationRow, summarize
+from clustersim.studies.validation import ValidationReport
 from clustersim.views.parity import draw_parity
 from clustersim.views.reports import write_report
 from clustersim.views.search_table import search_view
@@ -76,10 +77,7 @@ def measured(name: str, error: float | None, *, source: str = "lab", shortage: s
 
 
 def report(*rows: ValidationRow) -> ValidationReport:
-    sources = sorted({row.source for row in rows})
-    groups = {f"{source}/chip": summarize(row for row in rows if row.source == source) for source in sources}
-    by_source = {source: summarize(row for row in rows if row.source == source) for source in sources}
-    return ValidationReport("my.csv", rows, summarize(rows), by_source, groups)
+    return ValidationReport("my.csv", rows)
 
 
 def test_few_rows_are_shown_one_by_one() -> None:
@@ -126,4 +124,4 @@ def test_reports_are_written_for_programs_and_people(tmp_path: Path) -> None:
 
 
 def test_summaries_without_rows_are_dashes() -> None:
-    assert Summary(0, 0, None, None, None, None, None, None).mean_absolute is None
+    assert Summary(0, 0).mean_absolute is None

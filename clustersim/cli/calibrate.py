@@ -1,0 +1,88 @@
+"""`clustersim calibrate`: a stack fitted to measured runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clustersim.cli.errors import DONE
+from clustersim.cli.options import examples, json_option, print_json
+
+
+@click.command(
+    "calibrate",
+    short_help="Fit a stack to your own runs.",
+    epilog=examples(
+        "clustersim calibrate my_runs.csv --extends megatron-core-2025 -o my_stack.yaml",
+        "clustersim calibrate --log train.log my_scenario.yaml --extends torchtitan-2025",
+    ),
+)
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option(
+    "--log",
+    "logs",
+    nargs=2,
+    multiple=True,
+    metavar="LOG SCENARIO",
+    help="A log of Megatron-LM or torchtitan, and the scenario that it is of. May be repeated.",
+)
+@click.option("--extends", metavar="NAME", help="The stack to start from.  [default: the one that most rows name]")
+@click.option(
+    "--only",
+    metavar="NAME,...",
+    help="Numbers to fit, such as sustained,kernel_gap; others stay as they are.  [default: all]",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the fitted stack here, as YAML."
+)
+@click.option("--packaged", is_flag=True, hidden=True, help="Refit the packaged stacks; for `make calibrate`.")
+@json_option
+def command(
+    files: tuple[str, ...],
+    logs: tuple[tuple[str, str], ...],
+    extends: str | None,
+    only: str | None,
+    output: Path | None,
+    packaged: bool,
+    as_json: bool,
+) -> int:
+    """Fit a stack's numbers to measured runs: FILEs of the form of measured_runs.csv, and logs.
+
+    The numbers start from a stack of the catalog and stay near it where the runs say little; what the runs can't tell
+    is said. The stack that is written carries its own residuals, so that intervals rest on your runs.
+    """
+    if packaged:
+        return _remake()
+    if not files and not logs:
+        raise click.UsageError("Give a CSV file of measured runs, or --log LOG SCENARIO.")
+    from clustersim.cli.options import spinner
+    from clustersim.studies.calibration import calibrate
+    from clustersim.studies.stack_parameters import checked_names
+
+    names = None if only is None else checked_names(only)
+    with spinner("calibrating") as progress:
+        found = calibrate(files, logs=logs, extends=extends, parameters=names, progress=progress)
+    if output is not None:
+        from clustersim.studies.stack_file import write_stack
+
+        write_stack(found, output)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        from clustersim.views.calibration_table import calibration_view
+        from clustersim.views.console import print_page
+
+        print_page(calibration_view(found, output))
+    return DONE
+
+
+def _remake() -> int:
+    from clustersim.cli.options import spinner
+    from clustersim.studies.cells import read_rows
+    from clustersim.studies.remake import remake
+    from clustersim.studies.validation import packaged_rows
+
+    with spinner("calibrating the packaged stacks") as progress:
+        remake(read_rows(packaged_rows()), packaged_rows().parents[1], progress)
+    return DONE

@@ -1,0 +1,105 @@
+"""The packaged residuals, recomputed for a few groups; the family of stacks; what `make calibrate` writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from clustersim.inputs.catalog import load, names
+from clustersim.simulation.evidence import evidence
+from clustersim.studies.cells import read_rows
+from clustersim.studies.family_fit import FamilyFit
+from clustersim.studies.left_out import LeftOut, left_out
+from clustersim.studies.remake import remake, stack_spreads
+from clustersim.studies.stack_family import children, family
+from clustersim.studies.stack_parameters import PARAMETERS
+from clustersim.studies.validation import packaged_rows
+
+SOURCES = ("korthikanti2022-via-calculon", "simumax-b200")
+ROWS = [row for row in read_rows(packaged_rows()) if row["source"] in SOURCES]
+MOST_FITTED = 12
+
+
+def packaged() -> list[dict[str, str]]:
+    with packaged_rows().with_name("left_out.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_parents_come_before_children_and_few_numbers_are_fitted() -> None:
+    order = list(family())
+    assert order.index("megatron-lm-2022") < order.index("megatron-lm-2023") < order.index("composer-fsdp-2023")
+    assert "megatron-lm-2023" in children("megatron-lm-2022")
+    fitted = {slug: member.fitted for slug, member in family().items() if member.fitted}
+    assert set(fitted) >= {"composer-fsdp-2023", "mindspeed-llm-2024"}
+    assert all(len(numbers) <= MOST_FITTED for numbers in fitted.values())
+
+
+def test_fitted_numbers_are_within_physical_bounds() -> None:
+    for slug in names("stacks"):
+        for parameter in PARAMETERS:
+            value = getattr(load("stacks", slug), parameter.name)
+            assert parameter.low - 1e-9 <= value <= parameter.high + 1e-9, (slug, parameter.name)
+
+
+def test_packaged_residuals_cover_what_intervals_say() -> None:
+    """Groups of runs weighing alike: 75 to 85 % within the 80 % interval, 92 to 98 % within the 95 %."""
+    inside: dict[str, dict[tuple[str, str], list[bool]]] = {"80": defaultdict(list), "95": defaultdict(list)}
+    for row in packaged():
+        spread = load("stacks", row["stack"]).residual.spread
+        for level, groups in inside.items():
+            width = evidence().quantiles[level] * spread
+            groups[row["stack"], row["group"]].append(abs(float(row["group_out"])) <= width)
+    covered = {
+        level: sum(sum(hits) / len(hits) for hits in groups.values()) / len(groups) for level, groups in inside.items()
+    }
+    assert 0.75 <= covered["80"] <= 0.85
+    assert 0.92 <= covered["95"] <= 0.98
+
+
+@pytest.mark.slow
+def test_packaged_residuals_are_what_the_fits_give() -> None:
+    """Two sources anew, with parents as their files say: to what numbers written in three digits move."""
+    fits = FamilyFit(ROWS)
+    fits.run()
+    told = {row["id"]: row for row in packaged()}
+    for found in left_out(fits):
+        cells = found.cells()
+        for column in ("in_sample", "group_out"):
+            assert cells[column] == pytest.approx(float(told[found.row.run.id][column]), abs=0.02), found.row.run.id
+
+
+@pytest.mark.slow
+def test_remaking_writes_stacks_residuals_and_evidence(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    (catalog / "measured").mkdir(parents=True)
+    shutil.copytree(packaged_rows().parents[1] / "stacks", catalog / "stacks")
+    found = remake([row for row in ROWS if row["source"].startswith("korthikanti")], catalog)
+    text = (catalog / "stacks" / "megatron-lm-2022.yaml").read_text(encoding="utf-8")
+    assert "Fitted to 4 measured runs in 2 groups" in text
+    assert "4 measured runs in 2 groups (korthikanti2022-via-calculon), each group held out in turn" in text
+    assert len((catalog / "measured" / "left_out.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(found)
+    document = json.loads((catalog / "measured" / "evidence.json").read_text(encoding="utf-8"))
+    assert document["stacks"]["Megatron-LM (2022)"]["groups"] == 2
+    assert 0.0 < document["quantiles"]["80"] <= document["quantiles"]["95"]
+
+
+def test_a_stack_without_runs_takes_what_was_missed_by_inheritance() -> None:
+    found = [row for row in _residuals() if row.stack == "megatron-lm-2022"]
+    spreads = stack_spreads(found)
+    own, words = spreads["megatron-lm-2022"]
+    assert "in 2 groups" in words
+    assert own == pytest.approx(math.sqrt(math.pi / 2) * 0.02)
+    other, words = spreads["torchtitan-2025"]
+    assert "inheritance alone" in words
+    assert other == pytest.approx(math.sqrt(math.pi / 2) * 0.1)
+
+
+def _residuals() -> list[LeftOut]:
+    fits = FamilyFit([row for row in ROWS if row["source"].startswith("korthikanti")])
+    return [LeftOut(row, slug, 0.01, 0.02, 0.1) for slug, rows in fits.predictors.items() for row in rows.rows]
