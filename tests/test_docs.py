@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
+from clustersim.cli import cli
 from clustersim.inputs.claim_metrics import ALIASES, FIGURES
-from clustersim.inputs.load import load_claim
+from clustersim.inputs.load import load_claim, load_scenario
+from clustersim.inputs.reliability import Checkpoint, Failure, Reliability, Restart, Stragglers
+from clustersim.simulation.run import simulate_run
 from clustersim.studies.claims import check_claims
 from clustersim.studies.verdicts import VERDICTS
 
+RUNS = Path(__file__).parent.parent / "docs" / "runs.md"
 CLAIMS = Path(__file__).parent.parent / "docs" / "claims.md"
 
 
@@ -37,3 +43,28 @@ def test_every_metric_verdict_and_alias_is_told() -> None:
     for name in (*FIGURES, *VERDICTS):
         assert f"`{name}`" in words, name
     assert set(re.findall(r"`(\w+)`", words.split("and the like are understood")[0].rsplit("\n", 1)[1])) <= set(ALIASES)
+
+
+def test_the_example_of_a_failure_profile_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", RUNS.read_text(encoding="utf-8"), re.DOTALL)
+    file = tmp_path / "own.yaml"
+    file.write_text(block, encoding="utf-8")
+    result = simulate_run(load_scenario("gpt3_175b_a100", {"reliability": str(file), "training.tokens": "300B"}))
+    assert result.goodput is not None
+    assert 0.9 < result.goodput < 1.0
+
+
+def test_every_key_of_a_failure_profile_is_told() -> None:
+    words = RUNS.read_text(encoding="utf-8")
+    kinds = (Reliability, Failure, Checkpoint, Restart, Stragglers)
+    for key in {key for kind in kinds for key in kind.model_fields} - {"name"}:
+        assert re.search(rf"`{key}[`:]|\b{key}:", words), key
+
+
+def test_the_commands_of_the_page_on_runs_parse() -> None:
+    lines = re.findall(r"^\$ clustersim (.*)$", RUNS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) == 5
+    for name, *arguments in map(shlex.split, lines):
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        command.make_context(name, arguments)

@@ -6,7 +6,19 @@ import click
 
 from clustersim.cli.options import examples, print_json
 
-KINDS = ("scenario", "sweep", "claim", "accelerator", "node", "cluster", "model", "stack", "serving", "serving-stack")
+KINDS = (
+    "scenario",
+    "sweep",
+    "claim",
+    "accelerator",
+    "node",
+    "cluster",
+    "model",
+    "stack",
+    "failure",
+    "serving",
+    "serving-stack",
+)
 
 
 @click.command(

@@ -171,7 +171,11 @@ def _spares(adviser: Adviser, target: float | None) -> SpareAdvice | None:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
-    return SpareAdvice(wanted, best, high, adviser.option(f"{high} spare nodes", adviser.changed(spares=high)))
+    return SpareAdvice(wanted, best, high, adviser.option(_spare_words(high), adviser.changed(spares=high)))
+
+
+def _spare_words(nodes: int) -> str:
+    return f"{nodes} spare node{'' if nodes == 1 else 's'}"
 
 
 def _changes(adviser: Adviser) -> Iterator[tuple[str, Reliability]]:
