@@ -33,6 +33,7 @@ lint: $(VENV)/.ready
 gallery: $(VENV)/.ready
 	$(BIN)/clustersim plot timeline gpt3_175b_a100 --set training.global_batch=16 --output results/gallery/timeline.svg
 	$(BIN)/clustersim plot layer deepseek_v3_h800_2048 --output results/gallery/layer.svg
+	$(BIN)/clustersim plot memory gpt3_175b_a100 --output results/gallery/memory.svg
 	$(BIN)/clustersim plot waterfall deepseek_v3_h800_2048 --output results/gallery/waterfall.svg
 
 bench: $(VENV)/.ready

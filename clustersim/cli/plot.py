@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clustersim.cli import plot_curves, plot_layer, plot_timeline, plot_waterfall
+from clustersim.cli import plot_curves, plot_layer, plot_memory, plot_timeline, plot_waterfall
 from clustersim.cli.options import examples
 
 DEFAULT = "curves"
@@ -35,7 +35,7 @@ class Pictures(click.Group):
     "plot",
     cls=Pictures,
     short_help="Pictures: curves, a step's timeline, its waterfall.",
-    subcommand_metavar="[curves] RESULTS | timeline|layer|waterfall SCENARIO",
+    subcommand_metavar="[curves] RESULTS | timeline|layer|memory|waterfall SCENARIO",
     options_metavar="",
     epilog=examples(
         "clustersim plot results/utilization_vs_scale --x devices --y mfu --by accelerator",
@@ -43,11 +43,11 @@ class Pictures(click.Group):
     ),
 )
 def command() -> None:
-    """Draw curves of a sweep's RESULTS, or of a SCENARIO the step, a layer, or where its peak FLOP/s went.
+    """Draw curves of a sweep's RESULTS, or of a SCENARIO the step, a layer, its memory, or where its peak FLOP/s went.
 
     Each kind of picture has its own --help.
     """
 
 
-for picture in (plot_curves.command, plot_timeline.command, plot_layer.command, plot_waterfall.command):
-    command.add_command(picture)
+for picture in (plot_curves, plot_timeline, plot_layer, plot_memory, plot_waterfall):
+    command.add_command(picture.command)

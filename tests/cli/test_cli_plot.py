@@ -76,6 +76,17 @@ def test_the_waterfall_is_drawn_and_told_as_json(here: Path) -> None:
     assert told["falls"]["memory_bound"] == pytest.approx(-step["breakdown"]["memory_bound"] / step["step_time_s"])
 
 
+def test_memory_is_drawn_and_told_as_json(here: Path) -> None:
+    result = invoke("plot", "memory", "mine.yaml", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["figures"] == ["results/mine_memory.svg", "results/mine_memory.png"]
+    step = json.loads(invoke("run", "mine.yaml", "--json").stdout)
+    assert max(stage["bytes"] for stage in told["stages"]) == pytest.approx(step["memory_bytes"])
+    assert [stage["parts"] for stage in told["stages"]] == [stage["parts"] for stage in step["memory"]["stages"]]
+    assert told["fits"] is step["fits"]
+
+
 def test_a_layer_is_drawn(here: Path) -> None:
     result = invoke("plot", "layer", "mine.yaml", "--layer", "head")
     assert result.stdout.split() == ["results/mine_layer.svg", "results/mine_layer.png"]

@@ -1,0 +1,51 @@
+"""The picture of what stages hold: its bars are the report's bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from clustersim.simulation.results import MemoryReport, StagePeak
+from clustersim.views.drawing import svg
+from clustersim.views.memory_plot import GROUPS, bars_of, draw_memory
+
+GIB = 2.0**30
+INNER = {"parameters": 10.0, "gradients": 20.0, "optimizer": 5.0, "activations": 30.0, "buffers": 2.0}
+LAST = INNER | {"activations": 8.0, "logits": 12.0, "working": 1.0, "gathered_parameters": 3.0}
+
+
+def report(*stages: dict[str, float], usable: float = 80.0) -> MemoryReport:
+    peaks = (
+        StagePeak(number, {name: size * GIB for name, size in parts.items()}) for number, parts in enumerate(stages)
+    )
+    return MemoryReport(tuple(peaks), usable * GIB)
+
+
+def test_neighbours_that_hold_the_same_share_a_bar() -> None:
+    bars = bars_of(report(INNER, INNER, INNER, LAST))
+    assert [bar.label for bar in bars] == ["stages 0 to 2", "stage 3"]
+    assert [bar.total / GIB for bar in bars] == pytest.approx([67.0, 61.0])
+    assert bars[1].sizes[0] / GIB == pytest.approx(13.0)  # gathered parameters are parameters
+
+
+def test_every_part_of_a_step_belongs_to_a_group() -> None:
+    from builders import scenario
+
+    from clustersim.simulation.step import simulate_step
+
+    memory = simulate_step(scenario(pipeline=4, tensor=2)).memory
+    grouped = [part for _, parts, _ in GROUPS for part in parts]
+    assert sorted(grouped) == sorted(memory.parts)
+    assert bars_of(memory)[0].total == pytest.approx(memory.stages[0].peak_bytes)
+
+
+def test_the_picture_says_what_is_held_and_what_can_be() -> None:
+    axes = draw_memory(report(INNER, LAST, usable=65.0), title="mine", about="TP8").axes[0]
+    words = [text.get_text().strip() for text in axes.texts]
+    assert {"67.0 GiB", "61.0 GiB", "usable: 65.0 GiB", "TP8"} <= set(words)
+    bold = [text.get_text().strip() for text in axes.texts if text.get_fontweight() == "bold"]
+    assert bold == ["67.0 GiB"]  # more than there is
+    assert sum(patch.get_width() for patch in axes.patches) == pytest.approx(67.0 + 61.0)
+
+
+def test_the_same_report_gives_the_same_picture() -> None:
+    assert svg(draw_memory(report(INNER))) == svg(draw_memory(report(INNER)))
