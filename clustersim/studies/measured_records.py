@@ -19,18 +19,20 @@ from clustersim.workload.flops import model_flops_per_token
 ONE_NODE = 8  # devices
 
 
+OF_A_KIND = ("n_devices", "seq_len", "document_len", "precision")  # columns that tell a group's runs apart
+
+
 @cache
 def measured_records(accelerator: str) -> tuple[Record, ...]:
     """The fastest packaged run of each group, size and precision on a chip, by its name."""
-    best: dict[tuple[str, int, int, str], Record] = {}
+    fastest: dict[tuple[str, ...], tuple[float, Row]] = {}
     for row in _rows():
-        if _chip(text(row, "accelerator")) != accelerator:
-            continue
-        record = _record(row)
-        if record is not None:
-            key = (record.id, record.devices, record.sequence_length, record.precision)
-            best[key] = max(record, best.get(key, record), key=lambda found: found.flops)
-    return tuple(best.values())
+        rate = _tokens_per_s(row) if _chip(text(row, "accelerator")) == accelerator else None
+        if rate:
+            kind = (group_of(row), *(text(row, column) for column in OF_A_KIND))
+            fastest[kind] = max(fastest.get(kind, (0.0, row)), (rate, row), key=lambda found: found[0])
+    records = (_record(row, rate) for rate, row in fastest.values())
+    return tuple(record for record in records if record is not None)
 
 
 def measured_chips() -> tuple[str, ...]:
@@ -61,21 +63,23 @@ def _chip(slug: str) -> str:
     return load("accelerators", slug).name
 
 
-def _record(row: Row) -> Record | None:
-    """Model FLOP/s a device of a row by full attention; None where the row lacks something."""
+def _tokens_per_s(row: Row) -> float | None:
+    """Tokens a second and device of a row; None where it lacks something."""
     sequence, devices = whole(row, "seq_len"), whole(row, "n_devices")
     seconds, batch = number(row, "measured_step_time_s"), whole(row, "global_batch_seqs")
     rate = number(row, "measured_tokens_per_s_per_device")
-    if not sequence or not devices:
-        return None
-    if not rate and seconds and batch:
-        rate = batch * sequence / seconds / devices
+    if sequence and devices and not rate and seconds and batch:
+        return batch * sequence / seconds / devices
+    return rate if sequence and devices else None
+
+
+def _record(row: Row, rate: float) -> Record | None:
+    """Model FLOP/s a device of a row by full attention; None where its model can't be read."""
     try:
         model = Model.model_validate(model_of(row, []))
     except (InputError, ValueError):
         return None
-    if not rate:
-        return None
+    sequence = whole(row, "seq_len") or 1
     training = Training(sequence_length=sequence, global_batch=1, document_length=whole(row, "document_len") or None)
     per_token: dict[str, float] = {
         convention: model_flops_per_token(model, training, convention) for convention in CONVENTIONS
@@ -85,7 +89,7 @@ def _record(row: Row) -> Record | None:
         _chip(text(row, "accelerator")),
         f"{text(row, 'source')}, {text(row, 'model')}",
         "moe" if model.moe else "dense",
-        devices,
+        whole(row, "n_devices") or 1,
         sequence,
         "full",
         rate * per_token["full"],

@@ -62,6 +62,7 @@ def _context(report: ClaimReport, command: str) -> dict[str, Any]:
         "figures": [_figure(report, name, verdict) for name, verdict in report.figures.items()],
         "insights": [_asked(insight) for insight in report.insights],
         "equations": list(_equations(report)),
+        "contradiction": next((found for found in report.contradictions if found.verdict == "inconsistent"), None),
         "tables": list(_tables(report.assertions)),
         "pictures": list(_pictures(report.insights)),
         "tried": [*tried_lines(report.points), *(f"no layout: {reason}" for reason in report.infeasible)],
