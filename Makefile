@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test quick lint bench calibrate gallery clean
+.PHONY: demo test quick lint bench calibrate accuracy gallery clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: pyproject.toml
@@ -42,6 +42,10 @@ bench: $(VENV)/.ready
 # Refits the packaged stacks to the packaged measured runs, with groups and sources held out; rewrites their files.
 calibrate: $(VENV)/.ready
 	$(BIN)/clustersim calibrate --packaged
+
+# Writes docs/accuracy.md and its figures from the packaged measured runs.
+accuracy: $(VENV)/.ready
+	$(BIN)/clustersim validate --page docs/accuracy.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

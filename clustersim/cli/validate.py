@@ -17,9 +17,12 @@ from clustersim.cli.options import examples, json_option, output_option, print_j
 )
 @click.argument("file", required=False)
 @click.option("--max-mape", type=click.FloatRange(min=0), metavar="PERCENT", help="Exit code 1 past this mean error.")
-@output_option("Folder to write validation.json, validation.txt and the parity plot into.")
+@output_option("Folder to write validation.json, validation.txt, the parity plot and the residual plots into.")
+@click.option(
+    "--page", type=click.Path(path_type=Path), hidden=True, help="Write docs/accuracy.md; for `make accuracy`."
+)
 @json_option
-def command(file: str | None, max_mape: float | None, output: str | None, as_json: bool) -> int:
+def command(file: str | None, max_mape: float | None, output: str | None, page: Path | None, as_json: bool) -> int:
     """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim."""
     from clustersim.studies.validation import validate
     from clustersim.views.reports import write_report
@@ -31,9 +34,15 @@ def command(file: str | None, max_mape: float | None, output: str | None, as_jso
     if output is not None:
         from clustersim.views.drawing import save
         from clustersim.views.parity import draw_parity
+        from clustersim.views.residuals import draw_residuals
 
         write_report("validation", validation_view(report), document, Path(output))
         save(draw_parity(report), Path(output) / "parity")
+        save(draw_residuals(report), Path(output) / "residuals")
+    if page is not None:
+        from clustersim.views.accuracy_page import write_accuracy_page
+
+        write_accuracy_page(report, page)
     if as_json:
         print_json(document)
     else:

@@ -143,11 +143,11 @@ def calibrated(
     problem = problem_of(chosen, start, start)
     passes = 0
 
-    def predict(inner: Floats) -> Floats:
+    def predict(points: Sequence[Floats]) -> Floats:
         nonlocal passes
         passes += 1
         progress(f"pass {passes} over {len(fitted)} rows")
-        return fitted.log_predicted(outer_values(chosen, inner))
+        return fitted.log_predicted_at([outer_values(chosen, inner) for inner in points])
 
     found = fit(predict, fitted.log_measured(), fitted.groups, problem)
     progress("checking")

@@ -7,7 +7,7 @@ Chips are not refitted. Leaving rows out refits the stack and everything that it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,8 +80,8 @@ class FamilyFit:
         rows = self._evidence(member.slug)
         base = self.values(member.slug)
 
-        def predict(inner: Floats) -> Floats:
-            return rows.log_predicted({**base, **outer_values(parameters, inner)})
+        def predict(points: Sequence[Floats]) -> Floats:
+            return rows.log_predicted_at([{**base, **outer_values(parameters, inner)} for inner in points])
 
         problem = problem_of(parameters, base, self._prior(member))
         found = fit(predict, rows.log_measured(), rows.groups, problem)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Predict = Callable[[Sequence[Floats]], Floats]  # log seconds [points, rows] at some points
 
 SMALLEST_SPREAD = 0.015  # of residuals: measurements repeat no better than 1.5 %
 MAD_TO_SD = 1.4826  # of a normal distribution
@@ -56,21 +57,15 @@ class Fit:
     model: LinearModel
 
 
-def linearised(predict: Callable[[Floats], Floats], at: Floats, problem: Problem) -> LinearModel:
+def linearised(predict: Predict, at: Floats, problem: Problem) -> LinearModel:
     """The linear model at a point, by one-sided differences towards the inside of the bounds."""
-    there = predict(at)
-    slopes = []
-    for index, step in enumerate(problem.steps):
-        signed = step if at[index] + step <= problem.high[index] else -step
-        moved = at.copy()
-        moved[index] += signed
-        slopes.append((predict(moved) - there) / signed)
+    signed = np.where(at + problem.steps <= problem.high, problem.steps, -problem.steps)
+    there, *moved = predict([at, *(at + np.diag(signed))])
+    slopes = [(seconds - there) / step for seconds, step in zip(moved, signed, strict=True)]
     return LinearModel(at, there, np.array(slopes).T.reshape(len(there), len(at)))
 
 
-def fit(
-    predict: Callable[[Floats], Floats], measured: Floats, groups: Sequence[str], problem: Problem, rounds: int = 4
-) -> Fit:
+def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: Problem, rounds: int = 4) -> Fit:
     """Fit log seconds to measured ones: linearise, solve, again, until parameters settle."""
     at = np.clip(problem.start, problem.low, problem.high)
     for _ in range(rounds):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from clustersim.errors import ClustersimError
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step import play_step
+from clustersim.simulation.breakdown import step_windows
+from clustersim.simulation.step import play_steps
 from clustersim.studies.cells import Row, text
 from clustersim.studies.measured import MeasuredRun, measured_run
 
@@ -48,16 +49,24 @@ class RowPredictor:
 
     def log_predicted(self, values: Mapping[str, float]) -> Floats:
         """log of the predicted seconds [rows], with these values in every row's stack."""
-        return np.array([_log_seconds(row.scenario, values) for row in self.rows])
+        return np.asarray(self.log_predicted_at([values])[0], dtype=np.float64)
+
+    def log_predicted_at(self, points: Sequence[Mapping[str, float]]) -> Floats:
+        """The same [points, rows] for several sets of values, a row's points played side by side."""
+        return np.array([_log_seconds(row.scenario, points) for row in self.rows]).T.reshape(
+            len(points), len(self.rows)
+        )
 
     def subset(self, chosen: Sequence[int]) -> RowPredictor:
         """Some of the rows."""
         return RowPredictor(tuple(self.rows[at] for at in chosen), {})
 
 
-def _log_seconds(scenario: Scenario, values: Mapping[str, float]) -> float:
-    stack = scenario.stack.model_copy(update=dict(values))
-    return float(np.log(play_step(scenario.model_copy(update={"stack": stack})).seconds))
+def _log_seconds(scenario: Scenario, points: Sequence[Mapping[str, float]]) -> Floats:
+    stacks = [scenario.stack.model_copy(update=dict(values)) for values in points]
+    played = play_steps([scenario.model_copy(update={"stack": stack}) for stack in stacks])
+    seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
+    return np.asarray(np.log(seconds), dtype=np.float64)
 
 
 def predictor_of(rows: Iterable[Row], stack: str | None = None) -> RowPredictor:
@@ -67,7 +76,7 @@ def predictor_of(rows: Iterable[Row], stack: str | None = None) -> RowPredictor:
         try:
             run = measured_run(row if stack is None else {**row, "stack": stack})
             scenario = load_scenario(run.mapping)
-            _log_seconds(scenario, {})
+            _log_seconds(scenario, [{}])
         except ClustersimError as error:
             refused[text(row, "id")] = str(error)
             continue

@@ -71,6 +71,16 @@ def canvas(width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Fi
         yield figure, figure.add_subplot()
 
 
+@contextmanager
+def panels(width: float, height: float, rows: int, columns: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """An empty figure in our style with small figures in rows and columns, left to right and down."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        yield figure, list(grid.ravel())
+
+
 def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
     """Write a figure as SVG and PNG; the paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)

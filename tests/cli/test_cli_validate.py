@@ -49,7 +49,7 @@ def test_past_the_threshold_it_fails() -> None:
 def test_a_report_is_written(here: Path) -> None:
     assert invoke("rows.csv", "--output", "report").exit_code == 0
     names = {path.name for path in (here / "report").iterdir()}
-    assert names == {"validation.json", "validation.txt", "parity.svg", "parity.png"}
+    assert names == {"validation.json", "validation.txt", "parity.svg", "residuals.png", "residuals.svg", "parity.png"}
 
 
 def test_nothing_simulated_fails_no_threshold(here: Path) -> None:

@@ -23,7 +23,7 @@ def groups() -> list[str]:
 
 def test_known_parameters_are_recovered_within_their_uncertainty() -> None:
     measured = SLOPES @ TRUTH + RNG.normal(scale=0.03, size=len(SLOPES))
-    found = fit(lambda x: SLOPES @ x, measured, groups(), problem())
+    found = fit(lambda points: np.array([SLOPES @ x for x in points]), measured, groups(), problem())
     deviations = np.sqrt(np.diag(found.covariance))
     assert (np.abs(found.inner - TRUTH) < 3 * deviations).all()
     assert (deviations < 0.01).all()
@@ -33,7 +33,7 @@ def test_known_parameters_are_recovered_within_their_uncertainty() -> None:
 def test_outliers_hardly_move_the_fit() -> None:
     measured = SLOPES @ TRUTH + RNG.normal(scale=0.03, size=len(SLOPES))
     measured[:10] += 1.0
-    found = fit(lambda x: SLOPES @ x, measured, groups(), problem())
+    found = fit(lambda points: np.array([SLOPES @ x for x in points]), measured, groups(), problem())
     assert np.abs(found.inner - TRUTH).max() < 0.04
     least_squares = np.linalg.lstsq(SLOPES, measured, rcond=None)[0]
     assert np.abs(least_squares - TRUTH).max() > 2 * np.abs(found.inner - TRUTH).max()
@@ -42,13 +42,13 @@ def test_outliers_hardly_move_the_fit() -> None:
 def test_what_rows_do_not_tell_stays_at_the_prior() -> None:
     silent = SLOPES.copy()
     silent[:, 2] = 0.0
-    found = fit(lambda x: silent @ x, silent @ TRUTH, groups(), problem(spread=0.7))
+    found = fit(lambda points: np.array([silent @ x for x in points]), silent @ TRUTH, groups(), problem(spread=0.7))
     assert found.inner[2] == pytest.approx(0.0, abs=1e-6)
     assert np.sqrt(found.covariance[2, 2]) == pytest.approx(0.7, rel=1e-3)
 
 
 def test_bounds_hold() -> None:
-    found = fit(lambda x: SLOPES @ x, SLOPES @ TRUTH, groups(), problem(high=0.25))
+    found = fit(lambda points: np.array([SLOPES @ x for x in points]), SLOPES @ TRUTH, groups(), problem(high=0.25))
     assert found.inner[0] == pytest.approx(0.25)
 
 

@@ -1,0 +1,79 @@
+"""Residuals against what was run: a trend in one of them is physics that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from clustersim.studies.summaries import ValidationRow, known
+from clustersim.studies.validation import ValidationReport
+from clustersim.views.drawing import COLOURS, GREY, MARKERS, panels, plain_numbers
+
+INPUTS = {
+    "n_devices": "devices",
+    "hidden": "hidden size",
+    "layers": "layers",
+    "seq_len": "sequence length",
+    "global_batch_seqs": "global batch (sequences)",
+    "micro_batch": "micro-batch",
+    "tp": "tensor parallel",
+    "pp": "pipeline parallel",
+    "dp": "data parallel",
+}
+COLUMNS = 3
+LIMIT = 40.0  # percent: what lies beyond is drawn at the edge
+FEWEST_TO_JOIN = 5  # rows at one value, for their median to be drawn
+
+
+def draw_residuals(report: ValidationReport) -> Figure:
+    """predicted / measured - 1 of every row against each input, with the median at each value."""
+    told = [row for row, _, _ in known(report.rows)]
+    sources = sorted({row.source for row in told})
+    lines = -(-len(INPUTS) // COLUMNS)
+    with panels(11.0, 3.1 * lines, lines, COLUMNS) as (figure, all_axes):
+        for axes, (column, label) in zip(all_axes, INPUTS.items(), strict=False):
+            _panel(axes, told, sources, column, label)
+        handles, labels = all_axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[ValidationRow], sources: Sequence[str], column: str, label: str) -> None:
+    points = [(row.source, value, row) for row in rows if (value := _number(row, column)) > 0.0]
+    axes.axhline(0.0, color=GREY, linewidth=1.0)
+    for number, source in enumerate(sources):
+        own = [(value, _error(row)) for name, value, row in points if name == source]
+        axes.plot(
+            [value for value, _ in own],
+            [error for _, error in own],
+            linestyle="none",
+            marker=MARKERS[(number + number // len(MARKERS)) % len(MARKERS)],
+            markersize=3.0,
+            markerfacecolor="none",
+            markeredgecolor=COLOURS[number % len(COLOURS)],
+            alpha=0.6,
+            label=source,
+        )
+    values = sorted({value for _, value, _ in points})
+    at_value = [(value, [_error(row) for _, other, row in points if other == value]) for value in values]
+    joined = [(value, float(np.median(errors))) for value, errors in at_value if len(errors) >= FEWEST_TO_JOIN]
+    axes.plot([value for value, _ in joined], [middle for _, middle in joined], color="black", linewidth=1.2)
+    axes.set_xscale("log", base=2)
+    axes.set_ylim(-LIMIT, LIMIT)
+    axes.set_xlabel(label)
+    axes.set_ylabel("error (%)")
+    plain_numbers(axes.xaxis)
+
+
+def _number(row: ValidationRow, column: str) -> float:
+    try:
+        return float(row.cells.get(column) or 0.0)
+    except ValueError:
+        return 0.0
+
+
+def _error(row: ValidationRow) -> float:
+    return float(np.clip(100.0 * (row.error or 0.0), -LIMIT, LIMIT))

@@ -1,0 +1,57 @@
+"""The accuracy page and the residual plots, on a few rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clustersim.studies.accuracy import accuracy_checks
+from clustersim.studies.cells import read_rows
+from clustersim.studies.validation import ValidationReport, packaged_rows, validate_row
+from clustersim.views.accuracy_page import accuracy_page, write_accuracy_page
+from clustersim.views.residuals import INPUTS, draw_residuals
+
+
+@pytest.fixture(scope="module")
+def report() -> ValidationReport:
+    rows = [row for row in read_rows(packaged_rows()) if row["source"].startswith("korthikanti")]
+    rows.append(rows[0] | {"id": "bad", "layers": "many"})
+    return ValidationReport("rows", tuple(validate_row(row) for row in rows))
+
+
+def test_the_page_says_errors_baseline_order_peers_and_weaknesses(report: ValidationReport) -> None:
+    page = accuracy_page(report)
+    for words in (
+        "## By stack",
+        "| megatron-lm-2022 | 4 |",
+        "## A stack never seen",
+        "Calculon",
+        "## Where clustersim is weak",
+    ):
+        assert words in page
+    for line in page.splitlines():
+        assert line.count("|") != 1, "every line of a table is whole"
+
+
+def test_the_page_has_its_figures_beside_it(report: ValidationReport, tmp_path: Path) -> None:
+    write_accuracy_page(report, tmp_path / "accuracy.md")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "accuracy.md", "accuracy_parity.png", "accuracy_residuals.png",
+    }  # fmt: skip
+
+
+def test_residuals_are_drawn_against_every_input(report: ValidationReport) -> None:
+    figure = draw_residuals(report)
+    assert [axes.get_xlabel() for axes in figure.axes] == list(INPUTS.values())
+    tensor = figure.axes[list(INPUTS).index("tp")]
+    drawn = [error for line in tensor.lines[1:-1] for error in line.get_ydata()]
+    assert sorted(drawn) == pytest.approx(
+        sorted(100 * (row.error or 0.0) for row in report.rows if row.error is not None)
+    )
+
+
+def test_sources_never_seen_are_counted_from_the_packaged_residuals(report: ValidationReport) -> None:
+    unseen = accuracy_checks(report).unseen
+    assert unseen["vtrain"].rows == 70
+    assert all(told.mean_absolute >= abs(told.bias) for told in unseen.values())
