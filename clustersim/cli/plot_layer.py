@@ -43,10 +43,12 @@ def command(
     from clustersim.simulation.pass_detail import played_passes, usual_layer
     from clustersim.simulation.step import play_step
     from clustersim.views.layer_plot import chosen_passes, draw_layer
+    from clustersim.views.words import scenario_words
 
     described, _ = laid_out(scenario_from(scenario, changes, flags))
     step = play_step(described, engine=engine)
     layer = usual_layer(step) if name is None else name
     passes = chosen_passes(list(played_passes(step)), layer)
-    figure = draw_layer(passes, title=described.name if title is None else title, about=layer)
+    about = f"{layer}\n{scenario_words(described)}"
+    figure = draw_layer(passes, title=described.name if title is None else title, about=about)
     write_figure(figure, output, result_path(scenario, described, "layer"), as_json)

@@ -49,7 +49,7 @@ def command(
     from clustersim.simulation.step import play_step
     from clustersim.views.timeline_boxes import excerpt_of
     from clustersim.views.timeline_plot import draw_timeline
-    from clustersim.views.words import layout_words
+    from clustersim.views.words import scenario_words
 
     described, _ = laid_out(scenario_from(scenario, changes, flags))
     step = play_step(described, engine=engine)
@@ -58,7 +58,7 @@ def command(
         step.program,
         step.timeline,
         title=described.name if title is None else title,
-        about=layout_words(described.plan),
+        about=scenario_words(described),
         excerpt=excerpt_of(step.program, step.timeline, span=span, stages=stages),
     )
     write_figure(figure, output, result_path(scenario, described, "timeline"), as_json)

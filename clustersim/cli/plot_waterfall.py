@@ -41,10 +41,10 @@ def command(
     from clustersim.simulation.step import play_step
     from clustersim.simulation.waterfall import waterfall
     from clustersim.views.waterfall_plot import draw_waterfall
-    from clustersim.views.words import layout_words
+    from clustersim.views.words import scenario_words
 
     described, _ = laid_out(scenario_from(scenario, changes, flags))
     falls = waterfall(play_step(described, engine=engine))
     heading = described.name if title is None else title
-    figure = draw_waterfall(falls, title=heading, about=layout_words(described.plan))
+    figure = draw_waterfall(falls, title=heading, about=scenario_words(described))
     write_figure(figure, output, result_path(scenario, described, "waterfall"), as_json, falls.to_dict())

@@ -106,13 +106,13 @@ def svg(figure: Figure) -> str:
 
 
 def name_figure(axes: Axes, title: str, about: str) -> None:
-    """A title, and a line under it that says what is drawn."""
+    """A title, and lines under it that say what is drawn."""
     if about:
         axes.annotate(
             about, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=GREY
         )
     if title:
-        axes.set_title(title, pad=22 if about else 8)
+        axes.set_title(title, pad=8 + 14 * len(about.splitlines()))
 
 
 def label_axis(axes: Axes, side: str, column: Column) -> None:

@@ -70,13 +70,13 @@ def slots_of(passes: Sequence[PlayedPass]) -> tuple[list[Row], list[Slot]]:
 
 
 def draw_layer(passes: Sequence[PlayedPass], *, title: str = "", about: str = "") -> Figure:
-    """Passes below each other, on one scale of time; `about` is a line under the title."""
+    """Passes below each other, on one scale of time; `about` are lines under the title."""
     rows, slots = slots_of(passes)
     headings = np.cumsum([bool(row.heading) for row in rows])
     tops = [ROW * index + HEADING * int(headings[index]) for index in range(len(rows))]  # inches
     height = tops[-1] + ROW
     width = max(slot.right for slot in slots)
-    with canvas(WIDTH, 1.35 + 0.2 * bool(about) + height) as (figure, axes):
+    with canvas(WIDTH, 1.35 + 0.2 * len(about.splitlines()) + height) as (figure, axes):
         axes.set_xlim(0.0, 1e3 * width)
         axes.set_ylim(height, 0.0)
         for row, top in zip(rows, tops, strict=True):

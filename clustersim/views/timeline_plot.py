@@ -41,20 +41,21 @@ COMPUTE_BAND, ALONE_BAND, BESIDE_BAND = (0.07, 0.75), (0.07, 0.93), (0.78, 0.93)
 NARROW = 1.5  # points of print: a box of which edges would be a third
 FONT_SIZES = (7.5, 6.5, 5.5, 4.5)
 DIGIT = 0.64  # of the font size: how wide a digit is
-MOST_FIT = 0.85  # of an operation's passes that have room for a number of the size that is chosen
+MOST_FIT = 0.85  # of passes that have room for a number of the size that is chosen
+SOME_FIT = 0.3  # at least, even of the smallest: a few numbers here and there say nothing
 CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
 
 
 def draw_timeline(
     program: Program, timeline: Timeline, *, title: str = "", about: str = "", excerpt: Excerpt | None = None
 ) -> Figure:
-    """Stages as rows, passes with the numbers of their micro-batches; `about` is a line under the title.
+    """Stages as rows, passes with the numbers of their micro-batches; `about` are lines under the title.
 
     Without an excerpt: the whole step, or its beginning and end where the whole is too long to read.
     """
     excerpt = excerpt or excerpt_of(program, timeline)
     boxes = boxes_of(program, timeline, excerpt)
-    height = 1.35 + 0.2 * bool(about) + ROW * len(excerpt.stages)
+    height = 1.35 + 0.2 * len(about.splitlines()) + ROW * len(excerpt.stages)
     with canvas(WIDTH, height) as (figure, axes):
         bands = _bands(beside=any(box.lane == "beside" for box in boxes))
         axes.set_xlim(0.0, excerpt.width)
@@ -140,10 +141,9 @@ def _number(axes: Axes, boxes: Sequence[Box], excerpt: Excerpt, bands: Mapping[L
 
     for colour, ink in ((FORWARD, "black"), (BACKWARD, "white"), (WEIGHT, "white")):
         passes = [box for box in boxes if COLOURS.get(box.operation) == colour]
-        enough = MOST_FIT * len(passes)
-        sizes = [size for size in FONT_SIZES if sum(fits(box, size) for box in passes) >= enough]
-        size = sizes[0] if sizes else FONT_SIZES[-1]
-        for box in passes:
+        shares = {size: sum(fits(box, size) for box in passes) / max(1, len(passes)) for size in FONT_SIZES}
+        size = next((size for size, share in shares.items() if share >= MOST_FIT), FONT_SIZES[-1])
+        for box in passes if shares[size] >= SOME_FIT else ():
             if fits(box, size):
                 middle = (box.left + box.right) / 2, box.row + sum(bands[box.lane]) / 2
                 number = axes.text(*middle, str(box.micro_batch), fontsize=size, color=ink, **CENTRED)

@@ -46,9 +46,9 @@ class Rung(NamedTuple):
 
 
 def draw_waterfall(falls: Waterfall, *, title: str = "", about: str = "") -> Figure:
-    """All steps from the peak to the MFU; `about` is a line under the title."""
+    """All steps from the peak to the MFU; `about` are lines under the title."""
     rungs = rungs_of(falls)
-    with canvas(8.2, 1.15 + 0.2 * bool(about) + HEIGHT * len(rungs)) as (figure, axes):
+    with canvas(8.2, 1.15 + 0.2 * len(about.splitlines()) + HEIGHT * len(rungs)) as (figure, axes):
         _draw_rungs(axes, rungs)
         axes.set_yticks(range(len(rungs)), [rung.label for rung in rungs])
         axes.set_ylim(len(rungs) - 0.4, -0.6)

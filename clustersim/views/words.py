@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
+from clustersim.inputs.scenario import Scenario
 
 GIB = 2.0**30
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
@@ -96,6 +97,14 @@ def layout_words(layout: Layout) -> str:
     elif layout.offload != "none":
         words.append(f"{layout.offload} offloaded")
     return " · ".join(words)
+
+
+def scenario_words(scenario: Scenario) -> str:
+    """What a picture is of, in two lines: devices, precision and stack; the layout."""
+    cluster = scenario.cluster
+    devices = f"{cluster.devices:,} {cluster.accelerator.name}"
+    about = " · ".join((devices, scenario.training.precision, scenario.stack.name))
+    return f"{about}\n{layout_words(scenario.plan)}"
 
 
 def bar(share: float, width: int = 24) -> str:
