@@ -24,6 +24,7 @@ from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
+from clustersim.workload.shape import LOW_PRECISION_BYTES
 
 ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}
 
@@ -56,6 +57,9 @@ class Machine:
         """
         kernels = self.accelerator.kernels
         ceiling = kernels.gemm_ceiling * kernels.sustained * self.stack.sustained
+        ceiling = ceiling * (1.0 - self.stack.reserved_cores)
+        if gemm.precision in LOW_PRECISION_BYTES:
+            ceiling = ceiling * self.stack.low_precision_share
         apart = gemm.part == "gemm" and not self.stack.grouped_products
         together = 1.0 if apart else gemm.count
         efficiency = gemm_efficiency(
@@ -80,7 +84,7 @@ class Machine:
         kernels = self.accelerator.kernels
         rate = kernels.attention_backward if attention.backward else kernels.attention_forward
         native = 1.0 if self.stack.native_attention else kernels.legacy_attention
-        rate = rate * (self.stack.attention_share * native)
+        rate = rate * (self.stack.attention_share * native * (1.0 - self.stack.reserved_cores))
         wide = attention.precision in ("fp32", "tf32")
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
@@ -133,6 +137,11 @@ class Machine:
         """Whether pipeline stage `stage` and the next are in different scale-up domains."""
         group = self.groups["pipeline"]
         return np.where(group.across > 1.0, (stage + 1.0) % group.inside == 0.0, False)
+
+    @property
+    def lone_groups(self) -> frozenset[str]:
+        """Groups of one rank, whose collectives take no time."""
+        return frozenset(name for name, group in self.groups.items() if np.max(group.ranks) <= 1.0)
 
     def peak(self, precision: str) -> float:
         """Dense FLOP/s of the matrix units at a precision."""

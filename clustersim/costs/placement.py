@@ -61,6 +61,18 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
     }
 
 
+def mirrored(groups: Mapping[str, Placement], copies: int) -> dict[str, Placement]:
+    """The groups where a pipeline holds the model `copies` times: as many times the ranks hold the same parameters.
+
+    Assumes that the copies of a stage sit in different scale-up domains, as stages far from each other do.
+    """
+    widened = {}
+    for name in ("data", "data_replica", "expert_data"):
+        group = groups[name]
+        widened[name] = Placement(group.ranks * copies, group.inside, group.across * copies)
+    return {**groups, **widened}
+
+
 def group_sizes(layout: ResolvedLayout) -> dict[str, Array]:
     """Sizes of the groups of one resolved layout."""
     return {

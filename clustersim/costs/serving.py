@@ -113,7 +113,10 @@ def serving_machine(
     groups["expert"] = place(float(unit.devices), 1.0, node.domain)
     software = stack.software
     if kernels.all_to_all is not None:
-        software = software.model_copy(update={"overlap_slowdown": kernels.all_to_all.slowdown})
+        lent = {"overlap_slowdown": kernels.all_to_all.slowdown, "reserved_cores": 0.0}
+        software = software.model_copy(update=lent)
+    if kernels.gemm is not None:  # the rate of these kernels, not a share of another's
+        software = software.model_copy(update={"low_precision_share": 1.0})
     if kernels.kernel_gap is not None:
         software = software.model_copy(update={"kernel_gap": kernels.kernel_gap})
     if kernels.launch is not None:

@@ -15,7 +15,7 @@ from clustersim.inputs.model import Model
 from clustersim.inputs.training import Training
 from clustersim.inputs.where import satisfies
 
-INTERLEAVED = ("interleaved-1f1b", "zb-v")  # schedules whose devices hold more than one run of layers
+SEVERAL_CHUNKS = ("interleaved-1f1b", "zb-v")  # schedules that cut the model into more than one run of layers a device
 
 LARGEST_SEARCHED = 1_000_000
 
@@ -87,13 +87,18 @@ def _pipeline(layout: Layout) -> Iterator[Problem]:
     chunks, schedule = layout.virtual_stages, layout.schedule
     if chunks > 1 and layout.pipeline == 1:
         yield Problem(f"{chunks} virtual stages need a pipeline of 2 or more", "layout.virtual_stages")
-    if chunks > 1 and schedule is not None and schedule not in INTERLEAVED:
+    if chunks > 1 and schedule is not None and schedule not in SEVERAL_CHUNKS:
         yield Problem(
-            f"{schedule} runs one virtual stage a device. With virtual_stages {chunks}: {', '.join(INTERLEAVED)}",
+            f"{schedule} runs one virtual stage a device. With virtual_stages {chunks}: {', '.join(SEVERAL_CHUNKS)}",
             "layout.schedule",
         )
     if chunks == 1 and schedule == "interleaved-1f1b":
         yield Problem("interleaved-1f1b needs virtual_stages of 2 or more; with 1 it is 1f1b", "layout.schedule")
+    if schedule == "zb-v" and chunks != 2:
+        yield Problem(f"zb-v holds two virtual stages a device, not {chunks}: set it to 2", "layout.virtual_stages")
+    if schedule == "dualpipe" and layout.pipeline % 2:
+        near = multiples_near(layout.pipeline, 2)
+        yield Problem(f"dualpipe pairs stages from both ends, and {layout.pipeline} are odd. {near}", "layout.pipeline")
 
 
 def _heads(layout: Layout, model: Model) -> Iterator[Problem]:
@@ -174,10 +179,23 @@ def _batch(layout: Layout, data: int, training: Training) -> Iterator[Problem]:
             f"{multiples_near(batch, together)}",
             "training.global_batch",
         )
-    elif layout.virtual_stages > 1 and batch // together % layout.pipeline:
+    elif layout.schedule == "dualpipe":
+        yield from _both_directions(layout, batch // together, batch, together)
+    elif layout.virtual_stages > 1 and layout.schedule != "zb-v" and batch // together % layout.pipeline:
         yield Problem(
             f"{batch // together} micro-batches a replica are no multiple of the {layout.pipeline} stages, as "
             f"interleaving needs. global_batch {multiples_near(batch, together * layout.pipeline).lower()}",
+            "training.global_batch",
+        )
+
+
+def _both_directions(layout: Layout, micro_batches: int, batch: int, together: int) -> Iterator[Problem]:
+    least = 2 * layout.pipeline
+    if micro_batches % 2 or micro_batches < least:
+        wanted = max(batch, together * least)
+        yield Problem(
+            f"dualpipe sends an even number of micro-batches a replica, at least twice its {layout.pipeline} stages, "
+            f"not {micro_batches}. global_batch {multiples_near(wanted, 2 * together).lower()}",
             "training.global_batch",
         )
 

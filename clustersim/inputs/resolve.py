@@ -139,6 +139,8 @@ def stage_layers_of(layout: Layout, layers: int, last_load: float = 0.0) -> tupl
     if len(given) == stages * chunks:
         return given
     split = [_over_chunks(count, chunks, stage == 0) for stage, count in enumerate(given)]
+    if layout.schedule == "zb-v":  # there and back: chunk 1 of stage s is virtual stage 2 p - 1 - s
+        return tuple([split[stage][0] for stage in range(stages)] + [split[stage][1] for stage in range(stages)][::-1])
     return tuple(split[stage][chunk] for chunk in range(chunks) for stage in range(stages))
 
 

@@ -78,6 +78,18 @@ class Stack(Description):
         Literal["pairwise", "two-stage", "all-gather"],
         Field(description="how tokens reach experts: each copy by itself, once to a node and on inside, or all to all"),
     ] = "pairwise"
+    reserved_cores: Annotated[
+        float, Field(ge=0, lt=1, description="share of the cores set aside for communication, whatever else runs")
+    ] = 0.0
+    low_precision_share: Annotated[
+        Efficiency, Field(description="rate of the stack's 8- and 4-bit products over that of the chip's best kernels")
+    ] = 1.0
+    low_precision_dispatch: Annotated[
+        bool, Field(description="tokens to experts, and gradients to them, travel in the products' low precision")
+    ] = False
+    low_precision_activations: Annotated[
+        bool, Field(description="experts keep their activation's input in the products' low precision")
+    ] = False
     grouped_products: Annotated[
         bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
     ] = True

@@ -9,20 +9,26 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
-from clustersim.schedules import gpipe, interleaved, one_f_one_b, zb_h1
+from clustersim.schedules import dualpipe, gpipe, interleaved, one_f_one_b, zb_1p, zb_2p, zb_h1, zb_v
 from clustersim.schedules.placement import Placement
 from clustersim.schedules.program import Operation
-from clustersim.schedules.schedule import Order, Ratios, Schedule
+from clustersim.schedules.schedule import Order, PlannedSchedule, Ratios, Schedule
 
 SCHEDULES: dict[str, Schedule] = {
     "gpipe": gpipe,
     "1f1b": one_f_one_b,
     "interleaved-1f1b": interleaved,
     "zb-h1": zb_h1,
+    "zb-1p": zb_1p,
+    "zb-2p": zb_2p,
+    "zb-v": zb_v,
+    "dualpipe": dualpipe,
 }
+PLANNED: dict[str, PlannedSchedule] = {"zb-1p": zb_1p, "zb-2p": zb_2p, "zb-v": zb_v}
 WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
 APART = frozenset({Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT})
-ZERO_BUBBLE = frozenset({"zb-h1"})
+BESIDE = frozenset({Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE})
+ZERO_BUBBLE = frozenset({"zb-h1", *PLANNED})
 
 schedule_names = tuple(SCHEDULES)
 
@@ -38,6 +44,8 @@ def orders_of(
     name: str, stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios | None = None
 ) -> Sequence[Order]:
     """The passes of every stage, automatic schedules planned on `ratios`; raises InfeasibleError as `order` does."""
+    if ratios is not None and name in PLANNED:
+        return PLANNED[name].order(stages, micro_batches, virtual_stages, ratios)
     return find_schedule(name).order(stages, micro_batches, virtual_stages)
 
 
@@ -48,7 +56,14 @@ def place_chunks(name: str, stages: int, virtual_stages: int) -> Placement:
 
 def passes_of(name: str) -> frozenset[Operation]:
     """The passes that the schedule may run."""
+    if name == "dualpipe":
+        return WHOLE | APART | BESIDE
     return WHOLE | APART if name in ZERO_BUBBLE else WHOLE
+
+
+def is_planned(name: str) -> bool:
+    """Whether the schedule's order is planned on the ratios of durations."""
+    return name in PLANNED
 
 
 def post_validates(name: str) -> bool:

@@ -38,16 +38,22 @@ class Order(NamedTuple):
 
 
 class Ratios(NamedTuple):
-    """What an automatic schedule is planned on: durations of the mean stage, in whole units, and what it keeps."""
+    """What an automatic schedule is planned on: durations of every virtual stage, in whole units, and what it keeps."""
 
-    forward: int
-    input_gradient: int
-    weight_gradient: int
+    forward: tuple[int, ...]  # [virtual stages], or one that holds for all
+    input_gradient: tuple[int, ...]
+    weight_gradient: tuple[int, ...]
+    kept_eighths: tuple[int, ...]  # of a micro-batch's activations, what the weight gradient needs in the end
     transfer: int
-    kept_eighths: int  # of a micro-batch's activations, what the weight gradient still needs after the input gradient
+
+    def over(self, virtual: Ints) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Forward, input gradient, weight gradient and what is kept, of cells by their virtual stage."""
+        figures = (np.broadcast_to(figure, virtual.max() + 1)[virtual].tolist() for figure in self[:4])
+        forward, input_gradient, weight_gradient, kept = figures
+        return forward, input_gradient, weight_gradient, kept
 
 
-EQUAL = Ratios(1, 1, 1, 0, 8)
+EQUAL = Ratios((1,), (1,), (1,), (8,), 0)
 
 
 class Schedule(Protocol):
@@ -80,6 +86,14 @@ class Schedule(Protocol):
 
         `weight_gradient`: what of `backward` can wait.
         """
+        ...
+
+
+class PlannedSchedule(Protocol):
+    """A schedule whose order depends on what it is planned on; the same ratios give the same order."""
+
+    def order(self, stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios) -> Sequence[Order]:
+        """The passes of every stage; raises InfeasibleError for sizes that the schedule can't take."""
         ...
 
 

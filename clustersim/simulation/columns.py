@@ -15,6 +15,7 @@ import numpy as np
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.scenario import Scenario
+from clustersim.schedules.registry import is_planned
 from clustersim.simulation.unfolded import is_uneven
 from clustersim.workload.shape import busiest_rank
 
@@ -28,21 +29,27 @@ SAID = frozenset(  # to people, or beyond the step
 
 
 def structure_of(scenario: Scenario) -> Hashable:
-    """What points have in common that can be played side by side; alone is one whose replicas differ, or come to."""
+    """What points have in common that can be played side by side."""
     layout, training = scenario.plan, scenario.training
-    unlike = is_uneven(scenario.cluster) or (scenario.reliability is not None and scenario.reliability.stragglers)
     return (
         scenario.model,
         tuple((name, value) for name, value in vars(training).items() if name not in TRAINING),
         tuple((name, value) for name, value in vars(layout).items() if name not in SIZES),
         training.global_batch // (layout.data * layout.micro_batch),
         layout.data * layout.context == 1,
-        layout.tensor == 1,
+        *(size == 1 for size in (layout.tensor, layout.context, layout.expert, layout.expert_tensor)),
         scenario.model.moe is not None and busiest_rank(scenario.model, training, float(layout.expert)) == 1.0,
         _words(scenario.cluster.node),
         _words(scenario.stack),
-        id(scenario) if unlike else None,
+        id(scenario) if _is_alone(scenario) else None,
     )
+
+
+def _is_alone(scenario: Scenario) -> bool:
+    """Whether no other point shares its graph: its replicas differ or come to, or its order is planned for it."""
+    reliability = scenario.reliability
+    unlike = is_uneven(scenario.cluster) or (reliability is not None and bool(reliability.stragglers))
+    return unlike or is_planned(scenario.plan.schedule)
 
 
 def side_by_side(scenarios: Sequence[Scenario]) -> Scenario:

@@ -30,10 +30,12 @@ class Sharding:
     each: StateBytes  # of a parameter
 
 
-def sharding_of(scenario: Scenario, micro_batches: int) -> Sharding:
-    """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step."""
+def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> Sharding:
+    """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step, which
+    holds the model `copies` times.
+    """
     layout = scenario.plan
-    replicas: Array = 1.0 * layout.data * layout.context
+    replicas: Array = 1.0 * layout.data * layout.context * copies
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
         replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // layout.tensor))

@@ -59,7 +59,8 @@ def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario
 
 def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
     """Bytes [stages, points] that stay all step, by part; devices that hold the same are worked out once."""
-    sharding, none = sharding_of(scenario, program.micro_batches), np.zeros(points)
+    sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
+    none = np.zeros(points)
     known: dict[tuple[int, ...], Mapping[str, Floats]] = {}
     rows = []
     for virtual in program.placement.virtual.T.tolist():

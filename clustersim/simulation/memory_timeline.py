@@ -61,9 +61,10 @@ def memory_timeline(step: PlayedStep) -> tuple[StageMemory, ...]:
 
 
 def _stage_memory(step: PlayedStep, stage: int, times: Floats, moving: Floats) -> StageMemory:
-    scenario = step.scenario
-    chunks = [step.stages[virtual] for virtual in step.program.placement.virtual[:, stage]]
-    resident = resident_parts(chunks, sharding_of(scenario, step.program.micro_batches), scenario.stack)
+    scenario, program = step.scenario, step.program
+    chunks = [step.stages[virtual] for virtual in program.placement.virtual[:, stage]]
+    sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
+    resident = resident_parts(chunks, sharding, scenario.stack)
     parts = {name: np.broadcast_to(held, times.shape) for name, held in resident.items()}
     parts |= {name: moving[:, column] for column, name in enumerate(MOVING)}
     parts["fragmentation"] = scenario.stack.fragmentation * parts["activations"]

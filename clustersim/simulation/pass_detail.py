@@ -52,7 +52,7 @@ def played_passes(step: PlayedStep) -> Iterator[PlayedPass]:
                 yield PlayedPass(piece.name, operation.value, work, play_pass(work, step.machine))
         if together:
             back = next(piece.work[operation] for operation in BACK if operation in piece.work and operation in run)
-            pair = beside(piece.work[Operation.FORWARD], back)
+            pair = beside(back, piece.work[Operation.FORWARD], step.machine.lone_groups)
             yield PlayedPass(piece.name, "forward and backward together", pair, play_pass(pair, step.machine))
 
 

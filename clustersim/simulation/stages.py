@@ -238,8 +238,9 @@ def price_pieces(
         two, three = (
             play_segment(
                 beside(
-                    element_pass(list(elements) * layers, "forward"),
                     element_pass(list(elements) * layers, back, recompute, early_stop=machine.stack.early_stop),
+                    element_pass(list(elements) * layers, "forward"),
+                    machine.lone_groups,
                 ),
                 machine,
                 points,

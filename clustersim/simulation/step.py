@@ -9,24 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from clustersim.costs.machine import Machine, machine_of
-from clustersim.costs.placement import group_sizes, place_groups
+from clustersim.costs.placement import group_sizes, mirrored, place_groups
 from clustersim.engines import play
 from clustersim.engines.graph import Floats, Timeline
-from clustersim.inputs.layout import PartialRecompute
+from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
-from clustersim.schedules.registry import passes_of, post_validates
+from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates
+from clustersim.schedules.schedule import Ratios
 from clustersim.simulation.breakdown import breakdown, busy_seconds, step_windows
 from clustersim.simulation.columns import side_by_side
 from clustersim.simulation.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory_peaks import memory_reports
+from clustersim.simulation.planned_ratios import planned_ratios
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
-from clustersim.simulation.task_prices import Parts, TaskPrices
+from clustersim.simulation.task_prices import Parts, TaskPrices, boundary_seconds
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
-from clustersim.workload.arrays import Array
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
 
@@ -95,15 +96,20 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     played = play_steps([scenario], engine=engine)
     plain = {id(row): {part: float(seconds[0]) for part, seconds in row.items()} for row in played.parts}
     parts = tuple(plain[id(row)] for row in played.parts)
-    machine, late = step_machine(scenario, group_sizes(scenario.plan)), float(played.imbalance_s[0])
+    machine, late = step_machine(scenario, of_one=True), float(played.imbalance_s[0])
     return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late)
 
 
 def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> PlayedSteps:
     """Play one optimizer step of every scenario, all of one structure. Raises InfeasibleError as `simulate_step`."""
     first, columns, points = scenarios[0], side_by_side(scenarios), len(scenarios)
-    program = step_program(first, micro_batches_of(first))
-    prices = price_steps(columns, program, points)
+    machine = step_machine(columns)
+    stages = price_stages(columns, machine, points)
+    ratios = None
+    if is_planned(first.plan.schedule):
+        ratios = planned_ratios(stages, float(boundary_seconds(columns, machine, points)[0, 0]))
+    program = step_program(first, micro_batches_of(first), ratios)
+    prices = TaskPrices(columns, machine, stages, program, points)
     parts = tuple(prices.parts(kind) for kind in program.kinds)
     durations = duration_rows(parts)
     timeline = play(program.graph, durations, engine=engine)
@@ -113,22 +119,27 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     return PlayedSteps(tuple(scenarios), columns, program, timeline, parts, tuple(prices.stages), late)
 
 
-def price_steps(columns: Scenario, program: Program, points: int) -> TaskPrices:
-    """Price everything that a step of each of some points does; their numbers stand side by side in `columns`."""
+def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage]:
+    """Price the passes of every virtual stage, for points whose numbers stand side by side in `columns`."""
     layout = columns.plan
-    # Arrays for one point too: NumPy may round powers and logarithms of a single float otherwise.
-    machine = step_machine(columns, {group: np.atleast_1d(size) for group, size in group_sizes(layout).items()})
     shape = shape_of(columns.model, columns.training, layout, columns.stack)
     modes = recomputations(layout.recompute)
     pieces = price_pieces(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
-    stages = assemble_stages(pieces, layout.stage_layers, layout.recompute)
-    return TaskPrices(columns, machine, stages, program, points)
+    return assemble_stages(pieces, layout.stage_layers, layout.recompute)
 
 
-def step_machine(scenario: Scenario, sizes: Mapping[str, Array]) -> Machine:
-    """The scenario's cluster and stack, its groups of these sizes placed on the network."""
-    groups = place_groups(sizes, scenario.plan.rank_order, scenario.cluster.node.domain)
-    return machine_of(scenario.cluster, scenario.stack, groups)
+def step_machine(columns: Scenario, *, of_one: bool = False) -> Machine:
+    """The cluster and stack of some points, their groups placed on the network; `of_one` point: in plain floats."""
+    layout, sizes = columns.plan, group_sizes(columns.plan)
+    if not of_one:  # arrays for one point too: NumPy may round powers and logarithms of a single float otherwise
+        sizes = {group: np.atleast_1d(size) for group, size in sizes.items()}
+    groups = place_groups(sizes, layout.rank_order, columns.cluster.node.domain)
+    return machine_of(columns.cluster, columns.stack, mirrored(groups, copies_of(layout)))
+
+
+def copies_of(layout: ResolvedLayout) -> int:
+    """How often a pipeline holds the model."""
+    return place_chunks(layout.schedule, layout.pipeline, layout.virtual_stages).copies
 
 
 def duration_rows(parts: Sequence[Parts]) -> Floats:
@@ -145,8 +156,8 @@ def micro_batches_of(scenario: Scenario) -> int:
     return scenario.training.global_batch // (layout.data * layout.micro_batch)
 
 
-def step_program(scenario: Scenario, micro_batches: int) -> Program:
-    """The task graph of a step of a resolved scenario."""
+def step_program(scenario: Scenario, micro_batches: int, ratios: Ratios | None = None) -> Program:
+    """The task graph of a step of a resolved scenario; `ratios`: what an automatic schedule is planned on."""
     layout, stack = scenario.plan, scenario.stack
     when = gathers(layout)
     return build_program(
@@ -156,9 +167,10 @@ def step_program(scenario: Scenario, micro_batches: int) -> Program:
         layout.virtual_stages,
         blocking_transfers=stack.blocking_transfers,
         gather="none" if when == "beside" else when,
-        reduce=not has_no_replicas(layout),
+        reduce=copies_of(layout) > 1 or not has_no_replicas(layout),
         tied_embeddings=scenario.model.tied_embeddings,
         synchronous_optimizer=stack.synchronous_optimizer and not post_validates(layout.schedule),
+        ratios=ratios,
     )
 
 

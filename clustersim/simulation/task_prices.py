@@ -140,21 +140,26 @@ class TaskPrices:
 
     @cached_property
     def _transfers(self) -> Floats:
-        """Seconds [boundaries, points]: each tensor rank sends its 1/t; without sequence parallelism they regather it.
-
-        Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
-        """
-        layout, training = self.scenario.plan, self.scenario.training
-        tokens = layout.micro_batch * training.sequence_length / layout.context
-        message = activation_bytes_of(training.precision) * tokens * self.scenario.model.hidden
-        boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
-        seconds = self.machine.transfer_time(message / layout.tensor, boundaries)
-        if not layout.sequence_parallel:
-            seconds = seconds + self.machine.collective_time(Collective("regather", "all-gather", "tensor", message))
-        return np.zeros((len(boundaries), self.points)) + seconds
+        return boundary_seconds(self.scenario, self.machine, self.points)
 
     def _every_point(self, seconds: Array) -> Floats:
         return np.zeros(self.points) + seconds
+
+
+def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Floats:
+    """Seconds [boundaries, points] between two stages: each tensor rank sends its 1/t; without sequence parallelism
+    they regather it.
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
+    """
+    layout, training = scenario.plan, scenario.training
+    tokens = layout.micro_batch * training.sequence_length / layout.context
+    message = activation_bytes_of(training.precision) * tokens * scenario.model.hidden
+    boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
+    seconds = machine.transfer_time(message / layout.tensor, boundaries)
+    if not layout.sequence_parallel:
+        seconds = seconds + machine.collective_time(Collective("regather", "all-gather", "tensor", message))
+    return np.zeros((len(boundaries), points)) + seconds
 
 
 def boundary_of(program: Program, kind: Kind) -> int:

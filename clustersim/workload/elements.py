@@ -90,6 +90,7 @@ class Exchange:
     copies: float = 1.0
     most_domains: float | None = None
     selective: bool = False
+    backward_bytes: Array | None = None  # where gradients take other room than what they are of
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Nothing: what arrives is kept by the next element."""
@@ -98,16 +99,16 @@ class Exchange:
     @property
     def gradients(self) -> Array:
         """What is sent and what arrives."""
-        return 2.0 * self.bytes
+        return 2.0 * self.adjoint().bytes
 
     def forward(self, builder: PassBuilder) -> None:
         """Nothing hides it."""
-        builder.communicate(self.collective(self.forward_kind))
+        builder.communicate(self.message())
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """The adjoint: of an all-gather a reduce-scatter, of an all-to-all the same; a whole vector needs none."""
         if self.backward_kind != "none":
-            builder.communicate(self.collective(self.backward_kind))
+            builder.communicate(self.adjoint())
 
     def weight_gradient(self, builder: PassBuilder) -> None:
         """No weights."""
@@ -116,13 +117,20 @@ class Exchange:
         """The input gradient is all there is."""
         self.input_gradient(builder)
 
-    def collective(self, kind: str) -> Collective:
-        """The message, as one kind of collective or its adjoint."""
+    def message(self) -> Collective:
+        """What is sent forward."""
+        return self._collective(self.forward_kind, self.bytes)
+
+    def adjoint(self) -> Collective:
+        """What is sent backward."""
+        return self._collective(self.backward_kind, self.bytes if self.backward_bytes is None else self.backward_bytes)
+
+    def _collective(self, kind: str, size: Array) -> Collective:
         return Collective(
             f"{self.name} {kind}",
             kind,  # type: ignore[arg-type]
             self.group,  # type: ignore[arg-type]
-            self.bytes,
+            size,
             self.copies,
             self.most_domains,
         )
@@ -157,14 +165,14 @@ class CoveredExchange:
 
     def forward(self, builder: PassBuilder) -> None:
         """Send, compute, wait."""
-        launched = builder.launch(self.exchange.collective(self.exchange.forward_kind))
+        launched = builder.launch(self.exchange.message())
         for element in self.elements:
             element.forward(builder)
         builder.wait(launched)
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """The gradient travels beside the elements' own."""
-        launched = builder.launch(self.exchange.collective(self.exchange.backward_kind))
+        launched = builder.launch(self.exchange.adjoint())
         for element in reversed(self.elements):
             element.input_gradient(builder)
         builder.wait(launched)
@@ -176,7 +184,7 @@ class CoveredExchange:
 
     def backward(self, builder: PassBuilder) -> None:
         """Both gradients beside the exchange."""
-        launched = builder.launch(self.exchange.collective(self.exchange.backward_kind))
+        launched = builder.launch(self.exchange.adjoint())
         for element in reversed(self.elements):
             element.backward(builder)
         builder.wait(launched)

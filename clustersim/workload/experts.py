@@ -30,9 +30,10 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     vector = shape.activation_bytes * model.hidden
     message = vector * routed
     gathered = message * shape.expert_tensor
+    sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
     dispatch, combine = (
-        Exchange(name, "expert", "all-to-all", "all-to-all", size, moe.top_k, moe.groups_a_token)
-        for name, size in ((DISPATCH, shape.dispatch_bytes * model.hidden * routed), ("combine", message))
+        Exchange(name, "expert", "all-to-all", "all-to-all", there, moe.top_k, moe.groups_a_token, backward_bytes=back)
+        for name, there, back in ((DISPATCH, sent, message), ("combine", message, sent))
     )
     returned = 0.0 if shape.weighs_inside_experts else message  # kept for the gradient of the routing weights
     shared = _shared_elements(model, moe, shape)
@@ -65,7 +66,7 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
     hidden = float(model.hidden)
     products: list[Element] = [
         Linear("expert up", rows / local, outputs, hidden, shape, local, saved=shape.activation_bytes * rows * hidden),
-        activation("expert activation", model, shape, rows * inner, selective=True),
+        activation("expert activation", model, shape, rows * inner, selective=True, kept=shape.expert_kept_bytes),
         Linear(
             "expert down",
             rows / local,

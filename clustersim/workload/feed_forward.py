@@ -19,14 +19,19 @@ def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = 
     ]
 
 
-def activation(name: str, model: Model, shape: Shape, elements: Array, *, selective: bool = False) -> Memory:
-    """GeLU or the gated product; keeps its input. `selective`: it runs again where recomputation is selective."""
+def activation(
+    name: str, model: Model, shape: Shape, elements: Array, *, selective: bool = False, kept: float | None = None
+) -> Memory:
+    """GeLU or the gated product; keeps its input, an element in `kept` bytes where that isn't the activations' own.
+
+    `selective`: it runs again where recomputation is selective.
+    """
     inputs = 2 if model.gated else 1
     return Memory(
         name,
         shape.activation_bytes * (inputs + 1) * elements,
         shape.activation_bytes * (2 * inputs + 1) * elements,
-        saved=shape.activation_bytes * inputs * elements,
+        saved=(kept or shape.activation_bytes) * inputs * elements,
         selective=selective,
         gradients=shape.activation_bytes * (inputs + 1) * elements,
     )

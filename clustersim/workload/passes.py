@@ -49,16 +49,17 @@ def _until_last_kept(elements: Sequence[Element]) -> Sequence[Element]:
     return elements[: keeping[-1]] if keeping else elements
 
 
-def beside(first: Pass, second: Pass) -> Pass:
+def beside(first: Pass, second: Pass, alone: frozenset[str] = frozenset()) -> Pass:
     """Two passes on the same streams, taking turns: where one waits for a collective, the other computes.
 
-    What a device does with the forward pass of one micro-batch beside the backward pass of another.
+    What a device does with the backward pass of one micro-batch beside the forward pass of another; `alone`: groups of
+    one rank, whose collectives nobody waits for.
     Source: DeepSeek-V3, arXiv 2412.19437, figure 4.
     """
     passes = (first, second)
     turns = [  # (how far its pass has come, which pass, its operations)
         ((turn + 0.5) / len(runs), which, run)
-        for which, runs in enumerate(map(runs_of, passes))
+        for which, runs in enumerate(runs_of(work, alone) for work in passes)
         for turn, run in enumerate(runs)
     ]
     return interleave(passes, [(which, operation) for _, which, run in sorted(turns) for operation in run])
@@ -77,11 +78,12 @@ def interleave(passes: Sequence[Pass], order: Sequence[tuple[int, int]]) -> Pass
     )
 
 
-def runs_of(work: Pass) -> list[list[int]]:
+def runs_of(work: Pass, alone: frozenset[str] = frozenset()) -> list[list[int]]:
     """A pass cut after every collective that compute waits for: what can be issued without waiting."""
     runs: list[list[int]] = [[]]
+    no_wait = alone | {"compute"}
     for operation, stream in enumerate(work.streams):
-        if stream == "compute" and any(work.streams[waited] != "compute" for waited in work.after[operation]):
+        if stream == "compute" and any(work.streams[waited] not in no_wait for waited in work.after[operation]):
             runs.append([])
         runs[-1].append(operation)
     return runs

@@ -47,6 +47,7 @@ class Shape:
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
     blockwise: bool = False  # fp8 with a scale for every 128 elements
+    narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
     @property
     def wide_precision(self) -> str:
@@ -60,6 +61,11 @@ class Shape:
     def product_bytes(self) -> float:
         """Bytes of an element, with its share of the scales, that the products of layers read."""
         return LOW_PRECISION_BYTES.get(BLOCKWISE if self.blockwise else self.precision, self.activation_bytes)
+
+    @property
+    def expert_kept_bytes(self) -> float:
+        """Bytes of an element that experts keep for their activation's backward pass."""
+        return self.product_bytes if self.narrow_expert_inputs else self.activation_bytes
 
     @property
     def activation_bytes(self) -> float:
@@ -105,9 +111,13 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
 
 def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
     """The fields of a shape that say what software keeps and in how many bytes, and what it does without."""
+    blockwise = training.precision == "fp8" and training.fp8_recipe == "blockwise"
+    wide = activation_bytes_of(training.precision)
+    low = LOW_PRECISION_BYTES.get(BLOCKWISE if blockwise else training.precision, wide)
     return {
-        "dispatch_bytes": activation_bytes_of(training.precision),
-        "blockwise": training.precision == "fp8" and training.fp8_recipe == "blockwise",
+        "dispatch_bytes": low if stack.low_precision_dispatch else wide,
+        "blockwise": blockwise,
+        "narrow_expert_inputs": stack.low_precision_activations,
         "weighs_inside_experts": stack.weighs_inside_experts,
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clustersim.inputs.load import load_scenario
+from clustersim.simulation.run import simulate_run
 
 SCENARIOS = Path(__file__).parents[2] / "configs" / "scenarios"
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
@@ -63,3 +64,15 @@ def test_scenarios_say_where_they_come_from(name: str) -> None:
     text = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert "Published:" in text or "Assumed:" in text
+
+
+@pytest.mark.slow
+def test_deepseek_v3_takes_the_device_hours_that_it_took() -> None:
+    """2.664 M H800-hours for 14.8 T tokens (DeepSeek-V3, table 1), by the reference engine, in 80 GB a device."""
+    run = simulate_run(load_scenario(SCENARIOS / "deepseek_v3_h800_2048.yaml"), engine="reference")
+    assert run.step.engine == "reference"
+    assert run.device_hours == pytest.approx(2.664e6, rel=0.10)
+    assert run.step.fits
+    assert (
+        run.step.step_time_s == simulate_run(load_scenario(SCENARIOS / "deepseek_v3_h800_2048.yaml")).step.step_time_s
+    )

@@ -100,3 +100,20 @@ def test_experts_one_after_the_other_fill_the_chip_less() -> None:
     small = Gemm("expert up", 64.0, 512.0, 1024.0, 32.0)
     assert apart.time(small) > 2 * chip.time(small)
     assert apart.time(Gemm("one", 8192.0, 8192.0, 8192.0)) == chip.time(Gemm("one", 8192.0, 8192.0, 8192.0))
+
+
+def test_cores_set_aside_and_slow_low_precision_take_their_share_of_the_rate() -> None:
+    """A quarter of the cores for communication slows products and attention, and reads and writes not at all."""
+    here = machine_of(cluster(), stack(reserved_cores=0.25, low_precision_share=0.5), {})
+    ideal = machine_of(cluster(), stack(), {})
+    for operation, slower in (
+        (Gemm("g", 8192.0, 8192.0, 8192.0), 4 / 3),
+        (Gemm("g", 8192.0, 8192.0, 8192.0, precision="fp8"), 8 / 3),
+        (Attention("a", 1e12, 128, False, "fp8"), 4 / 3),
+        (Pointwise("p", 1e9), 1.0),
+    ):
+        assert here.time(operation) == pytest.approx(slower * ideal.time(operation))
+
+
+def test_groups_of_one_rank_are_alone() -> None:
+    assert machine().lone_groups == {"context", "expert_tensor", "data_shard"}

@@ -34,6 +34,8 @@ def found(layout: dict[str, Any], model: Model | None = None, nodes: int = 128, 
         {"tensor": 8, "pipeline": 2, "stage_layers": (40, 56)},
         {"tensor": 8, "pipeline": 2, "virtual_stages": 2, "stage_layers": (20, 28, 20, 28)},
         {"tensor": 8, "pipeline": 64},
+        {"tensor": 8, "pipeline": 16, "virtual_stages": 2, "schedule": "zb-v"},
+        {"tensor": 8, "pipeline": 16, "schedule": "dualpipe"},
         {"tensor": 8, "pipeline": 16, "where": "tensor * pipeline <= 128 and devices == 1024 and data == 8"},
     ],
 )
@@ -66,6 +68,21 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
             {"pipeline": 2, "schedule": "interleaved-1f1b"},
             "layout.schedule",
             "interleaved-1f1b needs virtual_stages of 2 or more; with 1 it is 1f1b",
+        ),
+        (
+            {"pipeline": 2, "schedule": "zb-v"},
+            "layout.virtual_stages",
+            "zb-v holds two virtual stages a device, not 1: set it to 2",
+        ),
+        (
+            {"pipeline": 1, "schedule": "dualpipe"},
+            "layout.pipeline",
+            "dualpipe pairs stages from both ends, and 1 are odd. Near it: 2",
+        ),
+        (
+            {"tensor": 4, "pipeline": 64, "schedule": "dualpipe", "micro_batch": 4},
+            "training.global_batch",
+            "micro-batches a replica, at least twice its 64 stages, not 96. global_batch near it: 2,048",
         ),
         (
             {"pipeline": 4, "stage_layers": (48, 48)},

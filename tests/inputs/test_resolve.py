@@ -123,6 +123,12 @@ def test_given_stage_layers_split_over_chunks() -> None:
     assert stage_layers_of(every, 8) == (1, 2, 3, 2)
 
 
+def test_layers_of_a_v_go_there_and_back() -> None:
+    """Stage s of p holds virtual stages s and 2p - 1 - s."""
+    layout = Layout(pipeline=3, virtual_stages=2, schedule="zb-v", stage_layers=(3, 4, 6))
+    assert stage_layers_of(layout, 13) == (1, 2, 3, 3, 2, 2)
+
+
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=8), st.integers(1, 5))
 def test_each_device_keeps_its_layers(given_layers: list[int], chunks: int) -> None:
     layout = Layout(pipeline=len(given_layers), virtual_stages=chunks, stage_layers=tuple(given_layers))

@@ -141,10 +141,8 @@ def test_bubbles_take_arrays_of_layouts() -> None:
 
 
 def test_what_a_schedule_cannot_take_is_refused_with_the_remedy() -> None:
-    with pytest.raises(
-        InfeasibleError, match=r"schedule dualpipe is not simulated; accepted: gpipe, 1f1b, interleaved"
-    ):
-        bare_program("dualpipe", 4, 8, 1)
+    with pytest.raises(InfeasibleError, match=r"schedule chimera is not simulated; accepted: gpipe, 1f1b, interleaved"):
+        bare_program("chimera", 4, 8, 1)
     with pytest.raises(InfeasibleError, match="one chunk a stage, not 2; set virtual_stages to 1"):
         bare_program("1f1b", 4, 8, 2)
     with pytest.raises(InfeasibleError, match="gpipe runs one chunk"):
@@ -156,7 +154,16 @@ def test_what_a_schedule_cannot_take_is_refused_with_the_remedy() -> None:
     for sizes in [(0, 8, 1), (4, 0, 1), (4, 8, 0)]:
         with pytest.raises(InfeasibleError, match="at least one stage, micro-batch and chunk"):
             bare_program("1f1b", *sizes)
-    assert schedule_names == ("gpipe", "1f1b", "interleaved-1f1b", "zb-h1")
+    assert schedule_names == (
+        "gpipe",
+        "1f1b",
+        "interleaved-1f1b",
+        "zb-h1",
+        "zb-1p",
+        "zb-2p",
+        "zb-v",
+        "dualpipe",
+    )
 
 
 def test_orders_that_wait_for_each_other_are_refused() -> None:

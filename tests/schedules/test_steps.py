@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clustersim.engines import array, play, reference
-from clustersim.schedules import Operation, Program, build_program, step_lower_bound
+from clustersim.schedules import Operation, Program, build_program, schedule_names, step_lower_bound
+from clustersim.schedules.placement import by_turns
 from clustersim.schedules.program import BACKWARDS, COMPUTE_PASSES, FORWARDS
+from clustersim.schedules.registry import is_planned
+from clustersim.schedules.schedule import Ratios
 
 
 class Step(NamedTuple):
@@ -21,10 +24,16 @@ class Step(NamedTuple):
 
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
-    schedule = draw(st.sampled_from(["gpipe", "1f1b", "interleaved-1f1b", "zb-h1"]))
-    stages = draw(st.integers(1, 4))
-    chunks = draw(st.integers(1, 3)) if schedule == "interleaved-1f1b" else 1
-    micro_batches = stages * draw(st.integers(1, 2)) if chunks > 1 else draw(st.integers(1, 7))
+    schedule = draw(st.sampled_from(schedule_names))
+    stages = 2 * draw(st.integers(1, 2)) if schedule == "dualpipe" else draw(st.integers(1, 4))
+    chunks = draw(st.integers(1, 3)) if schedule == "interleaved-1f1b" else 2 if schedule == "zb-v" else 1
+    micro_batches = draw(st.integers(1, 7))
+    if schedule == "dualpipe":
+        micro_batches = 2 * stages + 2 * draw(st.integers(0, 2))
+    elif schedule == "interleaved-1f1b" and chunks > 1:
+        micro_batches = stages * draw(st.integers(1, 2))
+    unit = st.integers(1, 9)
+    ratios = Ratios(*((draw(unit),) for _ in range(3)), (draw(st.integers(1, 8)),), draw(st.integers(0, 3)))
     program = build_program(
         schedule,
         stages,
@@ -35,6 +44,7 @@ def steps(draw: st.DrawFn) -> Step:
         reduce=draw(st.booleans()),
         tied_embeddings=draw(st.booleans()),
         synchronous_optimizer=draw(st.booleans()),
+        ratios=ratios if is_planned(schedule) else None,
     )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (program.graph.kinds, draw(st.integers(1, 6)))
@@ -58,7 +68,8 @@ def test_engines_agree_on_steps(step: Step) -> None:
 def test_a_step_lies_between_its_bounds(step: Step) -> None:
     """From below the closed form, with whatever transfers and collectives; from above everything one by one.
 
-    Weight gradients count for nothing in the closed form: they may run where a stage would wait.
+    Weight gradients count for nothing in the closed form: they may run where a stage would wait. It is for
+    micro-batches that pass all stages by turns, one way.
     """
     program, durations, _ = step
     virtual = program.placement.virtual
@@ -72,8 +83,9 @@ def test_a_step_lies_between_its_bounds(step: Step) -> None:
             place = int(kind.operation in BACKWARDS), virtual[kind.chunk, kind.stage]
             shortest[place] = np.minimum(shortest[place], seconds)
     spans = array.makespan(program.graph, durations)
-    bound = step_lower_bound(*shortest, program.stages, program.micro_batches)
-    assert (spans >= bound * (1 - 1e-12)).all()
+    if (virtual == by_turns(program.stages, program.virtual_stages).virtual).all() and program.placement.copies == 1:
+        bound = step_lower_bound(*shortest, program.stages, program.micro_batches)
+        assert (spans >= bound * (1 - 1e-12)).all()
     assert (spans <= durations[program.graph.kind].sum(axis=0) * (1 + 1e-12)).all()
     assert (spans >= work * (1 - 1e-12)).all()
 

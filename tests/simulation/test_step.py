@@ -29,8 +29,19 @@ LAYOUTS: list[dict[str, Any]] = [
     {"tensor": 4, "sequence_parallel": True, "overlap": frozenset({"tensor_backward"}), "recompute": "selective"},
 ]
 
+ZERO_BUBBLE: list[dict[str, Any]] = [
+    {"pipeline": 4, "schedule": "zb-h1"},
+    {"pipeline": 4, "schedule": "zb-1p", "overlap": frozenset({"grad_reduce", "param_gather"})},
+    {"pipeline": 4, "schedule": "zb-2p", "recompute": "full"},
+    {"pipeline": 4, "schedule": "zb-2p", "sharding": "zero3", "overlap": frozenset({"fsdp"})},
+    {"pipeline": 4, "schedule": "zb-v", "virtual_stages": 2, "sharding": "zero2"},
+    {"pipeline": 4, "schedule": "dualpipe", "global_batch": 128},
+    {"pipeline": 4, "schedule": "dualpipe", "global_batch": 128, "overlap": frozenset({"grad_reduce", "param_gather"})},
+]
+PLAYED = LAYOUTS + ZERO_BUBBLE
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=range(len(LAYOUTS)))
+
+@pytest.mark.parametrize("layout", PLAYED, ids=range(len(PLAYED)))
 @pytest.mark.parametrize("fused", [True, False])
 def test_the_breakdown_sums_to_the_step(layout: dict[str, Any], fused: bool) -> None:
     step = simulate_step(scenario(stack_=stack(fused_attention=fused, fixed_overhead=0.01), **layout))
@@ -40,7 +51,7 @@ def test_the_breakdown_sums_to_the_step(layout: dict[str, Any], fused: bool) -> 
     assert 0.0 < step.busy_compute <= step.busy_any <= 1.0 + 1e-12
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=range(len(LAYOUTS)))
+@pytest.mark.parametrize("layout", PLAYED, ids=range(len(PLAYED)))
 def test_both_engines_give_the_same_step(layout: dict[str, Any]) -> None:
     here = scenario(**layout)
     array, reference = (simulate_step(here, engine=name) for name in ("array", "reference"))

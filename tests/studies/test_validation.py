@@ -22,9 +22,10 @@ CHOSEN = ("korthikanti2022-via-calculon", "bigscience-bloom-prequel")
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[ValidationReport, list[tuple[int, int]]]:
-    """Three good rows of two sources, one refused for its schedule, one for a bad cell, one without a measurement."""
+    """Three good rows of two sources, one refused for its layout, one for a bad cell, one without a measurement."""
     good = [next(row for row in ROWS if row["source"] == source) for source in CHOSEN]
-    rows = [dict(row) for row in (*good, next(row for row in ROWS if row["schedule"] == "ZB-1p"))]
+    one_chunk = next(row for row in ROWS if row["schedule"] == "ZB-1p")
+    rows = [dict(row) for row in (*good, one_chunk | {"schedule": "ZB-V"})]
     rows.append(rows[0] | {"id": "bad", "layers": "many", "group": "", "source": "me"})
     rows.append(
         rows[0]
@@ -44,7 +45,7 @@ def test_every_row_is_simulated_or_refused_with_a_reason(
 ) -> None:
     report, steps = small
     assert [row.status for row in report.rows] == ["simulated", "simulated", "refused", "refused", "simulated"]
-    assert "zb-1p is not simulated" in report.rows[2].reason
+    assert "zb-v holds two virtual stages a device, not 1" in report.rows[2].reason
     assert report.rows[3].reason == 'layers: "many" is not a number'
     assert report.rows[3].group.startswith("me/a100-sxm-80gb/")
     assert steps == [(number, 5) for number in range(1, 6)]

@@ -14,6 +14,7 @@ from clustersim.workload.passes import (
     beside,
     element_pass,
     placeholder_bytes,
+    runs_of,
     saved_bytes,
     weight_input_bytes,
     working_bytes,
@@ -313,3 +314,46 @@ def test_routing_weights_inside_experts_spare_what_experts_return() -> None:
         for flag in (False, True)
     )
     assert at_combine - inside == pytest.approx(2.0 * 2048 * 1024 * 2)
+
+
+def test_tokens_travel_to_experts_in_low_precision_and_return_in_16_bits() -> None:
+    """Dispatch, and the gradients of what experts return, go in fp8. Source: DeepSeek-V3, section 3.3.3."""
+    here = shape(expert=8.0, precision="fp8", dispatch_bytes=1.0)
+    vectors = 2048 * 2 * 1024
+    sent = {}
+    for phase in ("forward", "backward"):
+        work = element_pass(block_elements(moe(), EXPERTS, here), phase)
+        sent[phase] = {
+            op.name.split()[0]: float(op.bytes)
+            for op in work.operations
+            if isinstance(op, Collective) and op.kind == "all-to-all"
+        }
+    assert sent["forward"] == {"dispatch": vectors, "combine": 2 * vectors}
+    assert sent["backward"] == {"dispatch": 2 * vectors, "combine": vectors}
+
+
+def test_experts_may_keep_their_activations_input_in_low_precision() -> None:
+    wide, small = (
+        float(saved_bytes(block_elements(moe(), EXPERTS, here), "none", 0.0))
+        for here in (shape(precision="fp8", narrow_expert_inputs=narrow) for narrow in (False, True))
+    )
+    assert wide - small == pytest.approx(2048 * 2 * 2 * 512)
+
+
+def test_exchanges_of_one_pass_travel_behind_the_other() -> None:
+    """Backward first, then by turns, as in DeepSeek-V3's figure 4; groups of one rank cut nothing."""
+    elements = block_elements(moe(), EXPERTS, shape(expert=8.0, fused_attention=True))
+    passes = element_pass(elements, "backward"), element_pass(elements, "forward")
+    alone = frozenset({"tensor", "expert_tensor", "context"})
+    names = [op.name for op in beside(*passes, alone).operations]
+    order = [
+        "unpermute backward",
+        "attention",
+        "expert down input gradient",
+        "expert up",
+        "attention backward",
+        "unpermute",
+    ]
+    assert [name for name in names if name in order] == order
+    assert len(runs_of(passes[1], alone)) == 3  # before dispatch, combine, and after
+    assert len(runs_of(passes[1])) > 3

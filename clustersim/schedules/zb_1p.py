@@ -1,0 +1,84 @@
+"""ZB-1p: zero bubble as far as the memory of 1F1B allows, p activations a stage, the order planned on the durations.
+
+Source: Qi et al. 2023, "Zero Bubble Pipeline Parallelism", arXiv 2401.10241, section 3 (automatic scheduling). All
+stages run forward and backward passes by turns after a warm-up that the limit or the first gradient's return ends;
+`planning.py` puts the weight gradients between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clustersim.engines.graph import Ints
+from clustersim.schedules.placement import by_turns as placement
+from clustersim.schedules.planning import Filling, Pass, Plan
+from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, Order, Ratios, one_chunk
+from clustersim.schedules.zb_h1 import bubble_lower_bound
+
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
+
+
+TRIAL_ROUNDS = 4  # micro-batches a stage of the steps on which choices are compared: filling, draining and some between
+
+
+class Choice(NamedTuple):
+    """What the heuristic leaves open."""
+
+    ahead: tuple[int, ...]  # [stages] forward passes before forward and backward take turns
+    fill_short_gaps: bool
+
+
+def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:
+    """The passes of every stage, planned on `ratios`; raises InfeasibleError with virtual stages."""
+    one_chunk("zb-1p", micro_batches, virtual_stages)
+    return plan(stages, micro_batches, stages, ratios).orders()
+
+
+def plan(stages: int, micro_batches: int, limit: int, ratios: Ratios) -> Plan:
+    """The best that the heuristic finds with any choice. `limit`: activations that a stage may hold."""
+
+    def planned(choice: Choice, count: int) -> Plan:
+        orders = [_by_turns(min(ahead, count), count) for ahead in choice.ahead]
+        filling = Filling(orders, cells, count, limit, ratios, fill_short_gaps=choice.fill_short_gaps)
+        return filling.plan()
+
+    cells = placement(stages)
+    trial = min(micro_batches, TRIAL_ROUNDS * stages)
+    choices = list(dict.fromkeys(_choices(stages, limit, ratios)))
+    best = min(choices, key=lambda choice: planned(choice, trial).cost) if len(choices) > 1 else choices[0]
+    return planned(best, micro_batches)
+
+
+def _choices(stages: int, limit: int, ratios: Ratios) -> Iterator[Choice]:
+    """How many forward passes run before the first gradient arrives, and whether short gaps are filled."""
+    forward, input_gradient, _, _ = (np.array(figure) for figure in ratios.over(np.arange(stages)))
+    for transfer, more in ((ratios.transfer, 0), (ratios.transfer, 1), (0, 0)):
+        way = forward + input_gradient + 2 * transfer
+        wait = way[::-1].cumsum()[::-1] - way  # [stages] from the end of a forward pass to its gradient's arrival
+        fitting = (wait + more * (forward - 1)) // forward
+        ahead = np.maximum.accumulate(fitting[::-1])[::-1]  # no stage waits for one before it
+        within = np.minimum(ahead, limit - 1 - np.arange(stages)).tolist()
+        for fill_short_gaps in (True, False):
+            yield Choice(tuple(within), fill_short_gaps)
+
+
+def _by_turns(ahead: int, micro_batches: int) -> list[Pass]:
+    passes = [(FORWARD, 0, i) for i in range(ahead)]
+    for i in range(micro_batches):
+        if i + ahead < micro_batches:
+            passes.append((FORWARD, 0, i + ahead))
+        passes.append((INPUT_GRADIENT, 0, i))
+    return passes
+
+
+def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:
+    """Activations alive at most on any stage: min(p, m). What stays for a weight gradient counts as its part of one.
+
+    Source: Qi et al. 2023, section 3.
+    """
+    alive = np.minimum(np.asarray(stages, dtype=np.int64), micro_batches)
+    return np.broadcast_arrays(alive, stage, chunks)[0]
