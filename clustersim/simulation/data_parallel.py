@@ -23,7 +23,7 @@ from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, Unit
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
-from clustersim.workload.states import HALF_BYTES
+from clustersim.workload.states import StateBytes
 
 COMPUTE, DATA = 0, 1
 COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
@@ -103,9 +103,9 @@ class SharedPass:
 
 
 def shared_pass(
-    stage: Stage, machine: Machine, layout: ResolvedLayout, gradient_bytes: float, operation: Operation, *, at_end: bool
+    stage: Stage, machine: Machine, layout: ResolvedLayout, each: StateBytes, operation: Operation, *, at_end: bool
 ) -> SharedPass:
-    """Play a stage's layers with their data traffic."""
+    """Play a stage's layers with their data traffic; `each`: bytes of a parameter's states."""
     plain = stage.passes[operation]
     traffic, none = pass_traffic(layout, operation, at_end), np.zeros_like(plain.seconds)
     if traffic == SILENT:
@@ -113,9 +113,13 @@ def shared_pass(
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if operation not in FORWARDS:
         units.reverse()
-    gathered = {id(unit): none + gather_time(unit, machine, layout.sharding) for unit in stage.units if traffic.gathers}
+    gathered = {
+        id(unit): none + gather_time(unit, machine, layout.sharding, each.parameters)
+        for unit in stage.units
+        if traffic.gathers
+    }
     reduced = {
-        id(unit): none + reduce_time(unit, machine, layout.sharding, gradient_bytes)
+        id(unit): none + reduce_time(unit, machine, layout.sharding, each.gradients)
         for unit in stage.units
         if traffic.reduces
     }
@@ -150,10 +154,10 @@ def _beside_messages(timeline: Timeline) -> Floats:
     return beside
 
 
-def gather_time(unit: Unit, machine: Machine, sharding: str) -> Array:
+def gather_time(unit: Unit, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
     group: Group = "data_shard" if sharding == "hybrid" else "data"
-    return _both(unit, machine, "all-gather", group, HALF_BYTES)
+    return _both(unit, machine, "all-gather", group, parameter_bytes)
 
 
 def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:

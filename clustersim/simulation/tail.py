@@ -45,7 +45,8 @@ def reduce_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Arr
 
 def gather_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Array:
     """Seconds to gather a chunk's updated parameters from the replicas that updated them."""
-    return sum(unit.times * gather_time(unit, machine, scenario.plan.sharding) for unit in stage.units)
+    sharding, size = scenario.plan.sharding, state_bytes_of(scenario.training, "fp32").parameters
+    return sum(unit.times * gather_time(unit, machine, sharding, size) for unit in stage.units)
 
 
 def embedding_sync_time(scenario: Scenario, machine: Machine) -> Array:

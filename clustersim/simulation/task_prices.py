@@ -19,7 +19,6 @@ from clustersim.simulation.stages import Stage
 from clustersim.simulation.tail import (
     embedding_sync_time,
     gather_stage_time,
-    gradient_bytes,
     norm_time,
     optimizer_time,
     reduce_stage_time,
@@ -27,6 +26,7 @@ from clustersim.simulation.tail import (
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import activation_bytes_of
+from clustersim.workload.states import state_bytes_of
 
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
@@ -115,7 +115,7 @@ class TaskPrices:
             stage,
             self.machine,
             scenario.plan,
-            gradient_bytes(scenario),
+            state_bytes_of(scenario.training, "fp32"),
             kind.operation,
             at_end=kind.position is not Position.STEADY,
         )
@@ -130,7 +130,8 @@ class TaskPrices:
         layout = self.scenario.plan
         if pass_traffic(layout, ending, at_end=True) == SILENT:
             return reduce_stage_time(self.scenario, self.machine, stage)
-        return shared_pass(stage, self.machine, layout, gradient_bytes(self.scenario), ending, at_end=True).carry_s
+        each = state_bytes_of(self.scenario.training, "fp32")
+        return shared_pass(stage, self.machine, layout, each, ending, at_end=True).carry_s
 
     @cached_property
     def _ending(self) -> dict[tuple[int, int], Operation]:

@@ -241,6 +241,9 @@ def test_training_in_fp32_is_played() -> None:
     assert full.breakdown["attention"] == pytest.approx(2 * half.breakdown["attention"])
     assert full.memory.parts["activations"] == pytest.approx(2 * half.memory.parts["activations"], rel=0.05)
     assert full.memory.parts["optimizer"] == pytest.approx(8 / 12 * half.memory.parts["optimizer"])
+    reduced, gathered = 4.0, 2.0  # bytes a parameter of 16 bits; its gradient is in fp32 either way
+    sent = (reduced + 2 * gathered) / (reduced + gathered)
+    assert full.breakdown["data_comm"] == pytest.approx(sent * half.breakdown["data_comm"], rel=0.02)
 
 
 def test_a_part_of_the_layers_can_be_offloaded() -> None:
