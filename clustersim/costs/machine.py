@@ -60,6 +60,8 @@ class Machine:
         ceiling = ceiling * (1.0 - self.stack.reserved_cores)
         if gemm.precision in LOW_PRECISION_BYTES:
             ceiling = ceiling * self.stack.low_precision_share
+        if gemm.precision == "nvfp4":
+            ceiling = ceiling * kernels.four_bit
         apart = gemm.part == "gemm" and not self.stack.grouped_products
         together = 1.0 if apart else gemm.count
         efficiency = gemm_efficiency(

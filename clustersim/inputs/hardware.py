@@ -63,6 +63,9 @@ class Kernels(Description):
     sustained: Annotated[
         Efficiency, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
     ] = 1.0
+    four_bit: Annotated[
+        Efficiency, Field(description="share of its peak that 4-bit products reach over that of 16-bit ones")
+    ] = 1.0
     unaligned: Annotated[
         Efficiency, Field(description="matrix rate where an inner size is no multiple of 8, over the aligned one")
     ] = 0.2

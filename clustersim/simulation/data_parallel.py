@@ -129,7 +129,7 @@ def shared_pass(
     compute = [unit.piece.passes[operation].seconds for unit in units]
     layers = zip([*gather[1:], none], compute, reduce, strict=True)
     durations = np.array([gather[0], *(seconds for layer in layers for seconds in layer)])  # [tasks, points]
-    graph, slowdown = _graph(len(units)), machine.stack.overlap_slowdown
+    graph, slowdown = _graph(len(units), traffic.gathers), machine.stack.overlap_slowdown
     timeline = play(graph, durations)
     if np.any(slowdown):
         durations[COMPUTE_TASKS] += slowdown * _beside_messages(timeline)
@@ -185,7 +185,7 @@ def _waiting(segment: Segment, seconds: Floats) -> Segment:
 
 
 @lru_cache(maxsize=256)
-def _graph(layers: int) -> TaskGraph:
+def _graph(layers: int, gathers: bool) -> TaskGraph:
     """The first gather, then for every layer: the next layer's gather, its own compute, its own reduction.
 
     One data stream, as both kinds of message share the network; the next gather starts with the layer's compute, so
@@ -195,7 +195,7 @@ def _graph(layers: int) -> TaskGraph:
     for layer in range(layers):
         first = 3 * layer + 1  # the next layer's gather
         before, own_gather = first - 2, first - 3 if layer else 0
-        waits += [[before] if layer else [], [own_gather], [first + 1]]
+        waits += [[before] if layer else [], [own_gather] if gathers else [], [first + 1]]
     tasks = len(waits)
     return TaskGraph(
         kind=np.arange(tasks),
