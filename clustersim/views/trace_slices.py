@@ -88,15 +88,18 @@ def step_threads(step: PlayedStep) -> list[int]:
 
 
 def _arrows(step: PlayedStep) -> tuple[dict[int, list[int]], set[int]]:
-    """The messages from other stages that a task waits for, by task; and all such messages."""
+    """The messages from other stages that each task is the first to wait for; and all such messages."""
     graph = step.program.graph
     sends = np.array([kind.operation in SENDS for kind in step.program.kinds])[graph.kind]
     sending, waiting = graph.dependencies, graph.waiting
     crosses = sends[sending] & (step.program.stage[sending] != step.program.stage[waiting])
-    waited: dict[int, list[int]] = {}
+    first: dict[int, int] = {}  # of two halves that run as one, both may wait for a message
     for task, message in zip(waiting[crosses].tolist(), sending[crosses].tolist(), strict=True):
+        first.setdefault(message, task)
+    waited: dict[int, list[int]] = {}
+    for message, task in first.items():
         waited.setdefault(task, []).append(message)
-    return waited, set(sending[crosses].tolist())
+    return waited, set(first)
 
 
 def nanoseconds(seconds: Floats) -> Ints:

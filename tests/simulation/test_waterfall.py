@@ -49,6 +49,19 @@ def test_hardly_a_product_is_executed_that_nobody_counts(name: str) -> None:
     assert abs(fall_of(load_scenario(name))["uncounted"]) < 0.005
 
 
+@pytest.mark.parametrize(
+    ("schedule", "sizes"), [("zb-h1", {}), ("zb-1p", {}), ("zb-v", {"virtual_stages": 2}), ("dualpipe", {})]
+)
+def test_every_schedule_executes_what_is_counted(schedule: str, sizes: dict[str, int]) -> None:
+    """However backward passes are cut or run beside others, their products are those of the model."""
+    model = WIDE.model_copy(update={"layers": 8})
+    step = play_step(scenario(nodes=2, model=model, pipeline=4, data=4, global_batch=48, schedule=schedule, **sizes))
+    falls = waterfall(step)
+    told = shares(falls)
+    assert 1.0 + sum(told.values()) == pytest.approx(result_of(step).mfu, abs=1e-12)
+    assert told["uncounted"] == pytest.approx(0.0, abs=1e-9)
+
+
 def test_ideal_kernels_lose_nothing_in_products() -> None:
     told = fall_of(scenario(nodes=1, model=WIDE, data=8))
     assert told["gemm"] == pytest.approx(0.0, abs=1e-12)

@@ -27,6 +27,8 @@ SCENARIOS = {
     "interleaved": scenario(pipeline=4, virtual_stages=2, data=2, tensor=8, global_batch=32, sequence_parallel=True),
     "blocking": scenario(pipeline=4, data=2, tensor=8, global_batch=8, stack_=stack(blocking_transfers=True)),
     "zero bubble": scenario(pipeline=4, data=16, global_batch=128, schedule="zb-h1", stack_=ASYNCHRONOUS),
+    "zb-v": scenario(pipeline=4, virtual_stages=2, data=16, global_batch=128, schedule="zb-v", stack_=ASYNCHRONOUS),
+    "both ways": scenario(pipeline=4, data=16, global_batch=192, schedule="dualpipe", stack_=ASYNCHRONOUS),
     "experts": scenario(model=moe(layers=8), pipeline=2, data=32, expert=8, overlap=frozenset({"expert"})),
     "one stage": scenario(nodes=1, data=8, sharding="fsdp", overlap=frozenset({"fsdp"})),
 }
