@@ -32,7 +32,10 @@ class Plan(NamedTuple):
 
 
 class Filling:
-    """Forward and backward passes in a given order, played stage by stage, with weight gradients put between them."""
+    """Forward and backward passes in a given order, played stage by stage, with weight gradients put between them.
+
+    Weight gradients that stand in the order already run there, and then none is put into gaps.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class Filling:
         self.orders, self.stages, self.transfer = orders, placement.stages, ratios.transfer
         self.forward, self.input_gradient, self.weight_gradient, self.kept = ratios.over(placement.virtual.ravel())
         self.room = WHOLE * limit
+        self.fill_gaps = not any(planned[0] == WEIGHT_GRADIENT for planned in orders[0])
         self.fill_short_gaps = fill_short_gaps
+        self.ends_meet = ratios.ends_meet
         before, after = (links.tolist() for links in placement.links)
         self.onward = {FORWARD: before, INPUT_GRADIENT: after}  # the cell that a pass of each kind waits for
         shape = (2, placement.virtual.size, micro_batches)
@@ -67,6 +72,9 @@ class Filling:
             stage = ready.pop()
             for operation, chunk, micro_batch in self.orders[stage][self.at[stage] :]:
                 cell = chunk * self.stages + stage
+                if operation == WEIGHT_GRADIENT:
+                    self._run_early(stage)
+                    continue
                 source = self._source(operation, cell)
                 came = -1 if source is None else self.ended[source[0]][source[1]][micro_batch]
                 if source is not None and came < 0:
@@ -81,6 +89,8 @@ class Filling:
         for stage, pending in enumerate(self.pending):
             while pending:
                 self._put_off(stage)
+        if self.ends_meet:
+            self.free[0] = self.free[-1] = max(self.free[0], self.free[-1])
         return Plan(max(end - start for start, end in zip(self.started, self.free, strict=True)), self.out)
 
     def _source(self, operation: int, cell: int) -> tuple[int, int] | None:
@@ -95,12 +105,18 @@ class Filling:
             self._put_off(stage)
 
     def _fill(self, stage: int, arrival: int) -> None:
-        while self.pending[stage]:
+        while self.fill_gaps and self.pending[stage]:
             gap, chunk = arrival - self.free[stage], self.pending[stage][0][0]
             fits = gap >= self.weight_gradient[chunk * self.stages + stage]
             worth = fits or (self.fill_short_gaps and self.idle[stage] + gap > self.worst)
             if gap <= 0 or not worth:
                 return
+            self._put_off(stage)
+
+    def _run_early(self, stage: int) -> None:
+        """A weight gradient where the order has it, unless memory has asked for it before."""
+        self.at[stage] += 1
+        if self.pending[stage]:
             self._put_off(stage)
 
     def _put_off(self, stage: int) -> None:

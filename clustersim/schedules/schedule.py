@@ -45,6 +45,7 @@ class Ratios(NamedTuple):
     weight_gradient: tuple[int, ...]
     kept_eighths: tuple[int, ...]  # of a micro-batch's activations, what the weight gradient needs in the end
     transfer: int
+    ends_meet: bool = False  # first and last stage share a gradient in the end, so that they end together
 
     def over(self, virtual: Ints) -> tuple[list[int], list[int], list[int], list[int]]:
         """Forward, input gradient, weight gradient and what is kept, of cells by their virtual stage."""

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Ints
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.planning import Filling, Pass, Plan
-from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, Order, Ratios, one_chunk
+from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios, one_chunk
 from clustersim.schedules.zb_h1 import bubble_lower_bound
 
 __all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
@@ -29,7 +29,8 @@ class Choice(NamedTuple):
     """What the heuristic leaves open."""
 
     ahead: tuple[int, ...]  # [stages] forward passes before forward and backward take turns
-    fill_short_gaps: bool
+    fill_short_gaps: bool = False
+    delay: int | None = None  # weight gradients run so many micro-batches times the stage's number late, not in gaps
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:
@@ -42,7 +43,7 @@ def plan(stages: int, micro_batches: int, limit: int, ratios: Ratios) -> Plan:
     """The best that the heuristic finds with any choice. `limit`: activations that a stage may hold."""
 
     def planned(choice: Choice, count: int) -> Plan:
-        orders = [_by_turns(min(ahead, count), count) for ahead in choice.ahead]
+        orders = [_by_turns(stage, count, choice) for stage in range(stages)]
         filling = Filling(orders, cells, count, limit, ratios, fill_short_gaps=choice.fill_short_gaps)
         return filling.plan()
 
@@ -54,24 +55,33 @@ def plan(stages: int, micro_batches: int, limit: int, ratios: Ratios) -> Plan:
 
 
 def _choices(stages: int, limit: int, ratios: Ratios) -> Iterator[Choice]:
-    """How many forward passes run before the first gradient arrives, and whether short gaps are filled."""
+    """How many forward passes run before the first gradient arrives, and whether short gaps are filled; ZB-H1, and
+    where the limit allows it ZB-H2, which put weight gradients off by a fixed number of micro-batches.
+    """
+    stage = np.arange(stages)
     forward, input_gradient, _, _ = (np.array(figure) for figure in ratios.over(np.arange(stages)))
     for transfer, more in ((ratios.transfer, 0), (ratios.transfer, 1), (0, 0)):
         way = forward + input_gradient + 2 * transfer
         wait = way[::-1].cumsum()[::-1] - way  # [stages] from the end of a forward pass to its gradient's arrival
         fitting = (wait + more * (forward - 1)) // forward
         ahead = np.maximum.accumulate(fitting[::-1])[::-1]  # no stage waits for one before it
-        within = np.minimum(ahead, limit - 1 - np.arange(stages)).tolist()
+        within = np.minimum(ahead, limit - 1 - stage).tolist()
         for fill_short_gaps in (True, False):
             yield Choice(tuple(within), fill_short_gaps)
+    for delay in range(1, limit // stages + 1):
+        yield Choice(tuple((delay * (stages - 1 - stage)).tolist()), delay=delay)
 
 
-def _by_turns(ahead: int, micro_batches: int) -> list[Pass]:
+def _by_turns(stage: int, micro_batches: int, choice: Choice) -> list[Pass]:
+    ahead = min(choice.ahead[stage], micro_batches)
+    late = micro_batches if choice.delay is None else choice.delay * stage
     passes = [(FORWARD, 0, i) for i in range(ahead)]
     for i in range(micro_batches):
         if i + ahead < micro_batches:
             passes.append((FORWARD, 0, i + ahead))
         passes.append((INPUT_GRADIENT, 0, i))
+        if i >= late:
+            passes.append((WEIGHT_GRADIENT, 0, i - late))
     return passes
 
 

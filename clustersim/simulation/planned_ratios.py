@@ -13,8 +13,10 @@ from clustersim.simulation.stages import Stage
 UNITS = 200  # that the three passes of the mean stage take together: ratios are rounded to half a per cent
 
 
-def planned_ratios(stages: Sequence[Stage], transfer_s: float) -> Ratios:
+def planned_ratios(stages: Sequence[Stage], transfer_s: float, *, ends_meet: bool = False) -> Ratios:
     """F, B and W of every virtual stage and a transfer in whole units; what is kept for weight gradients, in eighths.
+
+    `ends_meet`: first and last stage sum a gradient, of an embedding that both hold.
 
     Source: Qi et al. 2023, arXiv 2401.10241, section 3 (profiled T_F, T_B, T_W, T_comm, M_B and M_W).
     """
@@ -25,7 +27,7 @@ def planned_ratios(stages: Sequence[Stage], transfer_s: float) -> Ratios:
         tuple(max(1, round(duration / unit)) for duration in durations) for durations in seconds
     )
     kept = tuple(_kept_eighths(stage) for stage in stages)
-    return Ratios(forward, input_gradient, weight_gradient, kept, round(transfer_s / unit))
+    return Ratios(forward, input_gradient, weight_gradient, kept, round(transfer_s / unit), ends_meet)
 
 
 def _kept_eighths(stage: Stage) -> int:

@@ -107,7 +107,8 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     stages = price_stages(columns, machine, points)
     ratios = None
     if is_planned(first.plan.schedule):
-        ratios = planned_ratios(stages, float(boundary_seconds(columns, machine, points)[0, 0]))
+        transfer = float(boundary_seconds(columns, machine, points)[0, 0])
+        ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
     program = step_program(first, micro_batches_of(first), ratios)
     prices = TaskPrices(columns, machine, stages, program, points)
     parts = tuple(prices.parts(kind) for kind in program.kinds)

@@ -51,12 +51,16 @@ def played(program: Program, f: float, b: float, w: float, transfer: float = 0.0
     return play(program.graph, [[seconds.get(kind.operation, 0.0)] for kind in program.kinds])
 
 
-def longest_share(program: Program, timeline: Timeline) -> float:
-    """Seconds of the device that takes longest: what the papers call the cost of a schedule."""
-    devices = range(program.stages)
-    return max(
-        float(timeline.end[program.stage == s].max() - timeline.start[program.stage == s].min()) for s in devices
-    )
+def longest_share(program: Program, timeline: Timeline, ends_meet: bool = False) -> float:
+    """Seconds of the device that takes longest: what the papers call the cost of a schedule.
+
+    `ends_meet`: first and last device wait for each other in the end.
+    """
+    devices = [program.stage == stage for stage in range(program.stages)]
+    ends = [float(timeline.end[device].max()) for device in devices]
+    if ends_meet:
+        ends[0] = ends[-1] = max(ends[0], ends[-1])
+    return max(end - float(timeline.start[device].min()) for end, device in zip(ends, devices, strict=True))
 
 
 def most_alive(program: Program, timeline: Timeline, kept: float = 1.0) -> list[float]:
@@ -314,3 +318,19 @@ def test_in_flight_and_bubbles_take_arrays_of_layouts() -> None:
     assert bubble_lower_bound("zb-h1", [1.0, 2.0], 2.0, [[2], [4]], 1, 1.0).tolist() == [[1.0, 2.0], [3.0, 6.0]]
     assert bubble_lower_bound("dualpipe", 1.0, 2.0, [2, 4, 16], 1, 1.0).tolist() == [0.0, 2.0, 14.0]
     assert bubble_lower_bound("zb-2p", [1.0, 2.0], 2.0, 4).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("times", [(3, 3, 4), (4, 3, 1), (2, 3, 3), (5, 6, 6)])
+def test_zb_1p_is_never_longer_than_zb_h1(times: tuple[int, int, int]) -> None:
+    """Also where weight gradients take longest, which no gap is long enough for; and where both ends meet at last."""
+    f, b, w = times
+    for p, m in [(4, 8), (8, 20), (8, 32)]:
+        handmade = played(bare("zb-h1", p, m), f, b, w)
+        for ends_meet in (False, True):
+            ratios = Ratios((f,), (b,), (w,), (4,), 0, ends_meet)
+            program = bare("zb-1p", p, m, ratios=ratios)
+            timeline = played(program, f, b, w)
+            assert longest_share(program, timeline, ends_meet) <= longest_share(
+                bare("zb-h1", p, m), handmade, ends_meet
+            )
+            assert max(most_alive(program, timeline, kept=0.5)) <= p
