@@ -78,7 +78,7 @@ def test_every_improvement_that_there_is_to_make() -> None:
 
 
 def test_the_fewest_spares_that_reach_a_target() -> None:
-    here = {"spares": 0, "repair": 2 * DAY}
+    here = {"spares": 30, "repair": 2 * DAY}
     spares = advise(result(**here), target=0.8).spares
     assert spares is not None
     assert spares.nodes is not None

@@ -133,20 +133,24 @@ def _wall_seconds(plan: RunPlan, rates: dict[str, float], wall: float) -> tuple[
     rate = sum(rates.values())
     back, after_stop = recovery_seconds(plan, rates)
     trains = 1.0 / (1.0 + rate * back)  # share of the wall time, stops that come on top apart
-    out = sum(rates[s.name] * s.replaces * (1.0 if s.idle else trains) for s in plan.sources)
-    slow = None if plan.slow_nodes is None else plan.slow_nodes.among(out / plan.fleet.nodes)
-    away = (out + (slow.rate * slow.evicted if slow else 0.0)) * plan.fleet.repair_s
+    waits, away = 0.0, 0.0
+    for _ in range(ROUNDS):  # what fails in training only fails less where the job waits
+        out = sum(rates[s.name] * s.replaces * (1.0 if s.idle else trains * (1.0 - waits)) for s in plan.sources)
+        slow = None if plan.slow_nodes is None else plan.slow_nodes.among(out / plan.fleet.nodes)
+        away = (out + (slow.rate * slow.evicted if slow else 0.0)) * plan.fleet.repair_s
+        waits = _waits(plan.fleet, away, 1)
     pace = plan.cycle.pace * (1.0 - plan.daily_variation / 2.0) * _slow_pace(slow, wall) * _fleet_pace(plan.fleet, away)
     stalled = 1.0 + plan.stalls.rate * plan.stalls.duration if plan.stalls else 1.0
     base = _renewal(plan, rate, back, plan.work_s / pace * stalled, stalled)
+    base *= 1.0 - (1.0 - trains) * _waits(plan.fleet, away, 0) * _before_nodes(plan, rates, back)
     wasted = sum(rates[s.name] * s.silent_s for s in plan.sources if s.silent_s is not None)
-    stops = _waiting(plan.fleet, away)
+    stops = 0.0
     if plan.maintenance is not None:
         stops += (plan.saving_s + plan.maintenance.duration + after_stop) / plan.maintenance.interval
     if slow is not None:
         stops += slow.rate * slow.evicted * (plan.saving_s + after_stop)
-    lost = trains * (stops + wasted)
-    return base / (1.0 - lost) if lost < 1.0 else math.inf, trains * (1.0 - trains * stops)
+    left = (1.0 - waits) * (1.0 - trains * (stops + wasted))
+    return base / left if left > 0.0 else math.inf, trains * (1.0 - waits) * (1.0 - trains * stops)
 
 
 def _renewal(plan: RunPlan, rate: float, back: float, trained: float, stalled: float) -> float:
@@ -162,16 +166,26 @@ def _renewal(plan: RunPlan, rate: float, back: float, trained: float, stalled: f
     return float(renewal_seconds(trained * soft, every * soft, cycle.blocking, hard, back, cycle.write))
 
 
-def _waiting(fleet: Fleet, away: float) -> float:
-    """Share of time in which more nodes are in repair than there are spares, where the job waits for them.
+def _waits(fleet: Fleet, away: float, more: int) -> float:
+    """Share of time in which at least `more` nodes beyond the spares are in repair, where the job waits for them.
 
-    `away`: the mean number in repair; it is Poisson, as in an M/G/infinity queue.
+    `away`: the mean number in repair; it is Poisson, as in an M/G/infinity queue. The job trains at other times only.
     """
     if fleet.spares is None or fleet.shrink or away == 0.0:
         return 0.0
     from scipy.special import gammainc
 
-    return float(gammainc(fleet.spares + 1, away))
+    return float(gammainc(fleet.spares + more, away)) if fleet.spares + more else 1.0
+
+
+def _before_nodes(plan: RunPlan, rates: dict[str, float], back: float) -> float:
+    """Share of a recovery that comes before nodes are replaced: who waits for them has it behind."""
+    rate = sum(rates.values())
+    if not rate or not back:
+        return 0.0
+    manual = plan.recovery.manual_share * plan.recovery.manual_s
+    first = sum(rates[s.name] * (sum(seconds for _, seconds in s.phases) + manual) for s in plan.sources) / rate
+    return min(1.0, first / back)
 
 
 def _fleet_pace(fleet: Fleet, away: float) -> float:

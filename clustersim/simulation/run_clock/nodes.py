@@ -64,6 +64,7 @@ class Nodes:
 
     def wait(self) -> Events:
         """Wait for repaired nodes until the job can go on."""
+        self.replace()  # one may have come back since the failure
         while self.short:
             yield self.came_back
             self.replace()

@@ -38,6 +38,7 @@ FIRST_ORDER: dict[str, dict[str, Any]] = {
     "slow and slower": {"slow_nodes": SlowNodes(0.1 / DAY, 1.2, 0.05, detection_s=10 * DAY)},
     "shrink": {"fleet": Fleet(64, 16, 4.0, 3, DAY, shrink=True)},
     "wait": {"fleet": Fleet(64, 16, 4.0, 8, DAY)},
+    "wait long": {"fleet": Fleet(64, 16, 4.0, 2, DAY / 2), "work_s": 40 * DAY},
 }
 
 

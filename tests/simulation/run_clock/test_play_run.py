@@ -137,6 +137,13 @@ def test_spares_run_out_and_the_job_waits_or_shrinks() -> None:
     assert "missing nodes" not in many.lost
 
 
+def test_a_node_that_is_back_before_the_job_asks_is_taken() -> None:
+    """Repairs of a minute are over before detection and diagnosis are: nobody waits."""
+    run = play_run(plan(sources=(source(),), fleet=Fleet(64, 16, 4.0, 0, 10.0)), 0)
+    assert run.interruptions["device"] > 20
+    assert run.lost.get("missing nodes", {}).get("waiting", 0.0) < 60.0
+
+
 def test_replicas_are_whole() -> None:
     fleet = Fleet(64, 16, 4.0)
     assert [fleet.pace(missing) for missing in (0, 1, 4, 5, 63)] == [1.0, 15 / 16, 15 / 16, 14 / 16, 0.0]
