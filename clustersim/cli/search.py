@@ -2,37 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clustersim.cli.options import examples, json_option, print_json, progress_bar, seed_option, set_option
+
+if TYPE_CHECKING:
+    from clustersim.studies.candidates import Space
+    from clustersim.studies.search import SearchResult
 
 
 @click.command(
     "search",
     short_help="The best layouts of a scenario.",
     epilog=examples(
-        "clustersim search gpt3_175b_a100 --top 3", "clustersim search deepseek-v3 --cluster h800-2048 --json"
+        "clustersim search gpt3_175b_a100 --top 3 --quick",
+        'clustersim search gpt3_175b_a100 --where "tensor <= 8 and context == 1" --metric memory --json',
     ),
 )
 @click.argument("scenario")
 @click.option("--cluster", metavar="NAME|PATH", help="The cluster, where SCENARIO is a model of the catalog.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many layouts to show.")
+@click.option(
+    "--metric",
+    type=click.Choice(["step_time", "mfu", "cost", "energy", "memory"]),
+    default="step_time",
+    show_default=True,
+    help="What the best are best by; memory: the most headroom.",
+)
+@click.option("--where", metavar="CONDITION", help='On the layout, such as "tensor * pipeline <= 64".')
+@click.option("--quick", is_flag=True, help="Sharding, schedule and context as the stack has them by default.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw MFU against memory with the Pareto front: .svg, .png or .pdf. Plays more layouts.",
+)
 @set_option
 @seed_option
 @json_option
-def command(scenario: str, changes: tuple[str, ...], top: int, as_json: bool, **flags: Any) -> None:
-    """Search the best layouts of SCENARIO by step time; a layout that it states is ignored."""
+def command(
+    scenario: str,
+    changes: tuple[str, ...],
+    top: int,
+    metric: str,
+    where: str | None,
+    quick: bool,
+    plot: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Search the best layouts of SCENARIO; a layout that it states is ignored.
+
+    The search is exact: every layout that fits in memory is bounded from below, and layouts are played until no bound
+    promises more. Ctrl-C ends it with the best so far.
+    """
     from clustersim.cli.scenarios import scenario_from
     from clustersim.studies.search import search_layouts
 
+    space = _space(where, quick)
     described = scenario_from(scenario, [*changes, "layout=search"], flags)
+    started = perf_counter()
     with progress_bar("playing the best layouts") as progress:
-        found = search_layouts(described, top=top, progress=progress)
+        found = search_layouts(
+            described, top=top, metric=metric, front=plot is not None, space=space, progress=progress
+        )
+    rate = found.candidates / (perf_counter() - started)
+    _show(found, as_json)
+    click.echo(f"{rate:,.0f} candidates a second", err=True)
+    if plot is not None:
+        from clustersim.views.drawing import write
+        from clustersim.views.search_plot import draw_search
+
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        write(draw_search(found), plot)
+        click.echo(str(plot), err=as_json)
+    if not found.complete:
+        raise KeyboardInterrupt
+
+
+def _space(where: str | None, quick: bool) -> Space:
+    from dataclasses import replace
+
+    from clustersim.inputs.layout import WHERE_NAMES
+    from clustersim.inputs.where import check_expression
+    from clustersim.studies.candidates import EVERYTHING, USUAL
+
+    if where is not None:
+        try:
+            check_expression(where, WHERE_NAMES)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="'--where'") from None
+    return replace(USUAL if quick else EVERYTHING, where=where)
+
+
+def _show(found: SearchResult, as_json: bool) -> None:
     if as_json:
         counts = {"candidates": found.candidates, "feasible": found.feasible, "played": found.played}
-        print_json(counts | {"best": [result.to_dict() for result in found.best]})
+        reasons = {"rejected": dict(found.rejected), "complete": found.complete}
+        print_json(counts | reasons | {"best": [result.to_dict() for result in found.best]})
         return
     from clustersim.views.console import print_page
     from clustersim.views.search_table import search_view

@@ -113,12 +113,9 @@ def states_of(program: Program) -> States:
 
 def _largest(counts: Ints) -> Ints:
     """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
-    rows, first = np.unique(counts, axis=0, return_index=True)
-    order = np.argsort(-rows.sum(axis=1), kind="stable")
-    rows, first = rows[order], first[order]
-    kept = []
-    while len(rows):
-        kept.append((int(first[0]), rows[0]))
-        left = (rows > rows[0]).any(axis=1)
-        rows, first = rows[left], first[left]
-    return np.array([row for _, row in sorted(kept, key=lambda found: found[0])])
+    left, kept = np.arange(len(counts)), []
+    while len(left):
+        largest = left[counts[left].sum(axis=1).argmax()]
+        kept.append(int(largest))
+        left = left[(counts[left] > counts[largest]).any(axis=1)]
+    return counts[sorted(kept)]
