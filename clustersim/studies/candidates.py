@@ -26,7 +26,7 @@ from clustersim.simulation.step import step_machine
 from clustersim.simulation.task_prices import TaskPrices
 from clustersim.studies.bounds import memory_bound, step_bound
 from clustersim.workload.passes import Recomputation
-from clustersim.workload.shape import busiest_rank, shape_of
+from clustersim.workload.shape import Shape, busiest_rank, shape_of
 
 LONGEST_PIPELINE = 64
 VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
@@ -124,11 +124,11 @@ def candidate_families(scenario: Scenario, space: Space = USUAL) -> Iterator[Fam
     shardings = space.shardings or (scenario.stack.defaults.sharding,)
     for grid in _grids(scenario, space):
         for mode, schedules in product(_modes(scenario), _by_passes((*space.schedules, "interleaved-1f1b"))):
-            pieces = _pieces(scenario, grid, Structure(1, 1, schedules[0], mode, shardings[0]))
-            for (pipeline, chunks), schedule in product(_pipelines(scenario), schedules):
-                if (chunks > 1) == (schedule == "interleaved-1f1b"):
-                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in shardings]
-                    if pipeline > 1 or schedule == space.schedules[0]:
+            for pieces, alike in _pieces(scenario, grid, mode, schedules[0], shardings):
+                for (pipeline, chunks), schedule in product(_pipelines(scenario), schedules):
+                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in alike]
+                    interleaves = schedule == "interleaved-1f1b"
+                    if (chunks > 1) == interleaves and (pipeline > 1 or schedule == space.schedules[0]):
                         yield from _families(scenario, space, grid, pieces, structures)
 
 
@@ -207,14 +207,34 @@ def _sizes(grid: Grid, structure: Structure, data: Floats) -> dict[str, Floats]:
     }
 
 
-def _pieces(scenario: Scenario, grid: Grid, structure: Structure) -> Pieces:
-    """Every kind of layer priced for all points: what a layer takes does not depend on pipeline and replicas."""
-    data = np.ones(len(grid))
-    columns = _columns(scenario, grid, structure, data)
-    machine = step_machine(columns, _sizes(grid, structure, data))
-    shape = shape_of(columns.model, columns.training, columns.plan, columns.stack)
-    operations = passes_of(structure.schedule)
-    return price_pieces(columns.model, shape, machine, [structure.mode], len(grid), operations=operations)
+def _pieces(
+    scenario: Scenario, grid: Grid, mode: Recomputation, schedule: Schedule, shardings: Sequence[Sharding]
+) -> Iterator[tuple[Pieces, list[Sharding]]]:
+    """Every kind of layer priced for all points, once for all ways of sharding that it does not depend on.
+
+    What a layer takes does not depend on pipeline and replicas either.
+    """
+    data, shapes = np.ones(len(grid)), list[Shape]()
+    alike: list[list[Sharding]] = []
+    for sharding in shardings:
+        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, sharding), data)
+        shape = shape_of(columns.model, columns.training, columns.plan, columns.stack)
+        same = [number for number, other in enumerate(shapes) if _words(other) == _words(shape)]
+        if same:
+            alike[same[0]].append(sharding)
+        else:
+            shapes.append(shape)
+            alike.append([sharding])
+    for shape, together in zip(shapes, alike, strict=True):
+        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, together[0]), data)
+        machine = step_machine(columns, _sizes(grid, Structure(1, 1, schedule, mode, together[0]), data))
+        operations = passes_of(schedule)
+        yield price_pieces(columns.model, shape, machine, [mode], len(grid), operations=operations), together
+
+
+def _words(shape: Shape) -> list[object]:
+    """What of a shape is no array: arrays are the grid's own."""
+    return [value for value in vars(shape).values() if not isinstance(value, np.ndarray)]
 
 
 def _families(
