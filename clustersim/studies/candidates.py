@@ -199,14 +199,6 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
     return scenario.model_copy(update={"layout": layout})
 
 
-def _sizes(grid: Grid, structure: Structure, data: Floats) -> dict[str, Floats]:
-    groups = ("tensor", "context", "expert", "expert_tensor")
-    return {name: getattr(grid, name) for name in groups} | {
-        "data": data,
-        "pipeline": np.full(len(grid), float(structure.pipeline)),
-    }
-
-
 def _pieces(
     scenario: Scenario, grid: Grid, mode: Recomputation, schedule: Schedule, shardings: Sequence[Sharding]
 ) -> Iterator[tuple[Pieces, list[Sharding]]]:
@@ -227,7 +219,7 @@ def _pieces(
             alike.append([sharding])
     for shape, together in zip(shapes, alike, strict=True):
         columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, together[0]), data)
-        machine = step_machine(columns, _sizes(grid, Structure(1, 1, schedule, mode, together[0]), data))
+        machine = step_machine(columns)
         operations = passes_of(schedule)
         yield price_pieces(columns.model, shape, machine, [mode], len(grid), operations=operations), together
 
@@ -269,7 +261,7 @@ def _bounded(
     data, micro_batches = np.where(some, data, 1.0 if alone else 2.0), np.where(some, micro_batches, 1.0)
     sound = Grid(**{name: np.where(some, size, 1.0) if name in HARMFUL else size for name, size in vars(grid).items()})
     program = _program(first.schedule, first.pipeline, first.chunks, scenario.stack.blocking_transfers)
-    machine = step_machine(_columns(scenario, sound, first, data), _sizes(sound, first, data))
+    machine = step_machine(_columns(scenario, sound, first, data))
     for structure in structures:
         columns = _columns(scenario, sound, structure, data)
         allowed = some & _meets(scenario, space, grid, structure, data)
