@@ -20,6 +20,8 @@ LAYOUTS = [
     {"pipeline": 1, "recompute": "full"},
 ]
 
+APART = [{"pipeline": 4, "schedule": schedule} for schedule in ("zb-h1", "zb-1p", "zb-2p", "dualpipe")]
+
 
 def plain_gpt(**layout: object) -> Scenario:
     """Sixteen equal layers, nothing kept by the embedding."""
@@ -27,9 +29,13 @@ def plain_gpt(**layout: object) -> Scenario:
     return scenario(model=model, tensor=2, stack_=stack(buffers=1e9, fragmentation=0.05), **layout)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS + APART)
 def test_what_passes_take_they_give_back(layout: dict[str, object]) -> None:
-    for held in memory_timeline(play_step(plain_gpt(**layout))):
+    """Also where gradients of weights come later, and where the model is held twice; the peaks are the report's."""
+    step = play_step(plain_gpt(**layout))
+    report = result_of(step).memory
+    for held, peak in zip(memory_timeline(step), report.stages, strict=True):
+        assert held.bytes.max() == pytest.approx(peak.peak_bytes)
         assert (np.diff(held.times_s) >= 0.0).all()
         assert held.bytes.min() >= held.bytes[0] * (1 - 1e-12)
         assert held.bytes[-1] == pytest.approx(held.bytes[0])
