@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from clustersim import __version__
+from clustersim.simulation.intervals import model_error
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims import AssertionRow, ClaimReport
 from clustersim.studies.consistency import Equation
@@ -168,7 +169,8 @@ def _sources(report: ClaimReport) -> Iterator[str]:
     yield f"{source.who}, {source.date} ({source.reliability})"
     yield from source.links
     yield from dict.fromkeys(row.record for row in report.assertions if row.record)
-    stacks = {point.step.scenario.stack.name: point.step.scenario.stack.residual.evidence for point in report.points}
+    scenarios = [point.step.scenario for point in report.points]
+    stacks = {scenario.stack.name: model_error(scenario).evidence for scenario in scenarios}
     for name, evidence in stacks.items():
         yield f"error of predictions with {name}: {evidence}"
     yield "hardware, software, records, prices: clustersim's catalog, each value with its source (clustersim show)"
