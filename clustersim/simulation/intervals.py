@@ -20,8 +20,8 @@ from clustersim.simulation.results import Interval
 
 NORMAL_PER_ABSOLUTE = math.sqrt(math.pi / 2.0)  # sd of a normal distribution over its mean absolute deviation
 
-# What leaving the evidence adds to log(measured / predicted), in quadrature; from the packaged residuals with a chip,
-# a kind of layout or a kind of model held out, rounded (docs/accuracy.md).
+# What leaving the evidence adds to log(measured / predicted), in quadrature. Assumed: round numbers of the size of what
+# sources held out whole are off by (docs/accuracy.md); no chip and no kind of layout was held out by itself.
 ANOTHER_CHIP = 0.06  # that other stacks were measured on
 UNKNOWN_CHIP = 0.12
 ANOTHER_KIND = 0.08  # of model or layout: experts, fully sharded, context parallel, zero bubble, offloaded
