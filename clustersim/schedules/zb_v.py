@@ -38,13 +38,50 @@ def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios =
 
 
 def _plans(cells: Placement, micro_batches: int, ratios: Ratios) -> Iterator[Plan]:
-    """The most urgent pass first, weight gradients as they come; and with these put off as long as memory allows."""
+    """By hand, as equal passes ask for; the most urgent pass first, weight gradients as they come, or put off as far as
+    memory allows.
+    """
+    by_hand = [_by_hand(stage, cells.stages, micro_batches) for stage in range(cells.stages)]
+    yield Filling(by_hand, cells, micro_batches, 2 * cells.stages, ratios, fill_short_gaps=False).plan()
     urgent = MostUrgent(cells, micro_batches, ratios).plan()
     yield urgent
     others = [[planned for planned in passes if planned[0] != WEIGHT_GRADIENT] for passes in urgent.passes]
     for fill_short_gaps in (True, False):
         limit = 2 * cells.stages
         yield Filling(others, cells, micro_batches, limit, ratios, fill_short_gaps=fill_short_gaps).plan()
+
+
+def _by_hand(stage: int, stages: int, micro_batches: int) -> list[Pass]:
+    """One stage's passes in the order that has no bubble where F = B = W.
+
+    Forward passes fill the way down the V and back; then both chunks take turns, each forward pass with a backward one
+    and its weight gradient; while the pipeline drains, weight gradients wait until no input gradient does.
+    Source: Qi et al. 2024, arXiv 2405.15362, figure 2 (V-ZB); as PyTorch's `ScheduleZBVZeroBubble` has it (recalled).
+    """
+    planned = max(2 * stages - 1, micro_batches)  # a shorter step leaves the last ones out
+    done = {(operation, chunk): 0 for operation in OPERATIONS for chunk in (0, 1)}
+    passes: list[Pass] = []
+
+    def run(*runs: tuple[int, int]) -> None:
+        for operation, chunk in runs:
+            passes.append((operation, chunk, done[operation, chunk]))
+            done[operation, chunk] += 1
+
+    def both(chunk: int) -> list[tuple[int, int]]:
+        return [(INPUT_GRADIENT, chunk), (WEIGHT_GRADIENT, chunk)]
+
+    run(*[(FORWARD, 0)] * (2 * (stages - stage) - 1))
+    run(*[(FORWARD, 1), (FORWARD, 0)] * stage)
+    for _ in range(stages - stage):
+        run((FORWARD, 1), *both(1))
+    while done[FORWARD, 1] < planned:
+        run(*[(FORWARD, 0)] * (done[FORWARD, 0] < planned), *both(0), (FORWARD, 1), *both(1))
+    run(*[(INPUT_GRADIENT, 0), (INPUT_GRADIENT, 1)] * stage)
+    for _ in range(stages - stage):
+        run(*both(0))
+    for chunk in (1, 0):
+        run(*[(WEIGHT_GRADIENT, chunk)] * (planned - done[WEIGHT_GRADIENT, chunk]))
+    return [run for run in passes if run[2] < micro_batches]
 
 
 class MostUrgent:

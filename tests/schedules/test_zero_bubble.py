@@ -179,19 +179,14 @@ def test_plans_follow_the_ratios_and_are_kept() -> None:
     assert costs[long_forward] < costs[None]  # planned on what it is played with
 
 
-@pytest.mark.parametrize(("p", "m"), [(1, 3), (2, 3), (2, 9), (3, 6), (4, 7), (4, 8), (4, 30)])
+@pytest.mark.parametrize(
+    ("p", "m"), [(1, 3), (2, 3), (2, 9), (3, 6), (4, 7), (4, 30), (8, 15), (8, 64), (16, 31), (32, 63)]
+)
 def test_zb_v_has_no_bubble_where_passes_are_equal(p: int, m: int) -> None:
     program = bare("zb-v", p, m, 2)
     timeline = played(program, 1.0, 1.0, 1.0)
     assert longest_share(program, timeline) == 6 * m + bubble_lower_bound("zb-v", 2.0, 4.0, p, 2, 2.0) == 6 * m
     assert max(most_alive(program, timeline)) <= 2 * p
-
-
-@pytest.mark.parametrize(("p", "m"), [(6, 12), (8, 16), (8, 64), (16, 32)])
-def test_longer_pipelines_of_zb_v_lose_less_than_a_fifth_of_a_pass_a_stage(p: int, m: int) -> None:
-    """The heuristic's own loss, against p - 1 input gradients of ZB-H1: table 1 has none."""
-    program = bare("zb-v", p, m, 2)
-    assert longest_share(program, played(program, 1.0, 1.0, 1.0)) - 6 * m <= p / 5
 
 
 @pytest.mark.parametrize(("p", "m"), [(2, 4), (4, 8), (4, 14), (8, 16), (8, 20), (16, 60)])
