@@ -15,7 +15,7 @@ from clustersim.cli.options import examples, json_option, print_json, scenario_o
     short_help="One step as a timeline that opens in Perfetto.",
     epilog=examples(
         "clustersim trace gpt3_175b_a100",
-        "clustersim trace deepseek_v3_h800_2048 --set training.global_batch=3840 --output deepseek.json.gz",
+        "clustersim trace deepseek_v3_h800_2048 --set training.global_batch=4096 --output deepseek.json.gz",
     ),
 )
 @scenario_options

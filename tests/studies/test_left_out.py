@@ -64,14 +64,17 @@ def test_packaged_residuals_cover_what_intervals_say() -> None:
 
 @pytest.mark.slow
 def test_packaged_residuals_are_what_the_fits_give() -> None:
-    """Two sources anew, with parents as their files say: to what numbers written in three digits move."""
+    """Two sources anew, with parents as their files say: to what numbers written in three digits move.
+
+    That is more where a group is held out: half of B200's 28 rows tell its eight numbers badly.
+    """
     fits = FamilyFit(ROWS)
     fits.run()
     told = {row["id"]: row for row in packaged()}
     for found in left_out(fits):
         cells = found.cells()
-        for column in ("in_sample", "group_out"):
-            assert cells[column] == pytest.approx(float(told[found.row.run.id][column]), abs=0.02), found.row.run.id
+        for column, digits in (("in_sample", 0.015), ("group_out", 0.03)):
+            assert cells[column] == pytest.approx(float(told[found.row.run.id][column]), abs=digits), found.row.run.id
 
 
 @pytest.mark.slow
