@@ -269,7 +269,8 @@ def test_an_interruption_says_how_to_go_on() -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a parent in the background would have it ignore
 from clustersim.simulation import run
 from clustersim.studies import points, sweep
 def slowly(scenario, **settings):
