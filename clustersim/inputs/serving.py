@@ -86,6 +86,10 @@ class ServingStack(Description):
     ]
     prefill: PhaseKernels = PhaseKernels()
     decode: PhaseKernels = PhaseKernels()
+    cache_store: Annotated[
+        BytesPerSecond | None,
+        Field(gt=0, description="a node's bytes a second of kept keys and values; absent: they are in its memory"),
+    ] = None
 
 
 class Traffic(Description):

@@ -13,6 +13,7 @@ from clustersim.inputs.model import Model
 from clustersim.inputs.serving import BYTES, Serving, Unit
 from clustersim.simulation.segment import Segment, empty_segment, play_segment
 from clustersim.simulation.serving_memory import kinds_of
+from clustersim.simulation.serving_transfers import transfer_seconds
 from clustersim.workload.operations import Collective, Pass
 from clustersim.workload.passes import beside
 from clustersim.workload.serving import (
@@ -35,9 +36,9 @@ SHORT, LONG = 2, 6  # layers played: what the longer run takes more is that of l
 class PassTimes:
     """Seconds of a pass at every batch size [batches]."""
 
-    no_overlap: Floats  # compute and communication one after the other
+    no_overlap: Floats  # compute, communication and transfers of keys and values one after the other
     central: Floats  # two halves of the batch take turns on their streams, where that is faster
-    full_overlap: Floats  # the longer of compute and communication, the other hidden behind it
+    full_overlap: Floats  # the longer of compute and all that moves, the other hidden behind it
     parts: dict[str, Floats]  # of `central`, by part
 
 
@@ -73,10 +74,11 @@ def pass_times(serving: Serving, phase: ServingPhase, batch: Floats) -> PassTime
     stretched = unit.imbalance
     if stretched > 1.0:
         parts["imbalance"] = (stretched - 1.0) * central
+    beside_it = transfer_seconds(serving, batch) if phase == "prefill" else zero  # on engines of their own
     return PassTimes(
-        no_overlap=stretched * (compute + moving),
-        central=stretched * central,
-        full_overlap=stretched * np.maximum(compute, moving),
+        no_overlap=stretched * (compute + moving) + beside_it,
+        central=np.maximum(stretched * central, beside_it),
+        full_overlap=np.maximum(stretched * compute, stretched * moving + beside_it),
         parts=parts,
     )
 

@@ -17,6 +17,7 @@ from clustersim.inputs.serving import Serving
 from clustersim.simulation.serving import OVERLAPS, PHASES, ServingResult, simulate_serving
 from clustersim.simulation.serving_memory import cache_bytes_of, weights
 from clustersim.simulation.serving_pass import pass_times
+from clustersim.simulation.serving_transfers import transfer_seconds
 from clustersim.workload.parameters import total_parameters
 
 
@@ -45,6 +46,26 @@ def test_without_overlap_everything_adds_up(scenario: Serving) -> None:
         assert np.all(times.no_overlap >= times.central * (1 - 1e-12))
         assert np.all(times.central >= times.full_overlap * (1 - 1e-12))
         assert sum(times.parts.values(), np.zeros(2)) == pytest.approx(times.central)
+
+
+def test_kept_keys_and_values_come_from_the_store_and_leave_by_the_way_out() -> None:
+    """Half of a prompt kept: 8 computed tokens bring 8 from the store, and all 16 go to where answers are written."""
+    model = gpt(layers=2, hidden=512, heads=8, kv_heads=4)
+    scenario = serving(model, traffic={"prompt": 100.0, "cache_hits": 0.5})
+    a_token = 2 * 2 * 2 * 4 * 64  # layers, bytes, keys and values, heads, their size
+    way_out = scenario.node.scale_out.bandwidth * scenario.node.scale_out.efficiency
+    sent = 16 * a_token / way_out
+    assert transfer_seconds(scenario, np.array([8.0])) == pytest.approx(sent)
+    slow = scenario.model_copy(update={"stack": scenario.stack.model_copy(update={"cache_store": 1e6})})
+    read = 8 * a_token * scenario.node.devices / 1e6
+    assert transfer_seconds(slow, np.array([8.0])) == pytest.approx(sent + read)
+    without, with_store = (pass_times(one, "prefill", np.array([8.0])) for one in (scenario, slow))
+    assert with_store.no_overlap - without.no_overlap == pytest.approx(read)
+    assert with_store.central == pytest.approx(sent + read)  # nothing else takes as long
+    assert (
+        pass_times(slow, "decode", np.array([8.0])).no_overlap
+        == pass_times(scenario, "decode", np.array([8.0])).no_overlap
+    )
 
 
 def test_prefill_of_ideal_kernels_is_its_flops() -> None:
