@@ -11,7 +11,7 @@ from typing import TypeAlias
 from clustersim.simulation.results import Interval
 from clustersim.studies.baseline import constant_efficiency_times
 from clustersim.studies.cells import Row
-from clustersim.studies.layout_order import LayoutOrder, layout_order, setting_of
+from clustersim.studies.layout_order import LaidOut, LayoutOrder, layout_key, layout_order, setting_of
 
 LEVELS = {"80": 0.80, "95": 0.95}
 
@@ -158,4 +158,19 @@ def summaries(rows: Sequence[ValidationRow], of: Callable[[ValidationRow], str])
 
 def order_of(rows: Iterable[ValidationRow]) -> LayoutOrder:
     """How well layouts are put in order."""
-    return layout_order((setting_of(row.cells), measured, predicted) for row, measured, predicted in known(rows))
+    return _order((row, measured, predicted) for row, measured, predicted in known(rows))
+
+
+def left_out_order_of(rows: Iterable[ValidationRow]) -> LayoutOrder:
+    """The same by predictions with the row's group held out: of the packaged rows."""
+    return _order(
+        (row, measured, measured * (1.0 + row.left_out_error))
+        for row, measured, _ in known(rows)
+        if row.left_out_error is not None
+    )
+
+
+def _order(told: Iterable[KnownRow]) -> LayoutOrder:
+    return layout_order(
+        LaidOut(setting_of(row.cells), layout_key(row.cells), measured, predicted) for row, measured, predicted in told
+    )

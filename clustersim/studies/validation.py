@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -21,7 +21,14 @@ from clustersim.studies.layout_order import LayoutOrder
 from clustersim.studies.measured import group_of, measured_run
 from clustersim.studies.memory_validation import MemoryRow, summarize_memory, validate_memory
 from clustersim.studies.shortages import explained_shortage
-from clustersim.studies.summaries import Summary, ValidationRow, order_of, summaries, summarize
+from clustersim.studies.summaries import (
+    Summary,
+    ValidationRow,
+    left_out_order_of,
+    order_of,
+    summaries,
+    summarize,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -74,8 +81,21 @@ class ValidationReport:
     @cached_property
     def order_by_source(self) -> dict[str, LayoutOrder]:
         """Over pairs of regular rows."""
+        return self._orders(order_of)
+
+    @cached_property
+    def left_out_order(self) -> LayoutOrder:
+        """Over all pairs of layouts, groups held out: of the packaged rows."""
+        return left_out_order_of(self.rows)
+
+    @cached_property
+    def left_out_order_by_source(self) -> dict[str, LayoutOrder]:
+        """Over pairs of regular rows, groups held out: of the packaged rows."""
+        return self._orders(left_out_order_of)
+
+    def _orders(self, ordered: Callable[[Iterable[ValidationRow]], LayoutOrder]) -> dict[str, LayoutOrder]:
         orders = {
-            source: order_of(row for row in self.rows if row.source == source and is_regular(row))
+            source: ordered(row for row in self.rows if row.source == source and is_regular(row))
             for source in self.by_source
         }
         return {source: order for source, order in orders.items() if order.pairs}
@@ -95,6 +115,8 @@ class ValidationReport:
                 "by_group": _plain(self.by_group),
                 "order": asdict(self.order),
                 "order_by_source": _plain(self.order_by_source),
+                "left_out_order": asdict(self.left_out_order),
+                "left_out_order_by_source": _plain(self.left_out_order_by_source),
                 "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
             },
             "memory": [asdict(row) | {"error": row.error} for row in self.memory],

@@ -106,18 +106,21 @@ def _orders(report: ValidationReport) -> Table:
     """Which of two layouts is faster, and what the pick costs."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("order of layouts")
-    for name in ("pairs", "right", "choices", "regret"):
+    for name in ("pairs", "right", "held out", "choices", "regret"):
         table.add_column(name, justify="right", no_wrap=True)
-    rows = {f"{source}, full quality": order for source, order in report.order_by_source.items()}
-    for name, order in rows.items():
-        table.add_row(name, *_order(order))
+    for source, order in report.order_by_source.items():
+        table.add_row(f"{source}, full quality", *_order(order, report.left_out_order_by_source.get(source)))
     table.add_section()
-    table.add_row("all rows", *_order(report.order), style="bold")
+    table.add_row("all rows", *_order(report.order, report.left_out_order), style="bold")
     return table
 
 
-def _order(order: LayoutOrder) -> tuple[str, str, str, str]:
-    return str(order.pairs), _share(order.right), str(order.choices), _share(order.regret, 2)
+def _order(order: LayoutOrder, held: LayoutOrder | None) -> Iterator[str]:
+    yield str(order.pairs)
+    yield _share(order.right)
+    yield _share(held.right if held else None)
+    yield str(order.choices)
+    yield _share(order.regret, 2)
 
 
 def _share(value: float | None, digits: int = 1) -> str:
