@@ -41,8 +41,13 @@ def play(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None
     """
     plan, table = plan_of(graph), duration_table(graph, durations)
     columns = table.shape[1]
+    labels = _labels(graph, groups, columns)
+    plain = labels is None and columns <= PLAIN_COLUMNS
+    walk = compiled.walk_for(len(plan.row) * columns * (PLAIN_COST if plain else 1))
+    if plain and walk is None:
+        return Timeline(*_walk_plain(plan, table), "array")
     starts, ends = np.empty((2, plan.rows, columns))
-    _walk(plan, table, _labels(graph, groups, columns), starts, ends)
+    _walk(walk, plan, table, labels, starts, ends)
     return Timeline(starts[plan.task_row], ends[plan.task_row], "array")
 
 
@@ -58,7 +63,8 @@ def makespan(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = 
     ring, labels = plan.recycled, _labels(graph, groups, columns)
     block = columns if labels is not None else max(SHORTEST_BLOCK, BLOCK_BYTES // (16 * ring.rows))
     parts = [np.ascontiguousarray(table[:, low : low + block]) for low in range(0, columns, block)]
-    return np.concatenate([_walk(ring, part, labels, *np.empty((2, ring.rows, part.shape[1]))) for part in parts])
+    walk = compiled.walk_for(len(ring.row) * columns)
+    return np.concatenate([_walk(walk, ring, part, labels, *np.empty((2, ring.rows, part.shape[1]))) for part in parts])
 
 
 def _labels(graph: TaskGraph, groups: ArrayLike | None, columns: int) -> Ints | None:
@@ -72,33 +78,38 @@ def _labels(graph: TaskGraph, groups: ArrayLike | None, columns: int) -> Ints | 
     return np.array(counted, dtype=np.int64)
 
 
-def _walk(plan: Plan, table: Floats, labels: Ints | None, starts: Floats, ends: Floats) -> Floats:
-    """Fill `starts` and `ends`, `[rows, columns]` seconds; returns the last end of each column."""
+def _walk(
+    walk: compiled.Walk | None, plan: Plan, table: Floats, labels: Ints | None, starts: Floats, ends: Floats
+) -> Floats:
+    """Fill `starts` and `ends`, `[rows, columns]` seconds, with a compiled walk if there is one, else wave by wave.
+
+    Returns the last end of each column.
+    """
     columns = table.shape[1]
     ends[0], last = 0.0, np.zeros(columns)
-    plain = labels is None and columns <= PLAIN_COLUMNS
-    walk = compiled.walk_for(len(plan.row) * columns * (PLAIN_COST if plain else 1))
     if walk is not None:
         alone = np.empty((0, 0), dtype=np.int64)
         meet = alone if labels is None else labels
         walk(plan.first, plan.second, plan.row, plan.kind, plan.barrier, plan.final, meet, table, starts, ends, last)
-    elif plain:
-        _walk_plain(plan, table, starts, ends)
     else:
         _walk_waves(plan, table, _groupings(labels), starts, ends, last)
     return last
 
 
-def _walk_plain(plan: Plan, table: Floats, starts: Floats, ends: Floats) -> None:
-    """Column by column in plain Python, for plans whose rows aren't recycled."""
+def _walk_plain(plan: Plan, table: Floats) -> tuple[Floats, Floats]:
+    """Column by column in plain Python: starts and ends `[tasks, columns]`."""
+    starts, ends = np.empty((2, len(plan.task_row), table.shape[1]))
+    first, second = plan.lists
     for column in range(table.shape[1]):
-        durations = np.append(table[:, column], 0.0)[plan.kind].tolist()
         times = [0.0]
-        for first, second, duration in zip(*plan.lists, durations, strict=True):
-            one, other = times[first], times[second]
-            times.append((one if one > other else other) + duration)
-        ends[:, column] = times
-    np.maximum(ends[plan.first], ends[plan.second], out=starts[1:])
+        durations = plan.pick_durations([*table[:, column].tolist(), 0.0])
+        for one, other, duration in zip(first, second, durations, strict=True):
+            earlier, later = times[one], times[other]
+            times.append((earlier if earlier > later else later) + duration)
+        rows = np.fromiter(times, np.float64, len(times))
+        ends[:, column] = rows[plan.task_row]
+        np.maximum(rows[plan.task_first], rows[plan.task_second], out=starts[:, column])
+    return starts, ends
 
 
 def _groupings(labels: Ints | None) -> list[Grouping]:

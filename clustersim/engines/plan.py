@@ -7,9 +7,11 @@ wave is played at once. Ends of nodes stand in the rows of a table; its row 0 is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -78,6 +80,24 @@ class Plan:
     def lists(self) -> tuple[list[int], list[int]]:
         """`first` and `second` for a walk in plain Python."""
         return self.first.tolist(), self.second.tolist()
+
+    @cached_property
+    def pick_durations(self) -> Callable[[list[float]], tuple[float, ...]]:
+        """From durations of kinds, 0 behind the last, to those of all nodes."""
+        kinds = self.kind.tolist()
+        if len(kinds) < 2:  # `itemgetter` makes no tuple of one
+            return lambda durations: tuple(durations[kind] for kind in kinds)
+        return itemgetter(*kinds)
+
+    @cached_property
+    def task_first(self) -> Ints:
+        """[tasks] row that each task waits for."""
+        return self.first[self.task_row - 1]
+
+    @cached_property
+    def task_second(self) -> Ints:
+        """[tasks] other row that each task waits for, or the same."""
+        return self.second[self.task_row - 1]
 
     @cached_property
     def recycled(self) -> Plan:

@@ -38,7 +38,12 @@ class Placement:
         """How often the pipeline holds the model: its routes."""
         return len(np.unique(self.route))
 
-    @property
+    @cached_property
+    def cells(self) -> list[list[int]]:
+        """`virtual` as plain numbers."""
+        return self.virtual.tolist()  # type: ignore[no-any-return]
+
+    @cached_property
     def backwards(self) -> Ints:
         """`[chunks]` 1 where forward passes go from a device to the one before it."""
         return np.asarray(self.virtual[:, 0] > self.virtual[:, -1], dtype=np.int64)

@@ -27,6 +27,8 @@ class Operation(Enum):
     GRADIENT_NORM = "gradient norm"  # every stage waits for the global norm
     OPTIMIZER = "optimizer"
 
+    __hash__ = object.__hash__  # members are single; Enum hashes their names, in Python
+
 
 FORWARDS = frozenset({Operation.FORWARD, Operation.FORWARD_BESIDE})
 BACKWARDS = frozenset({Operation.BACKWARD, Operation.INPUT_GRADIENT, Operation.BACKWARD_BESIDE})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from clustersim.engines.graph import Floats, Ints, Timeline
 from clustersim.schedules.program import Operation, Program
 from clustersim.simulation.device_tasks import NOBODY, DeviceTasks, device_tasks, idle_seconds, total
 from clustersim.simulation.results import BREAKDOWN_PARTS
+from clustersim.simulation.task_prices import Parts, Table
 
 WAIT_PART = {
     Operation.SEND_ACTIVATION: "pipeline_comm",
@@ -24,8 +24,6 @@ WAIT_PART = {
 }
 COMMUNICATION = tuple(part for part in BREAKDOWN_PARTS if part.endswith("_comm"))
 
-Parts = Mapping[str, Floats]  # of a kind's duration: seconds [points] by part
-
 
 class Windows(NamedTuple):
     """The device that each step's time is read off, and its share of the timeline."""
@@ -33,6 +31,7 @@ class Windows(NamedTuple):
     device: Ints  # [points]
     start: Floats  # [points] seconds
     end: Floats  # [points]
+    ends: Floats  # [devices, points] when every device is done
 
     @property
     def seconds(self) -> Floats:
@@ -47,99 +46,134 @@ def step_windows(program: Program, timeline: Timeline) -> Windows:
     steps follow each other by the longest share. Source: Qi et al. 2023, arXiv 2401.10241, section 4 and figure 1.
     """
     devices = device_tasks(program)
-    ends = np.array([timeline.end[device.final].max(axis=0) for device in devices])  # [devices, points]
-    if any(kind.operation is Operation.GRADIENT_NORM for kind in program.kinds):
+    ends = np.array([timeline.end[device.final].max(axis=0) for device in devices])
+    if _meets(program):
         last = ends.argmax(axis=0)
-        return Windows(last, np.zeros(ends.shape[1]), ends.max(axis=0))
+        return Windows(last, np.zeros(ends.shape[1]), ends.max(axis=0), ends)
     starts = np.array([timeline.start[device.opening].min(axis=0) for device in devices])
     longest = (ends - starts).argmax(axis=0)
     points = np.arange(len(longest))
-    return Windows(longest, starts[longest, points], ends[longest, points])
+    return Windows(longest, starts[longest, points], ends[longest, points], ends)
 
 
-def breakdown(program: Program, timeline: Timeline, parts: Sequence[Parts]) -> dict[str, Floats]:
-    """Seconds [points] by part of the device that each step is read off; they sum to it. `parts`: of each kind.
+@lru_cache(maxsize=64)
+def _meets(program: Program) -> bool:
+    """Whether all stages wait for a norm."""
+    return any(kind.operation is Operation.GRADIENT_NORM for kind in program.kinds)
+
+
+def breakdown(program: Program, timeline: Timeline, table: Table, windows: Windows) -> dict[str, Floats]:
+    """Seconds [points] by part of the device that each step is read off; they sum to it.
 
     A gap before a task counts as the communication that ended last before it, for as long as that took, and as bubble
     beyond: a longer wait is for work on another device.
     """
-    devices, windows = device_tasks(program), step_windows(program, timeline)
+    devices = device_tasks(program)
     spent = {part: np.zeros(len(windows.device)) for part in BREAKDOWN_PARTS}
     for number in np.unique(windows.device).tolist():
         here = windows.device == number
-        waited = _waited(program, devices[number], timeline, windows.start)
-        for own in (_computed(devices[number], parts), waited):
+        waited = _waited(program, number, timeline, windows.start)
+        for own in (_computed(devices[number], table), waited):
             for part, seconds in own.items():
                 spent[part] += np.where(here, seconds, 0.0)
     return spent
 
 
-def _counted(played: Ints, parts: Sequence[Parts]) -> Iterator[tuple[int, Parts]]:
-    """How often each duration was played; kinds that share a row of parts are counted together."""
-    rows, times = {}, Counter[int]()
-    for kind in np.flatnonzero(played).tolist():
-        rows[id(parts[kind])] = parts[kind]
-        times[id(parts[kind])] += int(played[kind])
-    return ((count, rows[row]) for row, count in times.items())
+def _counted(played: Ints, table: Table) -> Iterator[tuple[int, Parts]]:
+    """How often each row was played, `played` [kinds] tasks of each kind."""
+    times = np.bincount(table.row, weights=played).tolist()
+    return ((int(times[row]), table.rows[row]) for row in dict.fromkeys(table.row[played > 0].tolist()))
 
 
-def _computed(device: DeviceTasks, parts: Sequence[Parts]) -> dict[str, Floats]:
+def _computed(device: DeviceTasks, table: Table) -> dict[str, Floats]:
     """Seconds [points] by part of what the compute stream ran."""
     spent: dict[str, Floats] = {}
-    for count, row in _counted(device.played, parts):
+    for count, row in _counted(device.played, table):
         for part, seconds in row.items():
             spent[part] = spent.get(part, 0.0) + count * seconds
     return spent
 
 
-def _waited(program: Program, device: DeviceTasks, timeline: Timeline, opening: Floats) -> dict[str, Floats]:
-    """Seconds [points] of the gaps on the compute stream from `opening` on, by what they were for."""
-    start, end = timeline.start, timeline.end
-    gaps = start[device.compute]
+def _waited(program: Program, number: int, timeline: Timeline, opening: Floats) -> dict[str, Floats]:
+    """Seconds [points] of the gaps on a device's compute stream from `opening` on, by what they were for."""
+    device, start, end = device_tasks(program)[number], timeline.start, timeline.end
+    gaps = start.take(device.compute, axis=0)
     gaps[0] -= opening
-    gaps[1:] -= end[device.compute[:-1]]
+    gaps[1:] -= end.take(device.compute[:-1], axis=0)
     tail = (end[device.final].max(axis=0) - end[device.compute[-1]])[np.newaxis]
     spent = {"bubble": total(gaps) + tail[0]}
-    for awaited, gap in ((device.awaited, gaps[device.waiting]), (device.others[np.newaxis], tail)):
-        for part, hidden in _communicated(program, awaited, gap, start, end).items():
-            seconds = total(hidden)
+    within, after = _waits(program, number)
+    for waits, gap in ((within, gaps.take(device.waiting, axis=0)), (after, tail)):
+        for part, seconds in _communicated(waits, gap, start, end).items():
             spent[part] = spent.get(part, 0.0) + seconds
             spent["bubble"] = spent["bubble"] - seconds
     return spent
 
 
-def _communicated(program: Program, awaited: Ints, gap: Floats, start: Floats, end: Floats) -> dict[str, Floats]:
-    """Seconds [gaps, points] that the communication which ended last before each gap explains, by part."""
+class Waits(NamedTuple):
+    """What gaps of one device wait for."""
+
+    awaited: Ints  # [gaps, most] tasks, or NOBODY
+    part: Ints  # [gaps, most] the place in COMMUNICATION of what waiting for each is, or -1
+    parts: tuple[tuple[int, Ints, bool], ...]  # place in COMMUNICATION, gaps that may be it, whether they may be other
+
+
+@lru_cache(maxsize=256)
+def _waits(program: Program, number: int) -> tuple[Waits, Waits]:
+    """What the gaps before a device's tasks that wait for others are for, and the gap behind its last one."""
+    device = device_tasks(program)[number]
+    names = [WAIT_PART.get(kind.operation) for kind in program.kinds]
+    place = np.array([-1 if name is None else COMMUNICATION.index(name) for name in names])[program.graph.kind]
+    return _waits_of(device.awaited, place), _waits_of(device.others[np.newaxis], place)
+
+
+def _waits_of(awaited: Ints, place: Ints) -> Waits:
+    part = place[awaited]
+    alike = (part == part[:, :1]) | (awaited == NOBODY)
+    rows = []
+    for present in np.unique(part[awaited != NOBODY]).tolist():
+        some = np.flatnonzero(((part == present) & (awaited != NOBODY)).any(axis=1))
+        if present >= 0:
+            rows.append((present, some, not alike[some].all()))
+    return Waits(awaited, part, tuple(rows))
+
+
+def _communicated(waits: Waits, gap: Floats, start: Floats, end: Floats) -> dict[str, Floats]:
+    """Seconds [points] of gaps [gaps, points] that the communication which ended last before each explains, by part."""
+    awaited, parts = waits.awaited, waits.part
     if not awaited.size:
         return {}
-    ends = np.where((awaited != NOBODY)[:, :, np.newaxis], end[awaited], -1.0)  # [gaps, awaited, points]
-    chosen = np.argmax(ends, axis=1)  # [gaps, points]
-    last = np.take_along_axis(awaited, chosen, axis=1)
-    points = np.arange(gap.shape[1])
-    explained = np.minimum(gap, end[last, points] - start[last, points])
-    parts = _parts_of_tasks(program)
-    present = np.unique(parts[awaited])
-    return {COMMUNICATION[part]: np.where(parts[last] == part, explained, 0.0) for part in present[present >= 0]}
+    if awaited.shape[1] == 1:
+        took = end.take(awaited[:, 0], axis=0) - start.take(awaited[:, 0], axis=0)
+    else:
+        ends = np.where((awaited != NOBODY)[:, :, np.newaxis], end[awaited], -1.0)  # [gaps, awaited, points]
+        chosen = np.argmax(ends, axis=1)  # [gaps, points]
+        last, points = np.take_along_axis(awaited, chosen, axis=1), np.arange(gap.shape[1])
+        took, parts = end[last, points] - start[last, points], np.take_along_axis(parts, chosen, axis=1)
+    explained = np.minimum(gap, took)
+    spent = {}
+    for part, rows, mixed in waits.parts:
+        hidden = explained.take(rows, axis=0)
+        spent[COMMUNICATION[part]] = total(np.where(parts[rows] == part, hidden, 0.0) if mixed else hidden)
+    return spent
 
 
-@lru_cache(maxsize=64)
-def _parts_of_tasks(program: Program) -> Ints:
-    """[tasks] the place in COMMUNICATION of the part that waiting for a task belongs to, or -1."""
-    names = [WAIT_PART.get(kind.operation) for kind in program.kinds]
-    return np.array([-1 if name is None else COMMUNICATION.index(name) for name in names])[program.graph.kind]
-
-
-def busy_seconds(program: Program, timeline: Timeline, parts: Sequence[Parts]) -> tuple[Floats, Floats]:
+def busy_seconds(program: Program, timeline: Timeline, table: Table, windows: Windows) -> tuple[Floats, Floats]:
     """Seconds [points] in which any stream of the mean device runs, and in which its compute stream computes.
 
     The communication that a compute task waits for is no computing.
     """
-    devices, end = device_tasks(program), timeline.end
-    any_stream, compute = np.zeros((2, end.shape[1]))
-    for device in devices:
-        any_stream += end[device.final].max(axis=0) - idle_seconds(device, timeline.start, end)
-    for count, row in _counted(np.sum([device.played for device in devices], axis=0), parts):
+    any_stream, compute = np.zeros((2, timeline.end.shape[1]))
+    for device, end in zip(device_tasks(program), windows.ends, strict=True):
+        any_stream += end - idle_seconds(device, timeline.start, timeline.end)
+    for count, row in _counted(_played(program), table):
         for part, seconds in row.items():
             if part not in COMMUNICATION:
                 compute += count * seconds
     return any_stream / program.stages, compute / program.stages
+
+
+@lru_cache(maxsize=64)
+def _played(program: Program) -> Ints:
+    """[kinds] how many tasks of each kind the compute streams of all devices run."""
+    return np.asarray(np.sum([device.played for device in device_tasks(program)], axis=0))

@@ -71,7 +71,8 @@ def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> 
 
 def has_no_replicas(layout: ResolvedLayout) -> bool:
     """Whether nobody else holds the same parameters."""
-    return bool(np.all(layout.data * layout.context == 1))
+    alone = layout.data * layout.context == 1
+    return alone if isinstance(alone, bool) else bool(np.all(alone))
 
 
 def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:
@@ -107,7 +108,7 @@ def shared_pass(
 ) -> SharedPass:
     """Play a stage's layers with their data traffic; `each`: bytes of a parameter's states."""
     plain = stage.passes[operation]
-    traffic, none = pass_traffic(layout, operation, at_end), np.zeros_like(plain.seconds)
+    traffic, none = pass_traffic(layout, operation, at_end), np.zeros(plain.seconds.shape)
     if traffic == SILENT:
         return SharedPass(plain, none)
     units = [unit for unit in stage.units for _ in range(unit.times)]

@@ -104,10 +104,11 @@ def idle_seconds(device: DeviceTasks, start: Floats, end: Floats) -> Floats:
     Work that a device issues itself runs from then on without a break until its stream is empty, so between two tasks
     that may be held up all streams are idle from the moment when the last of them has run what was issued before.
     """
-    begins = start[device.leading]
-    reached = np.zeros_like(begins)
+    begins = start.take(device.leading, axis=0)
+    reached = np.zeros(begins.shape)
     for since, task in device.behind:
-        np.maximum(reached[since:], end[task], out=reached[since:])
+        later = reached[since:]
+        np.maximum(later, end.take(task, axis=0), out=later)
     np.subtract(begins, reached, out=begins)
     return total(np.maximum(begins, 0.0, out=begins))
 
@@ -119,5 +120,5 @@ def total(rows: Floats) -> Floats:
     whether others stand beside it.
     """
     if rows.shape[1] == 1:
-        return np.cumsum(rows[:, 0])[-1:] if len(rows) else np.zeros(1)
+        return rows[:, 0].cumsum()[-1:] if len(rows) else np.zeros(1)
     return np.asarray(rows.sum(axis=0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,37 +66,67 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
 
 
 def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) -> dict[str, Array]:
-    """Bytes that a device holding `chunks` keeps all step, by part: states as they are sharded, and buffers.
+    """Bytes that a device holding `chunks` keeps all step, by part."""
+    return kept_all_step(held_by(np.array([holdings(chunk) for chunk in chunks])), sharding, stack)
+
+
+class Held(NamedTuple):
+    """Parameters, and bytes of placeholders, of one rank's chunks; arrays of one shape."""
+
+    dense: Floats  # that the data group shares
+    experts: Floats
+    ends: Floats  # of the dense ones, those of embedding and head
+    largest_layer: Floats  # of its largest layer
+    placeholder_bytes: Floats
+
+
+def holdings(chunk: Stage) -> Held:
+    """What one chunk holds, [points] each."""
+    return Held(
+        chunk.dense_parameters,
+        chunk.expert_parameters,
+        chunk.end_parameters,
+        chunk.largest_layer,
+        chunk.placeholder_bytes,
+    )
+
+
+def held_by(chunks: Floats) -> Held:
+    """What devices hold: `chunks` are the holdings of each of their chunks, [chunks, ..., holdings, points].
+
+    Layers come one after the other, so that of largest layers and placeholders one set is there at a time.
+    """
+    added, most = (np.moveaxis(figures, -2, 0) for figures in (chunks.sum(axis=0), chunks.max(axis=0)))
+    return Held(*added[:3], *most[3:])
+
+
+def kept_all_step(held: Held, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes that devices keep all step, by part: states as they are sharded, and buffers.
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054.
     """
     states: dict[str, Array] = {}
-    for parameters, replicas in (
-        (sum(chunk.dense_parameters for chunk in chunks), sharding.replicas),
-        (sum(chunk.expert_parameters for chunk in chunks), sharding.expert_replicas),
-    ):
-        held = held_states(parameters, shard_sizes(sharding.kind, replicas), sharding.each)
-        states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in held.items()}
+    for parameters, replicas in ((held.dense, sharding.replicas), (held.experts, sharding.expert_replicas)):
+        kept = held_states(parameters, shard_sizes(sharding.kind, replicas), sharding.each)
+        states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in kept.items()}
     if sharding.offload == "optimizer":
         states["optimizer"] = 0.0
-    return states | _unsharded(chunks, sharding) | {"buffers": stack.buffers}
+    return states | _unsharded(held, sharding) | {"buffers": stack.buffers}
 
 
-def _unsharded(chunks: Sequence[Stage], sharding: Sharding) -> dict[str, Array]:
+def _unsharded(held: Held, sharding: Sharding) -> dict[str, Array]:
     """Bytes of whole parameters and gradients beside the shards, by part.
 
     FSDP and ZeRO-3 hold the layer that computes and the one that is gathered (or reduced) meanwhile, and the model's
     ends all step; ZeRO-2 the gradients of two layers. Placeholders of weight gradients stand beside.
     Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4.
     """
-    layers = LAYERS_UNSHARDED * np.max([chunk.largest_layer for chunk in chunks], axis=0)
-    whole = layers + sum(chunk.end_parameters for chunk in chunks)
+    whole = LAYERS_UNSHARDED * held.largest_layer + held.ends
     gathers = sharding.kind in ("zero3", "fsdp", "hybrid")
     reduces = gathers or sharding.kind == "zero2"
-    placeholders = np.max([chunk.placeholder_bytes for chunk in chunks], axis=0)
     return {
         "gathered_parameters": sharding.each.parameters * whole * gathers,
-        "gradient_buffers": sharding.each.gradients * whole * reduces + placeholders,
+        "gradient_buffers": sharding.each.gradients * whole * reduces + held.placeholder_bytes,
     }
 
 

@@ -7,8 +7,7 @@ counted once a program; a state in which no more of anything is alive than in an
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
-from clustersim.simulation.memory import offloaded_activations, resident_parts, sharding_of
+from clustersim.simulation.memory import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
 from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.simulation.stages import Stage
 
@@ -38,9 +37,9 @@ class States(NamedTuple):
 
 def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> list[MemoryReport]:
     """What every pipeline stage holds when it holds most, for every point of a scenario whose numbers may be arrays."""
-    bounds, alive = states_of(program)
+    bounds = states_of(program).bounds
     held = _resident(program, stages, scenario, points)  # {part: [stages, points]}
-    moving = _moving(stages, alive, scenario, points)  # {part: [states, points]}
+    moving = _moving(program, stages, scenario, points)  # {part: [states, points]}
     states_a_stage = np.diff(bounds)
     total = sum(moving.values(), np.repeat(sum(held.values()), states_a_stage, axis=0))
     peaks = np.array(
@@ -58,29 +57,23 @@ def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario
 
 
 def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
-    """Bytes [stages, points] that stay all step, by part; devices that hold the same are worked out once."""
+    """Bytes [stages, points] that stay all step, by part."""
+    each = {id(stage): holdings(stage) for stage in stages}  # virtual stages that hold the same are one object
+    place = {key: row for row, key in enumerate(each)}
+    rows = np.array([place[id(stage)] for stage in stages])[program.placement.virtual]  # [chunks, stages]
+    held = held_by(np.array(list(each.values()))[rows])
     sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
-    none = np.zeros(points)
-    known: dict[tuple[int, ...], Mapping[str, Floats]] = {}
-    rows = []
-    for virtual in program.placement.virtual.T.tolist():
-        chunks = [stages[number] for number in virtual]
-        key = tuple(map(id, chunks))
-        if key not in known:
-            parts = resident_parts(chunks, sharding, scenario.stack)
-            known[key] = {part: none + bytes_ for part, bytes_ in parts.items()}
-        rows.append(known[key])
-    return {part: np.array([row[part] for row in rows]) for part in rows[0]}
+    nothing = np.zeros((program.stages, points))
+    return {part: nothing + bytes_ for part, bytes_ in kept_all_step(held, sharding, scenario.stack).items()}
 
 
-def _moving(stages: Sequence[Stage], alive: Ints, scenario: Scenario, points: int) -> dict[str, Floats]:
+def _moving(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
     """Bytes [states, points] that passes have taken, by part."""
-    activations, embedding, working, logits, later = np.zeros((5, len(alive), points))
-    members = defaultdict(list)  # virtual stages that hold the same are counted together
-    for virtual, stage in enumerate(stages):
-        members[id(stage)].append(virtual)
-    for same in members.values():
-        stage, count = stages[same[0]], alive[:, same].sum(axis=1).T[:, :, np.newaxis]  # [4, states, 1]
+    each = {id(stage): stage for stage in stages}
+    place = {key: row for row, key in enumerate(each)}
+    counts = _alive_together(program, tuple(place[id(stage)] for stage in stages))
+    activations, embedding, working, logits, later = np.zeros((5, counts.shape[2], points))
+    for stage, count in zip(each.values(), counts, strict=True):
         kept = offloaded_activations(stage, scenario.plan.offload)
         activations += count[FLYING] * kept.staying + (count[FORWARD] + count[BACKWARD]) * kept.passing
         embedding += count[FLYING] * stage.embedding_bytes
@@ -90,6 +83,17 @@ def _moving(stages: Sequence[Stage], alive: Ints, scenario: Scenario, points: in
     parts = {"activations": activations, "embedding": embedding, "working": working, "logits": logits}
     parts |= {"weight_gradient_inputs": later}
     return parts | {"fragmentation": scenario.stack.fragmentation * activations}
+
+
+@lru_cache(maxsize=64)
+def _alive_together(program: Program, held: tuple[int, ...]) -> Floats:
+    """[what is held, 4, states, 1] how many micro-batches are in each way alive on virtual stages that hold the same.
+
+    `held`: a number for what each virtual stage holds.
+    """
+    alive, numbers = states_of(program).alive, np.array(held)
+    alike = [alive[:, numbers == number].sum(axis=1).T for number in range(max(held) + 1)]
+    return np.array(alike, dtype=np.float64)[..., np.newaxis]
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from clustersim.engines.graph import Timeline
 from clustersim.schedules.program import Operation
+from clustersim.simulation.pieces import Piece
 from clustersim.simulation.segment import play_pass
-from clustersim.simulation.stages import Piece
 from clustersim.simulation.step import PlayedStep
 from clustersim.workload.operations import Pass
 from clustersim.workload.passes import beside

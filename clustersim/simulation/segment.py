@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, reduce
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from clustersim.costs.machine import Machine
+from clustersim.costs.pricing import Bundle, bundle_times, bundles
 from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
+from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Gemm, Pass
 
 COMPUTE = "compute"
@@ -51,29 +54,70 @@ def empty_segment(points: int) -> Segment:
     return Segment(np.zeros(points), {}, np.zeros(points))
 
 
+@dataclass(frozen=True, eq=False)
+class Works:
+    """Passes to be priced and played at once, each from its own start. What only they decide is worked out once."""
+
+    passes: tuple[Pass, ...]
+
+    @cached_property
+    def bundles(self) -> list[Bundle]:
+        """All their operations, those that are alike together."""
+        return bundles([operation for work in self.passes for operation in work.operations])
+
+    @cached_property
+    def graph(self) -> TaskGraph:
+        """Their task graph."""
+        return _graph(tuple((work.streams, work.after) for work in self.passes))
+
+    @cached_property
+    def bounds(self) -> list[int]:
+        """Where each pass starts among all operations, and where the last one ends."""
+        return [0, *accumulate(len(work.operations) for work in self.passes)]
+
+    def play(self, machine: Machine, points: int = 1) -> Timeline:
+        """When every operation ran, from the start of its pass: seconds `[operations of all, points]`."""
+        durations = bundle_times(self.bundles, machine, points)
+        timeline = play(self.graph, durations)
+        slowdown = machine.stack.overlap_slowdown
+        if np.any(slowdown):
+            timeline = play(self.graph, durations + slowdown * self._beside_collectives(timeline))
+        return timeline
+
+    def segments(self, machine: Machine, points: int = 1) -> list[Segment]:
+        """What every pass takes. `points`: length of the machine's and the passes' arrays."""
+        timeline = self.play(machine, points)
+        # Times [points] of every operation: plain floats for one point, which are added quicker than arrays.
+        start, end = (times[:, 0].tolist() if points == 1 else list(times) for times in (timeline.start, timeline.end))
+        return [
+            _segment(work, start[low:high], end[low:high], points)
+            for work, (low, high) in zip(self.passes, pairwise(self.bounds), strict=True)
+        ]
+
+    def _beside_collectives(self, timeline: Timeline) -> Floats:
+        """Seconds [operations, points] that every compute operation ran beside a collective; 0 for collectives.
+
+        One pass of coupling: slowed compute is not looked at again, an error of second order in the slow-down.
+        """
+        beside = np.zeros_like(timeline.end)
+        for work, first in zip(self.passes, self.bounds, strict=False):
+            computes = np.array([stream == COMPUTE for stream in work.streams], dtype=np.bool_)
+            moving, computing = (first + np.flatnonzero(some) for some in (~computes, computes))
+            for task in computing if len(moving) else ():
+                start = np.maximum(timeline.start[moving], timeline.start[task])
+                end = np.minimum(timeline.end[moving], timeline.end[task])
+                beside[task] = np.maximum(0.0, end - start).sum(axis=0)
+        return beside
+
+
 def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     """Play one pass: seconds, and where they went. `points`: length of the machine's and the pass's arrays."""
-    if not work.operations:
-        return empty_segment(points)
-    timeline = play_pass(work, machine, points)
-    flops = np.zeros(points)
-    for operation in work.operations:
-        if isinstance(operation, Gemm) and operation.part == "gemm":
-            flops = flops + operation.flops
-    return Segment(timeline.makespan, _parts(work, timeline), flops)
+    return Works((work,)).segments(machine, points)[0]
 
 
 def play_pass(work: Pass, machine: Machine, points: int = 1) -> Timeline:
     """When every operation of a pass ran: seconds from its start, `[operations, points]`."""
-    durations = np.empty((len(work.operations), points))  # [operations, points] seconds
-    for row, operation in enumerate(work.operations):
-        durations[row] = machine.time(operation)
-    graph = _graph(work.streams, work.after)
-    timeline = play(graph, durations)
-    slowdown = machine.stack.overlap_slowdown
-    if np.any(slowdown):
-        timeline = play(graph, durations + slowdown * _beside_collectives(work, timeline))
-    return timeline
+    return Works((work,)).play(machine, points)
 
 
 def shared_parts(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:
@@ -91,58 +135,59 @@ def _share(own: Segment, other: Segment, together: Segment) -> Segment:
 
 
 @lru_cache(maxsize=512)
-def _graph(streams: tuple[str, ...], after: tuple[tuple[int, ...], ...]) -> TaskGraph:
-    """The task graph of a pass; passes of one structure share it."""
-    names = sorted(set(streams))
-    tasks = len(streams)
+def _graph(passes: tuple[tuple[tuple[str, ...], tuple[tuple[int, ...], ...]], ...]) -> TaskGraph:
+    """The task graph of passes beside each other; those of one structure (their streams and waits) share it."""
+    names = [(number, stream) for number, (streams, _) in enumerate(passes) for stream in streams]
+    numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+    firsts = [0, *accumulate(len(streams) for streams, _ in passes)]
+    waits = [
+        [first + task for task in wait] for first, (_, after) in zip(firsts, passes, strict=False) for wait in after
+    ]
+    tasks = len(names)
     return TaskGraph(
         kind=np.arange(tasks),
-        stream=np.array([names.index(stream) for stream in streams], dtype=np.int64),
-        dependency_offsets=np.cumsum([0, *(len(waits) for waits in after)], dtype=np.int64),
-        dependencies=np.array([task for waits in after for task in waits], dtype=np.int64),
+        stream=np.array([numbers[name] for name in names], dtype=np.int64),
+        dependency_offsets=np.cumsum([0, *map(len, waits)], dtype=np.int64),
+        dependencies=np.array([task for wait in waits for task in wait], dtype=np.int64),
         barrier=np.full(tasks, NO_BARRIER, dtype=np.int64),
         kinds=tasks,
-        streams=len(names),
+        streams=len(numbers),
         barriers=0,
     )
 
 
-def _beside_collectives(work: Pass, timeline: Timeline) -> Floats:
-    """Seconds [operations, points] that every compute operation ran beside a collective; 0 for collectives.
-
-    One pass of coupling: slowed compute is not looked at again, an error of second order in the slow-down.
-    """
-    beside = np.zeros_like(timeline.end)
-    moving = [task for task, stream in enumerate(work.streams) if stream != COMPUTE]
-    for task, stream in enumerate(work.streams):
-        if stream == COMPUTE and moving:
-            start = np.maximum(timeline.start[moving], timeline.start[task])
-            end = np.minimum(timeline.end[moving], timeline.end[task])
-            beside[task] = np.maximum(0.0, end - start).sum(axis=0)
-    return beside
+def _segment(work: Pass, start: Sequence[Array], end: Sequence[Array], points: int) -> Segment:
+    """What a played pass took. Times of every operation: [points], or floats."""
+    if not work.operations:
+        return empty_segment(points)
+    seconds = reduce(np.maximum, end) if points > 1 else max(end)
+    products = [product for product in work.operations if isinstance(product, Gemm) and product.part == "gemm"]
+    zero = np.zeros(points)
+    parts = {part: zero + time for part, time in _parts(work, start, end, seconds).items()}
+    return Segment(zero + seconds, parts, zero + sum(product.flops for product in products))
 
 
-def _parts(work: Pass, timeline: Timeline) -> dict[str, Floats]:
+def _parts(work: Pass, start: Sequence[Array], end: Sequence[Array], seconds: Array) -> dict[str, Array]:
     """Walk the compute stream: its work counts as it ran, a gap counts for the collective that ended last before it."""
-    points = timeline.end.shape[1]
-    parts: dict[str, Floats] = {}
-    clock = np.zeros(points)
+    parts: dict[str, Array] = {}
+    clock: Array = 0.0
     for task, stream in enumerate(work.streams):
         if stream != COMPUTE:
             continue
-        _add_gap(parts, work, timeline, work.after[task], timeline.start[task] - clock)
+        _add_gap(parts, work, end, work.after[task], start[task] - clock)
         part = work.operations[task].part
-        parts[part] = parts.get(part, 0.0) + (timeline.end[task] - timeline.start[task])
-        clock = timeline.end[task]
+        parts[part] = parts.get(part, 0.0) + (end[task] - start[task])
+        clock = end[task]
     others = [task for task, stream in enumerate(work.streams) if stream != COMPUTE]
-    _add_gap(parts, work, timeline, others, timeline.makespan - clock)
+    _add_gap(parts, work, end, others, seconds - clock)
     return parts
 
 
-def _add_gap(parts: dict[str, Floats], work: Pass, timeline: Timeline, waited: Sequence[int], gap: Floats) -> None:
-    if not len(waited) or not gap.any():
+def _add_gap(parts: dict[str, Array], work: Pass, end: Sequence[Array], waited: Sequence[int], gap: Array) -> None:
+    if not waited or not (gap.any() if isinstance(gap, np.ndarray) else gap):
         return
-    last = np.argmax(timeline.end[list(waited)], axis=0)  # [points] which of `waited` ended last
+    last = np.argmax(np.array([end[task] for task in waited]), axis=0) if len(waited) > 1 else 0  # which ended last
     for index, task in enumerate(waited):
         part = work.operations[task].part
-        parts[part] = parts.get(part, 0.0) + np.where(last == index, gap, 0.0)
+        explained = np.where(last == index, gap, 0.0) if len(waited) > 1 else gap
+        parts[part] = parts.get(part, 0.0) + explained

@@ -3,90 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.schedules.program import Operation
-from clustersim.simulation.segment import Segment, empty_segment, play_segment, shared_parts
-from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
-from clustersim.workload.elements import Element
-from clustersim.workload.operations import Pass
+from clustersim.simulation.pieces import Passes, Piece, Pieces
+from clustersim.simulation.segment import Segment, empty_segment
 from clustersim.workload.parameters import (
     block_parameters,
     embedding_parameters,
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.passes import (
-    Phase,
-    Recomputation,
-    beside,
-    element_pass,
-    placeholder_bytes,
-    saved_bytes,
-    weight_input_bytes,
-    working_bytes,
-)
-from clustersim.workload.shape import Shape
+from clustersim.workload.passes import Recomputation
 
 Place = Literal["embedding", "layer", "head"]
-Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
-
-WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
-APART = (Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT)
-PHASES: Mapping[Operation, Phase] = {  # what a pass works on
-    Operation.FORWARD: "forward",
-    Operation.BACKWARD: "backward",
-    Operation.INPUT_GRADIENT: "input_gradient",
-    Operation.WEIGHT_GRADIENT: "weight_gradient",
-    Operation.FORWARD_BESIDE: "forward",
-    Operation.BACKWARD_BESIDE: "backward",
-}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A layer or an end of the model, played once, to be counted as often as stages hold it."""
-
-    passes: Passes
-    kept_bytes: Floats  # [points] from forward to backward
-    working_bytes: Floats  # [points] beyond them while the backward pass runs
-    placeholder_bytes: Floats  # [points] of unused weight gradients that stand all step
-    weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
-    name: str
-    work: Mapping[Operation, Pass]  # what was played
-
-    @property
-    def forward(self) -> Segment:
-        """The forward pass."""
-        return self.passes[Operation.FORWARD]
-
-    @property
-    def backward(self) -> Segment:
-        """The backward pass, both gradients."""
-        return self.passes[Operation.BACKWARD]
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Every kind of layer under every recomputation that is asked for, and the model's ends."""
-
-    model: Model
-    shape: Shape
-    points: int
-    layers: Mapping[tuple[BlockKind, Recomputation], Piece]
-    embedding: Piece
-    head: Piece
-    prediction: Piece | None
 
 
 @dataclass(frozen=True)
@@ -183,115 +122,32 @@ class Stage:
         return sum((figure(unit) * unit.times for unit in self.units), np.zeros_like(self.forward.seconds))
 
 
-def price_pieces(
-    model: Model,
-    shape: Shape,
-    machine: Machine,
-    modes: Sequence[Recomputation],
-    points: int = 1,
-    *,
-    operations: frozenset[Operation] = WHOLE,
-) -> Pieces:
-    """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
+class Contents(NamedTuple):
+    """What a virtual stage holds."""
 
-    `operations`: the passes that the schedule runs, forward and backward at least.
-    """
-
-    def play(name: str, elements: Sequence[Element], recompute: Recomputation = "none") -> Piece:
-        block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
-        zero = np.zeros(points)
-        work = {
-            operation: element_pass(elements, phase, recompute, early_stop=machine.stack.early_stop)
-            for operation, phase in PHASES.items()
-            if operation in operations | WHOLE
-        }
-        return Piece(
-            passes_of(elements, recompute, work),
-            saved_bytes(elements, recompute, block_input) + zero,
-            working_bytes(elements, recompute, block_input) + zero,
-            placeholder_bytes(elements) + zero,
-            weight_input_bytes(elements) + zero,
-            name,
-            work,
-        )
-
-    def passes_of(elements: Sequence[Element], recompute: Recomputation, work: Mapping[Operation, Pass]) -> Passes:
-        """Every pass alone, but those that the stack or the schedule runs beside another."""
-
-        def alone(operation: Operation) -> Segment:
-            return play_segment(work[operation], machine, points)
-
-        forward, backward = alone(Operation.FORWARD), alone(Operation.BACKWARD)
-        apart = {operation: alone(operation) for operation in APART if operation in operations}
-        if Operation.FORWARD_BESIDE in operations:
-            halves = shared_parts(forward, backward, steady_pair(elements, recompute, "backward"))
-            apart |= zip((Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE), halves, strict=True)
-        elif "expert" in shape.overlap and apart:
-            pair = steady_pair(elements, recompute, "input_gradient")
-            forward, apart[Operation.INPUT_GRADIENT] = shared_parts(forward, apart[Operation.INPUT_GRADIENT], pair)
-        elif "expert" in shape.overlap:
-            forward, backward = shared_parts(forward, backward, steady_pair(elements, recompute, "backward"))
-        return {Operation.FORWARD: forward, Operation.BACKWARD: backward} | apart
-
-    def steady_pair(elements: Sequence[Element], recompute: Recomputation, back: Phase) -> Segment:
-        """A layer's forward and backward beside each other among layers of its kind: what the third one adds."""
-        two, three = (
-            play_segment(
-                beside(
-                    element_pass(list(elements) * layers, back, recompute, early_stop=machine.stack.early_stop),
-                    element_pass(list(elements) * layers, "forward"),
-                    machine.lone_groups,
-                ),
-                machine,
-                points,
-            )
-            for layers in (2, 3)
-        )
-        return three.beyond(two)
-
-    kinds = sorted(set(layer_kinds(model)))
-    return Pieces(
-        model,
-        shape,
-        points,
-        {
-            (kind, mode): play(_layer_name(kind, mode), block_elements(model, kind, shape), mode)
-            for kind in kinds
-            for mode in modes
-        },
-        play("embedding", embedding_elements(model, shape)),
-        play("head", head_elements(model, shape)),
-        play("multi-token prediction", prediction_elements(model, shape)) if model.mtp_layers else None,
-    )
-
-
-def _layer_name(kind: BlockKind, mode: Recomputation) -> str:
-    """Such as `expert layer, sliding attention, full recomputation`; what is usual isn't said."""
-    attention = "" if kind.attention == "full" else f", {kind.attention} attention"
-    recomputed = "" if mode == "none" else f", {mode} recomputation"
-    return f"{'expert' if kind.experts else 'dense'} layer{attention}{recomputed}"
-
-
-def recomputations(recompute: Recompute) -> tuple[Recomputation, ...]:
-    """The modes that a layout's layers need."""
-    return ("none", "full") if isinstance(recompute, PartialRecompute) else (recompute,)
+    layers: tuple[tuple[tuple[BlockKind, Recomputation], int], ...]  # of each kind so many
+    first: bool  # the embedding too
+    last: bool  # the head too
 
 
 def assemble_stages(pieces: Pieces, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
     """Every virtual stage in pipeline order; stages that hold the same are built once."""
-    model, built = pieces.model, {}
-    stages = []
-    last = len(stage_layers) - 1
+    contents, place = _contents(pieces.model, tuple(stage_layers), recompute)
+    built = [_build(pieces, held, alone=len(stage_layers) == 1) for held in contents]
+    return [built[number] for number in place]
+
+
+@lru_cache(maxsize=512)
+def _contents(model: Model, stage_layers: tuple[int, ...], recompute: Recompute) -> tuple[list[Contents], list[int]]:
+    """What virtual stages hold, each once, and which of these every virtual stage holds."""
+    last, held_by = len(stage_layers) - 1, []
     for index, (end, count) in enumerate(zip(accumulate(stage_layers), stage_layers, strict=True)):
         held = list(range(end - count, end))
         if index == last:
             held += range(model.layers, model.layers + model.mtp_layers)
-        counts = _count(model, held, recompute)
-        key = (frozenset(counts.items()), index == 0, index == last)
-        if key not in built:
-            built[key] = _build(pieces, counts, first=index == 0, last=index == last, alone=last == 0)
-        stages.append(built[key])
-    return stages
+        held_by.append(Contents(tuple(_count(model, held, recompute).items()), index == 0, index == last))
+    distinct = list(dict.fromkeys(held_by))
+    return distinct, [distinct.index(held) for held in held_by]
 
 
 def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[tuple[BlockKind, Recomputation]]:
@@ -303,14 +159,12 @@ def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[t
     return Counter((kinds[layer], mode) for layer, mode in zip(held, modes, strict=True))
 
 
-def _build(
-    pieces: Pieces, counts: Counter[tuple[BlockKind, Recomputation]], *, first: bool, last: bool, alone: bool
-) -> Stage:
-    units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in counts.items()]
-    if first:
+def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
+    units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in contents.layers]
+    if contents.first:
         table = embedding_parameters(pieces.model)
         units.insert(0, _end_unit(pieces, pieces.embedding, table, place="embedding"))
-    if last:
+    if contents.last:
         units += _last_units(pieces, alone=alone)
 
     def total(operation: Operation) -> Segment:

@@ -18,15 +18,16 @@ from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates
 from clustersim.schedules.schedule import Ratios
-from clustersim.simulation.breakdown import breakdown, busy_seconds, step_windows
+from clustersim.simulation.breakdown import Windows, breakdown, busy_seconds, step_windows
 from clustersim.simulation.columns import side_by_side
 from clustersim.simulation.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory_peaks import memory_reports
+from clustersim.simulation.pieces import price_pieces, recomputations
 from clustersim.simulation.planned_ratios import planned_ratios
 from clustersim.simulation.results import StepResult
-from clustersim.simulation.stages import Stage, assemble_stages, price_pieces, recomputations
-from clustersim.simulation.task_prices import Parts, TaskPrices, boundary_seconds
+from clustersim.simulation.stages import Stage, assemble_stages
+from clustersim.simulation.task_prices import Table, TaskPrices, boundary_seconds
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
@@ -65,7 +66,7 @@ class PlayedSteps:
     columns: Scenario  # all of them as one, whose numbers are arrays [points] where they differ
     program: Program
     timeline: Timeline
-    parts: tuple[Parts, ...]  # of each kind: seconds [points] by part of the breakdown
+    table: Table  # what every kind of task takes, by part of the breakdown
     stages: tuple[Stage, ...]
     imbalance_s: Floats  # [points]
 
@@ -94,8 +95,8 @@ def simulate_steps(scenarios: Sequence[Scenario], *, engine: str = "auto", inter
 def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     """Play one optimizer step of a scenario with a resolved layout. Raises InfeasibleError as `simulate_step` does."""
     played = play_steps([scenario], engine=engine)
-    plain = {id(row): {part: float(seconds[0]) for part, seconds in row.items()} for row in played.parts}
-    parts = tuple(plain[id(row)] for row in played.parts)
+    plain = [{part: float(seconds[0]) for part, seconds in row.items()} for row in played.table.rows]
+    parts = tuple(plain[number] for number in played.table.row.tolist())
     machine, late = step_machine(scenario, of_one=True), float(played.imbalance_s[0])
     return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late)
 
@@ -111,13 +112,13 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
         ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
     program = step_program(first, micro_batches_of(first), ratios)
     prices = TaskPrices(columns, machine, stages, program, points)
-    parts = tuple(prices.parts(kind) for kind in program.kinds)
-    durations = duration_rows(parts)
+    table = prices.table()
+    durations = table.seconds
     timeline = play(program.graph, durations, engine=engine)
     late = np.zeros(points)
     if is_uneven(first.cluster):
         late += unfolded_seconds(first, program, durations) - timeline.makespan
-    return PlayedSteps(tuple(scenarios), columns, program, timeline, parts, tuple(prices.stages), late)
+    return PlayedSteps(tuple(scenarios), columns, program, timeline, table, tuple(stages), late)
 
 
 def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage]:
@@ -141,14 +142,6 @@ def step_machine(columns: Scenario, *, of_one: bool = False) -> Machine:
 def copies_of(layout: ResolvedLayout) -> int:
     """How often a pipeline holds the model."""
     return place_chunks(layout.schedule, layout.pipeline, layout.virtual_stages).copies
-
-
-def duration_rows(parts: Sequence[Parts]) -> Floats:
-    """Seconds [kinds, points] of kinds whose parts are known; kinds that share their parts are added up once."""
-    rows = {id(row): row for row in parts}
-    place = {key: number for number, key in enumerate(rows)}
-    table = np.array([sum(row.values()) for row in rows.values()])
-    return np.asarray(table[[place[id(row)] for row in parts]])
 
 
 def micro_batches_of(scenario: Scenario) -> int:
@@ -182,17 +175,18 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
 
 def breakdown_of(step: PlayedStep) -> dict[str, float]:
     """Seconds of a step by part, on the device that it is read off; they sum to the step."""
-    return {part: float(seconds[0]) for part, seconds in _spent(_as_column(step)).items()}
+    windows = step_windows(step.program, step.timeline)
+    return {part: float(seconds[0]) for part, seconds in _spent(_as_column(step), windows).items()}
 
 
 def _as_column(step: PlayedStep) -> PlayedSteps:
-    columns = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
-    parts, late = tuple(columns[id(row)] for row in step.parts), np.array([step.imbalance_s])
-    return PlayedSteps((step.scenario,), step.scenario, step.program, step.timeline, parts, step.stages, late)
+    rows = [{part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts]
+    table, late = Table(rows, np.arange(len(rows))), np.array([step.imbalance_s])
+    return PlayedSteps((step.scenario,), step.scenario, step.program, step.timeline, table, step.stages, late)
 
 
-def _spent(played: PlayedSteps) -> dict[str, Floats]:
-    spent = breakdown(played.program, played.timeline, played.parts)
+def _spent(played: PlayedSteps, windows: Windows) -> dict[str, Floats]:
+    spent = breakdown(played.program, played.timeline, played.table, windows)
     return spent | {"imbalance": spent["imbalance"] + played.imbalance_s}
 
 
@@ -204,9 +198,10 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     causal = model_flops_per_token(model, training, "causal")
     fused = first.stack.fused_attention and model.position != "alibi"
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(first), fused=fused)
-    seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
-    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.parts)
-    spent = _spent(played)
+    windows = step_windows(played.program, played.timeline)
+    seconds = windows.seconds + played.imbalance_s
+    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows)
+    spent = _spent(played, windows)
     base_peaks = played.columns.cluster.accelerator.base_peak
     figures = [seconds, busy_any / seconds, busy_compute / seconds, _weight_product_flops(played.stages) / base_peaks]
     rows = zip(

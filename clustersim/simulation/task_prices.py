@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, lru_cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from clustersim.costs.machine import Machine
-from clustersim.engines.graph import Floats
+from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import SILENT, pass_traffic, shared_pass
@@ -30,6 +30,24 @@ from clustersim.workload.states import state_bytes_of
 
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
+
+class Table(NamedTuple):
+    """What kinds of tasks take: rows that differ, and which of them every kind has."""
+
+    rows: Sequence[Parts]
+    row: Ints  # [kinds]
+
+    @property
+    def parts(self) -> tuple[Parts, ...]:
+        """Seconds by part of every kind."""
+        return tuple(self.rows[number] for number in self.row.tolist())
+
+    @property
+    def seconds(self) -> Floats:
+        """[kinds, points]."""
+        return np.asarray(np.array([sum(parts.values()) for parts in self.rows])[self.row])
+
+
 OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that hold the same
     Operation.REDUCE_GRADIENTS,
     Operation.GATHER_PARAMETERS,
@@ -47,9 +65,17 @@ class TaskPrices:
     points: int
     _known: dict[Hashable, Parts] = field(default_factory=dict)
 
+    def table(self) -> Table:
+        """What all kinds of the program take."""
+        kinds, place = _alike(self.program, self._held)
+        parts = [self.parts(kind) for kind in kinds]
+        rows = {id(row): row for row in parts}  # a stage's first, steady and last passes are one where nothing is sent
+        number = {key: number for number, key in enumerate(rows)}
+        return Table(list(rows.values()), np.array([number[id(row)] for row in parts])[place])
+
     def parts(self, kind: Kind) -> Parts:
         """Seconds of one kind of task, by part of the breakdown; kinds that take the same share one record."""
-        key = self._key(kind)
+        key = _key(self.program, self._held, kind)
         if key not in self._known:
             of_a_stage = kind.operation in OF_A_STAGE
             self._known[key] = (
@@ -57,41 +83,30 @@ class TaskPrices:
             )
         return self._known[key]
 
-    def _key(self, kind: Kind) -> Hashable:
-        """What a kind's duration depends on: what its stage holds, or what lies between two stages."""
-        match kind.operation:
-            case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
-                return boundary_of(self.program, kind)
-            case Operation.OPTIMIZER:
-                return tuple(map(id, self._chunks(kind.stage)))
-            case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:
-                return kind.operation
-            case Operation.REDUCE_GRADIENTS:
-                detail: Hashable = self._ending[kind.stage, kind.chunk]
-            case _:
-                detail = kind.position
-        return kind.operation, detail, id(self._stage(kind.stage, kind.chunk))
+    @cached_property
+    def _held(self) -> tuple[int, ...]:
+        """A number for every virtual stage, the same for those that hold the same."""
+        numbers: dict[int, int] = {}
+        return tuple(numbers.setdefault(id(stage), len(numbers)) for stage in self.stages)
 
     def _stage_parts(self, kind: Kind, stage: Stage) -> Parts:
         match kind.operation:
             case Operation.REDUCE_GRADIENTS:
-                return {"data_comm": self._every_point(self._reduce_time(stage, self._ending[kind.stage, kind.chunk]))}
+                return {
+                    "data_comm": self._every_point(
+                        self._reduce_time(stage, _endings(self.program)[kind.stage, kind.chunk])
+                    )
+                }
             case Operation.GATHER_PARAMETERS:
                 return {"data_comm": self._every_point(gather_stage_time(self.scenario, self.machine, stage))}
             case _:
                 return self._pass_parts(kind, stage)
 
     def _stage(self, stage: int, chunk: int) -> Stage:
-        return self.stages[self._virtual[chunk][stage]]
+        return self.stages[self.program.placement.cells[chunk][stage]]
 
     def _chunks(self, stage: int) -> list[Stage]:
-        return [self.stages[virtual[stage]] for virtual in self._virtual]
-
-    @cached_property
-    def _virtual(self) -> list[list[int]]:
-        """[chunks, stages] the virtual stage that each chunk is."""
-        virtual: list[list[int]] = self.program.placement.virtual.tolist()
-        return virtual
+        return [self.stages[virtual[stage]] for virtual in self.program.placement.cells]
 
     def _whole_parts(self, kind: Kind) -> Parts:
         scenario, machine = self.scenario, self.machine
@@ -134,17 +149,45 @@ class TaskPrices:
         return shared_pass(stage, self.machine, layout, each, ending, at_end=True).carry_s
 
     @cached_property
-    def _ending(self) -> dict[tuple[int, int], Operation]:
-        """(stage, chunk) -> the operation that ends its gradients."""
-        kinds = (kind for kind in self.program.kinds if kind.position is Position.LAST)
-        return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
-
-    @cached_property
     def _transfers(self) -> Floats:
         return boundary_seconds(self.scenario, self.machine, self.points)
 
     def _every_point(self, seconds: Array) -> Floats:
         return np.zeros(self.points) + seconds
+
+
+@lru_cache(maxsize=64)
+def _alike(program: Program, held: tuple[int, ...]) -> tuple[list[Kind], Ints]:
+    """The first of all kinds that take the same, and the place of every kind's like among them."""
+    firsts: dict[Hashable, Kind] = {}
+    keys = [_key(program, held, kind) for kind in program.kinds]
+    for key, kind in zip(keys, program.kinds, strict=True):
+        firsts.setdefault(key, kind)
+    places = {key: place for place, key in enumerate(firsts)}
+    return list(firsts.values()), np.array([places[key] for key in keys])
+
+
+def _key(program: Program, held: tuple[int, ...], kind: Kind) -> Hashable:
+    """What a kind's duration depends on: what its stage holds, or what lies between two stages."""
+    match kind.operation:
+        case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+            return boundary_of(program, kind)
+        case Operation.OPTIMIZER:
+            return tuple(held[virtual[kind.stage]] for virtual in program.placement.cells)
+        case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:
+            return kind.operation
+        case Operation.REDUCE_GRADIENTS:
+            detail: Hashable = _endings(program)[kind.stage, kind.chunk]
+        case _:
+            detail = kind.position
+    return kind.operation, detail, held[program.placement.cells[kind.chunk][kind.stage]]
+
+
+@lru_cache(maxsize=64)
+def _endings(program: Program) -> dict[tuple[int, int], Operation]:
+    """(stage, chunk) -> the operation that ends its gradients."""
+    kinds = (kind for kind in program.kinds if kind.position is Position.LAST)
+    return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
 
 
 def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Floats:

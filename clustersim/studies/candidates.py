@@ -21,7 +21,8 @@ from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.schedules.registry import passes_of
-from clustersim.simulation.stages import Pieces, Stage, assemble_stages, price_pieces
+from clustersim.simulation.pieces import Pieces, price_pieces
+from clustersim.simulation.stages import Stage, assemble_stages
 from clustersim.simulation.step import step_machine
 from clustersim.simulation.task_prices import TaskPrices
 from clustersim.studies.bounds import memory_bound, step_bound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Literal
 
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
@@ -74,6 +75,7 @@ def recomputed_flops_per_token(
     return float(whole + parts)
 
 
+@lru_cache(maxsize=64)
 def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
     """How many of the first `layers` layers are of each kind."""
     return Counter(layer_kinds(model)[:layers])

@@ -50,6 +50,11 @@ class Shape:
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
     @property
+    def is_plain(self) -> bool:
+        """Whether all sizes are numbers."""
+        return not any(isinstance(value, np.ndarray) for value in vars(self).values())
+
+    @property
     def wide_precision(self) -> str:
         """Of products that stay out of 8 and 4 bits: the output head's, and those of attention scores and values.
 
