@@ -21,5 +21,6 @@ BEST_STACKS = {
 # Sequences and batches that a claim is granted: large models are trained on 8 K tokens and 16 M tokens a step.
 # Source: Llama 3, arXiv 2407.21783, section 3.4.1.
 CLAIM_SEQUENCES = (4096, 8192)
+LONG_SEQUENCE = 32768  # the long context of published Ascend runs (mindspeed-llm's tables go to 32 K)
 CLAIM_TOKENS_A_STEP = 16 * 2**20
 CLAIM_DEVICES = (512, 2048, 8192)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from clustersim.errors import InfeasibleError, InputError
+from clustersim.errors import InfeasibleError
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import FIGURES
 from clustersim.inputs.load import load_claim
@@ -22,6 +22,7 @@ from clustersim.studies.insights import Insight, insights
 from clustersim.studies.list_prices import savings
 from clustersim.studies.measured_records import measured_records
 from clustersim.studies.open_points import Outcome, Point, Progress, best_points
+from clustersim.studies.other_settings import Settings, longer_sequences, smaller_cluster
 from clustersim.studies.records import training_records
 from clustersim.studies.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.stated import data_equations, data_rows, parameters_row, price_row, saving_row
@@ -31,9 +32,6 @@ from clustersim.studies.utilization import utilization_rows
 from clustersim.studies.verdicts import best_of, worst
 
 __all__ = ["AssertionRow", "ClaimReport", "Equation", "check_claims", "verdicts_by_figure"]
-
-SMALLER = 8  # the cluster that an unstated scaling efficiency refers to has so many times fewer devices
-Settings = Sequence[Setting | InputError]
 
 
 @dataclass(frozen=True)
@@ -93,30 +91,16 @@ def check_claims(
     possible = possible_settings(claim, seed)
     mine = list(possible.settings)
     compared = [relation for relation in claim.relations if relation.list_price is None]
-    systems: list[Settings] = [mine, _smaller(claim, mine)]
+    systems: list[Settings] = [mine, smaller_cluster(claim, mine), longer_sequences(claim, mine)]
     for relation in compared:
         same = relation.same == "devices"
         systems.append(changed_settings(claim, relation.change, mine, same_devices=same))
     everything = [setting for system in systems for setting in system]
     outcomes = iter(best_points(everything, workers=workers, executor=executor, progress=progress))
     found = [[next(outcomes) for _ in system] for system in systems]
-    judge = Judge(claim, seed, found[0], found[1], dict(zip((r.id for r in compared), found[2:], strict=True)))
+    others = dict(zip((relation.id for relation in compared), found[3:], strict=True))
+    judge = Judge(claim, seed, found[0], found[1], found[2], others)
     return judge.report(possible.open_devices, (*claim.assumptions, *possible.assumed), mine)
-
-
-def _smaller(claim: Claim, settings: Settings) -> Settings:
-    """The largest setting on fewer devices and with as many sequences fewer, for a utilization that may be scaling."""
-    wanted = any(assertion.meaning in ("unstated", "scaling_efficiency") for assertion in claim.assertions)
-    known = [setting for setting in settings if isinstance(setting, Setting)]
-    if not wanted or not known:
-        return []
-    largest = max(known, key=lambda setting: setting.scenario.cluster.devices)
-    nodes, batch = largest.scenario.cluster.nodes, largest.scenario.training.global_batch
-    if nodes % SMALLER or batch % SMALLER or largest.scenario.layout != "search":
-        return []
-    change = {"cluster.nodes": nodes // SMALLER, "training.global_batch": batch // SMALLER}
-    only = replace(largest, values={key: v for key, v in largest.values.items() if key != "cluster.devices"})
-    return changed_settings(claim, change, [only], same_devices=False)
 
 
 @dataclass(frozen=True)
@@ -127,6 +111,7 @@ class Judge:
     seed: int
     mine: Sequence[Outcome]
     smaller: Sequence[Outcome]
+    longer: Sequence[Outcome]
     others: Mapping[str, Sequence[Outcome]]  # by relation
 
     def report(self, open_devices: bool, assumptions: tuple[str, ...], settings: Settings) -> ClaimReport:
@@ -186,7 +171,7 @@ class Judge:
         """The rows of one assertion: one a meaning for a utilization, else one."""
         metric = assertion.metric
         if assertion.meaning:
-            return utilization_rows(assertion, evidence, self._scaling(evidence), compared)
+            return utilization_rows(assertion, evidence, self._scaling(evidence), self._longer(evidence), compared)
         match metric:
             case "achieved_flops" | "achieved_flops_per_device":
                 return [flops_row(assertion, evidence)]
@@ -211,6 +196,11 @@ class Judge:
             return None
         largest = max(evidence.points, key=lambda point: point.result.step.devices)
         return replace(evidence, points=(largest,)), replace(evidence, points=smaller)
+
+    def _longer(self, evidence: Evidence) -> Evidence | None:
+        """The largest cluster with long sequences."""
+        points = tuple(outcome for outcome in self.longer if isinstance(outcome, Point))
+        return replace(evidence, points=points) if points else None
 
     def _pair(self, evidence: Evidence, outcomes: Sequence[Outcome]) -> tuple[Evidence, Evidence] | str:
         """The claim's system and another at the points where both run, or why there are none."""

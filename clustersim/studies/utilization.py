@@ -23,12 +23,16 @@ Systems = Sequence[tuple[Evidence, Evidence]]  # the claim's system and another,
 
 
 def utilization_rows(
-    assertion: Assertion, evidence: Evidence, smaller: tuple[Evidence, Evidence] | None, others: Systems
+    assertion: Assertion,
+    evidence: Evidence,
+    smaller: tuple[Evidence, Evidence] | None,
+    longer: Evidence | None,
+    others: Systems,
 ) -> list[AssertionRow]:
     """Every meaning of a utilization; a stated one counts by itself, an unstated one by its MFU rows.
 
-    `smaller`: the largest cluster in question and a smaller one, for scaling; `others`: systems that the claim compares
-    with. Raises InputError for a base that the chip doesn't have.
+    `smaller`: the largest cluster in question and a smaller one, for scaling; `longer`: it with long sequences;
+    `others`: systems that the claim compares with. Raises InputError for a base that the chip doesn't have.
     """
     check_base(assertion, evidence)
     rows = []
@@ -44,6 +48,8 @@ def utilization_rows(
             base_name=reading.base,
         )
         rows.append(row)
+    if longer is not None and assertion.meaning == "unstated":
+        rows += _long_rows(assertion, longer)
     goodput = goodput_row(assertion.id, assertion.claimed, assertion.granted, evidence)
     others_read = (_scaling_row(assertion, smaller), goodput, *_ratios(assertion, others))
     return rows + [replace(row, counts=assertion.meaning == row.definition) for row in others_read]
@@ -116,6 +122,20 @@ def ratio_boast(claimed: float, mine: Evidence, theirs: Evidence, tolerance: flo
     """Achieved FLOP/s a device over those of another system, both at their best."""
     ratio = mine.rate("full") / theirs.rate("full")
     return Boast(claimed, ratio, math.inf, "%", tolerance=tolerance, both_ways=both_ways)
+
+
+def _long_rows(assertion: Assertion, longer: Evidence) -> list[AssertionRow]:
+    """The MFU rows of the matrix peak with long sequences, where conventions differ most."""
+    length = longer.scenario.training.sequence_length
+    rows = []
+    for reading in readings(longer.chip):
+        if reading.base == MATRIX_PEAK and reading.definition in ("mfu", "mfu_causal"):
+            boast, published = boast_of(assertion.claimed, reading, longer, assertion.granted)
+            base = f"{reading.base_words}, {length:,} tokens"
+            rows.append(
+                judged_row(assertion.id, reading.definition, boast, base=base, published=published, counts=False)
+            )
+    return rows
 
 
 def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None) -> AssertionRow:

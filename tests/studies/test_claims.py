@@ -84,10 +84,26 @@ class TestTheRumour:
             "goodput",
             "ratio",
         }
-        assert len([base for definition, base in found if definition == "mfu"]) == 6
+        assert len([base for definition, base in found if definition == "mfu" and base]) == 6
         busy = rows(rumour, "utilization", "busy_any")["wall clock"]
         assert busy.verdict in ("supported", "plausible")
         assert not busy.counts
+
+    def test_long_sequences_are_shown_and_do_not_count(self, rumour: ClaimReport) -> None:
+        """Full attention counts the masked half, so that the two conventions lie further apart than at 8 K."""
+        by_length = {
+            length: [
+                next(row for row in rumour.assertions if row.definition == definition and row.base == base)
+                for definition in ("mfu", "mfu_causal")
+            ]
+            for length, base in (("8 K", "353.9 (matrix peak)"), ("32 K", "353.9 (matrix peak), 32,768 tokens"))
+        }
+        assert not any(row.counts for row in by_length["32 K"])
+        ratio = {
+            length: full.best_attainable / causal.best_attainable  # type: ignore[operator]
+            for length, (full, causal) in by_length.items()
+        }
+        assert 1.05 * ratio["8 K"] < ratio["32 K"] < 2
 
     def test_its_own_numbers_exclude_each_other_on_some_bases(self, rumour: ClaimReport) -> None:
         relations = {equation.base: equation for equation in rumour.contradictions if "a100" in equation.ties}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import simpy
@@ -48,7 +50,8 @@ def play_run(plan: RunPlan, seed: int, *, timeline: bool = False) -> PlayedRun:
     ended: list[float] = []
     job.process.callbacks.append(lambda _: ended.append(env.now))
     causes.start(job)
-    env.run(until=job.process | env.timeout(PATIENCE * plan.work_s))
+    with _no_collection():
+        env.run(until=job.process | env.timeout(PATIENCE * plan.work_s))
     if not ended:
         done = job.work / plan.work_s
         raise InfeasibleError(
@@ -67,3 +70,15 @@ def play_run(plan: RunPlan, seed: int, *, timeline: bool = False) -> PlayedRun:
         interruptions=dict(sorted(ledger.interruptions.items())),
         timeline=tuple(ledger.timeline or ()),
     )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for cycles, a sixth of a run's time: SimPy's events are freed when nobody holds them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

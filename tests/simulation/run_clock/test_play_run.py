@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -75,6 +76,14 @@ def strikes_of(here: RunPlan, seed: int, cause: str) -> list[float]:
     """When a cause stops the job, in a run where a failure costs no time, so that nothing hides another."""
     spans = play_run(here, seed, timeline=True).timeline
     return [span.start for span in spans if span.cause == cause and span.state == "detection"]
+
+
+def test_collection_is_on_again_after_a_run_and_after_a_refusal() -> None:
+    play_run(plan(**QUIET), 0)
+    assert gc.isenabled()
+    with pytest.raises(InfeasibleError):
+        play_run(plan(work_s=DAY, sources=(source(a_day=300.0),)), 0)
+    assert gc.isenabled()
 
 
 def test_another_cause_changes_no_draws() -> None:
