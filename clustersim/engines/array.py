@@ -48,7 +48,7 @@ def play(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None
         return Timeline(*_walk_plain(plan, table), "array")
     starts, ends = np.empty((2, plan.rows, columns))
     _walk(walk, plan, table, labels, starts, ends)
-    return Timeline(starts[plan.task_row], ends[plan.task_row], "array")
+    return Timeline(starts, ends, "array", plan.task_row)
 
 
 def makespan(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None) -> Floats:

@@ -86,16 +86,40 @@ class TaskGraph:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """When every task ran: seconds, `[tasks, columns]`."""
+    """When every task ran: seconds, `[rows, columns]`. Whoever wants some tasks only should ask for those."""
 
-    start: Floats
-    end: Floats
+    starts: Floats
+    ends: Floats
     engine: str  # the name of the engine that played it
+    row: Ints | None = None  # [tasks] where each task stands, if not in the order of the graph
+
+    @cached_property
+    def start(self) -> Floats:
+        """When every task started, `[tasks, columns]`."""
+        return self.starts if self.row is None else self.starts[self.row]
+
+    @cached_property
+    def end(self) -> Floats:
+        """When every task ended, `[tasks, columns]`."""
+        return self.ends if self.row is None else self.ends[self.row]
+
+    def started(self, tasks: Ints) -> Floats:
+        """When some tasks started, `[tasks, columns]`."""
+        return self.starts.take(tasks if self.row is None else self.row[tasks], axis=0)
+
+    def ended(self, tasks: Ints) -> Floats:
+        """When some tasks ended, `[tasks, columns]`."""
+        return self.ends.take(tasks if self.row is None else self.row[tasks], axis=0)
+
+    @property
+    def columns(self) -> int:
+        """How many playings of the graph stand side by side."""
+        return int(self.ends.shape[1])
 
     @property
     def makespan(self) -> Floats:
         """Seconds until the last task ends, `[columns]`."""
-        last: Floats = self.end.max(axis=0, initial=0.0)
+        last: Floats = self.ends.max(axis=0, initial=0.0)
         return last
 
 

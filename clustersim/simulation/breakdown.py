@@ -46,11 +46,11 @@ def step_windows(program: Program, timeline: Timeline) -> Windows:
     steps follow each other by the longest share. Source: Qi et al. 2023, arXiv 2401.10241, section 4 and figure 1.
     """
     devices = device_tasks(program)
-    ends = np.array([timeline.end[device.final].max(axis=0) for device in devices])
+    ends = np.array([timeline.ended(device.final).max(axis=0) for device in devices])
     if _meets(program):
         last = ends.argmax(axis=0)
         return Windows(last, np.zeros(ends.shape[1]), ends.max(axis=0), ends)
-    starts = np.array([timeline.start[device.opening].min(axis=0) for device in devices])
+    starts = np.array([timeline.started(device.opening).min(axis=0) for device in devices])
     longest = (ends - starts).argmax(axis=0)
     points = np.arange(len(longest))
     return Windows(longest, starts[longest, points], ends[longest, points], ends)
@@ -96,15 +96,15 @@ def _computed(device: DeviceTasks, table: Table) -> dict[str, Floats]:
 
 def _waited(program: Program, number: int, timeline: Timeline, opening: Floats) -> dict[str, Floats]:
     """Seconds [points] of the gaps on a device's compute stream from `opening` on, by what they were for."""
-    device, start, end = device_tasks(program)[number], timeline.start, timeline.end
-    gaps = start.take(device.compute, axis=0)
+    device = device_tasks(program)[number]
+    gaps, done = timeline.started(device.compute), timeline.ended(device.compute)
     gaps[0] -= opening
-    gaps[1:] -= end.take(device.compute[:-1], axis=0)
-    tail = (end[device.final].max(axis=0) - end[device.compute[-1]])[np.newaxis]
+    gaps[1:] -= done[:-1]
+    tail = (timeline.ended(device.final).max(axis=0) - done[-1])[np.newaxis]
     spent = {"bubble": total(gaps) + tail[0]}
     within, after = _waits(program, number)
     for waits, gap in ((within, gaps.take(device.waiting, axis=0)), (after, tail)):
-        for part, seconds in _communicated(waits, gap, start, end).items():
+        for part, seconds in _communicated(waits, gap, timeline).items():
             spent[part] = spent.get(part, 0.0) + seconds
             spent["bubble"] = spent["bubble"] - seconds
     return spent
@@ -138,18 +138,18 @@ def _waits_of(awaited: Ints, place: Ints) -> Waits:
     return Waits(awaited, part, tuple(rows))
 
 
-def _communicated(waits: Waits, gap: Floats, start: Floats, end: Floats) -> dict[str, Floats]:
+def _communicated(waits: Waits, gap: Floats, timeline: Timeline) -> dict[str, Floats]:
     """Seconds [points] of gaps [gaps, points] that the communication which ended last before each explains, by part."""
     awaited, parts = waits.awaited, waits.part
     if not awaited.size:
         return {}
     if awaited.shape[1] == 1:
-        took = end.take(awaited[:, 0], axis=0) - start.take(awaited[:, 0], axis=0)
+        took = timeline.ended(awaited[:, 0]) - timeline.started(awaited[:, 0])
     else:
-        ends = np.where((awaited != NOBODY)[:, :, np.newaxis], end[awaited], -1.0)  # [gaps, awaited, points]
-        chosen = np.argmax(ends, axis=1)  # [gaps, points]
-        last, points = np.take_along_axis(awaited, chosen, axis=1), np.arange(gap.shape[1])
-        took, parts = end[last, points] - start[last, points], np.take_along_axis(parts, chosen, axis=1)
+        ends = np.where((awaited != NOBODY)[:, :, np.newaxis], timeline.ended(awaited), -1.0)
+        chosen = np.argmax(ends, axis=1)[:, np.newaxis]  # [gaps, 1, points] of ends [gaps, awaited, points]
+        took = np.take_along_axis(ends - timeline.started(awaited), chosen, axis=1)[:, 0]
+        parts = np.take_along_axis(parts[:, :, np.newaxis], chosen, axis=1)[:, 0]
     explained = np.minimum(gap, took)
     spent = {}
     for part, rows, mixed in waits.parts:
@@ -163,9 +163,9 @@ def busy_seconds(program: Program, timeline: Timeline, table: Table, windows: Wi
 
     The communication that a compute task waits for is no computing.
     """
-    any_stream, compute = np.zeros((2, timeline.end.shape[1]))
+    any_stream, compute = np.zeros((2, timeline.columns))
     for device, end in zip(device_tasks(program), windows.ends, strict=True):
-        any_stream += end - idle_seconds(device, timeline.start, timeline.end)
+        any_stream += end - idle_seconds(device, timeline)
     for count, row in _counted(_played(program), table):
         for part, seconds in row.items():
             if part not in COMMUNICATION:

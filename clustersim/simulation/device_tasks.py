@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clustersim.engines.graph import Floats, Ints, TaskGraph
+from clustersim.engines.graph import Floats, Ints, TaskGraph, Timeline
 from clustersim.schedules.program import Program
 
 NOBODY = -1
@@ -98,17 +98,17 @@ def _behind(graph: TaskGraph, issued: Ints, leading: Ints, stream: int) -> Behin
     return Behind(since, issued[last[since:]])
 
 
-def idle_seconds(device: DeviceTasks, start: Floats, end: Floats) -> Floats:
-    """Seconds [points] before its last task ends in which no stream of a device runs. Times are [tasks, points].
+def idle_seconds(device: DeviceTasks, timeline: Timeline) -> Floats:
+    """Seconds [points] before its last task ends in which no stream of a device runs.
 
     Work that a device issues itself runs from then on without a break until its stream is empty, so between two tasks
     that may be held up all streams are idle from the moment when the last of them has run what was issued before.
     """
-    begins = start.take(device.leading, axis=0)
+    begins = timeline.started(device.leading)
     reached = np.zeros(begins.shape)
     for since, task in device.behind:
         later = reached[since:]
-        np.maximum(later, end.take(task, axis=0), out=later)
+        np.maximum(later, timeline.ended(task), out=later)
     np.subtract(begins, reached, out=begins)
     return total(np.maximum(begins, 0.0, out=begins))
 

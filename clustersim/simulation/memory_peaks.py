@@ -18,7 +18,7 @@ from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
 from clustersim.simulation.memory import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
-from clustersim.simulation.results import MemoryReport, StagePeak
+from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.stages import Stage
 
 FLYING, FORWARD, BACKWARD, LATER = range(4)  # kept for backward; running forward; backward; for weights' gradients
@@ -48,12 +48,8 @@ def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario
     held |= {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
     by_point = np.array(list(held.values())).transpose(2, 1, 0).tolist()  # [points, stages, parts]
     usable = (np.zeros(points) + scenario.cluster.accelerator.memory.usable_bytes).tolist()
-    return [
-        MemoryReport(
-            tuple(StagePeak(stage, dict(zip(held, parts, strict=True))) for stage, parts in enumerate(by_stage)), bytes_
-        )
-        for by_stage, bytes_ in zip(by_point, usable, strict=True)
-    ]
+    names = tuple(held)
+    return [MemoryReport(names, by_stage, most) for by_stage, most in zip(by_point, usable, strict=True)]
 
 
 def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:

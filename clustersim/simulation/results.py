@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clustersim.inputs.scenario import Scenario
@@ -58,13 +59,22 @@ class StagePeak:
 class MemoryReport:
     """Bytes a device of every pipeline stage, and how many can be used."""
 
-    stages: tuple[StagePeak, ...]
+    names: tuple[str, ...]  # of parts
+    held: Sequence[Sequence[float]]  # [stages, parts]
     usable_bytes: float
 
-    @property
+    @cached_property
+    def stages(self) -> tuple[StagePeak, ...]:
+        """What every stage holds, by part."""
+        return tuple(self._peak(stage) for stage in range(len(self.held)))
+
+    def _peak(self, stage: int) -> StagePeak:
+        return StagePeak(stage, dict(zip(self.names, self.held[stage], strict=True)))
+
+    @cached_property
     def fullest(self) -> StagePeak:
         """The stage that holds most."""
-        return max(self.stages, key=lambda stage: stage.peak_bytes)
+        return self._peak(max(range(len(self.held)), key=lambda stage: sum(self.held[stage])))
 
     @property
     def stage(self) -> int:

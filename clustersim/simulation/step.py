@@ -180,8 +180,10 @@ def breakdown_of(step: PlayedStep) -> dict[str, float]:
 
 
 def _as_column(step: PlayedStep) -> PlayedSteps:
-    rows = [{part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts]
-    table, late = Table(rows, np.arange(len(rows))), np.array([step.imbalance_s])
+    rows = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
+    place = {key: number for number, key in enumerate(rows)}
+    table = Table(list(rows.values()), np.array([place[id(row)] for row in step.parts]))
+    late = np.array([step.imbalance_s])
     return PlayedSteps((step.scenario,), step.scenario, step.program, step.timeline, table, step.stages, late)
 
 

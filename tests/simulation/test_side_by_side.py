@@ -142,4 +142,9 @@ def test_idle_time_is_what_no_interval_covers(blocking: bool, layout: dict[str, 
         for begin, finish in sorted(zip(start[tasks].tolist(), end[tasks].tolist(), strict=True)):
             idle += max(0.0, begin - reached)
             reached = max(reached, finish)
-        assert idle_seconds(device, start[:, None], end[:, None])[0] == pytest.approx(idle, rel=1e-12)
+        assert idle_seconds(device, played.timeline)[0] == pytest.approx(idle, rel=1e-12)
+
+
+def test_a_played_step_reads_as_it_is_simulated() -> None:
+    here = builders.scenario(pipeline=4, virtual_stages=2, data=4, sharding="zero1", overlap=frozenset({"grad_reduce"}))
+    assert result_of(play_step(here)).to_dict() == simulate_step(here).to_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clustersim.simulation.results import MemoryReport, StagePeak
+from clustersim.simulation.results import MemoryReport
 from clustersim.views.drawing import svg
 from clustersim.views.memory_plot import GROUPS, bars_of, draw_memory
 
@@ -14,10 +14,8 @@ LAST = INNER | {"activations": 8.0, "logits": 12.0, "working": 1.0, "gathered_pa
 
 
 def report(*stages: dict[str, float], usable: float = 80.0) -> MemoryReport:
-    peaks = (
-        StagePeak(number, {name: size * GIB for name, size in parts.items()}) for number, parts in enumerate(stages)
-    )
-    return MemoryReport(tuple(peaks), usable * GIB)
+    names = tuple(dict.fromkeys(name for parts in stages for name in parts))
+    return MemoryReport(names, [[parts.get(name, 0.0) * GIB for name in names] for parts in stages], usable * GIB)
 
 
 def test_neighbours_that_hold_the_same_share_a_bar() -> None:

@@ -6,7 +6,7 @@ import pytest
 from builders import scenario
 
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
-from clustersim.simulation.results import MemoryReport, StagePeak
+from clustersim.simulation.results import MemoryReport
 from clustersim.studies.remedies import Remedy
 from clustersim.views.memory_words import memory_words, shortage
 from clustersim.views.words import bar, between, count, dollars, gib, layout_words, percent, significant
@@ -74,7 +74,7 @@ def test_layout_in_words() -> None:
 
 
 def report(**parts: float) -> MemoryReport:
-    return MemoryReport((StagePeak(0, {name: size * GIB for name, size in parts.items()}),), 80 * GIB)
+    return MemoryReport(tuple(parts), [[size * GIB for size in parts.values()]], 80 * GIB)
 
 
 def test_a_shortage_says_by_how_much_and_what_would_help() -> None:
