@@ -49,6 +49,17 @@ class Segment:
         return Segment(seconds, parts, self.gemm_flops - shorter.gemm_flops)
 
 
+def in_a_row(segments: Sequence[tuple[Segment, float]], points: int) -> Segment:
+    """Segments one after the other, each so many times."""
+    seconds, flops = np.zeros((2, points))
+    parts = {name: np.zeros(points) for name in sorted({name for segment, _ in segments for name in segment.parts})}
+    for segment, times in segments:
+        seconds, flops = seconds + segment.seconds * times, flops + segment.gemm_flops * times
+        for name, spent in segment.parts.items():
+            parts[name] = parts[name] + spent * times
+    return Segment(seconds, parts, flops)
+
+
 def empty_segment(points: int) -> Segment:
     """No work."""
     return Segment(np.zeros(points), {}, np.zeros(points))
@@ -86,12 +97,22 @@ class Works:
 
     def segments(self, machine: Machine, points: int = 1) -> list[Segment]:
         """What every pass takes. `points`: length of the machine's and the passes' arrays."""
-        timeline = self.play(machine, points)
+        timeline, zero = self.play(machine, points), np.zeros(points)
         # Times [points] of every operation: plain floats for one point, which are added quicker than arrays.
         start, end = (times[:, 0].tolist() if points == 1 else list(times) for times in (timeline.start, timeline.end))
+        segments = []
+        for work, flops, (low, high) in zip(self.passes, self.gemm_flops, pairwise(self.bounds), strict=True):
+            seconds, parts = _spent(work, start[low:high], end[low:high])
+            spent = {part: zero + times for part, times in parts.items()}
+            segments.append(Segment(zero + seconds, spent, zero + flops))
+        return segments
+
+    @cached_property
+    def gemm_flops(self) -> list[Array]:
+        """FLOP of every pass inside weight products."""
         return [
-            _segment(work, start[low:high], end[low:high], points)
-            for work, (low, high) in zip(self.passes, pairwise(self.bounds), strict=True)
+            sum(product.flops for product in work.operations if isinstance(product, Gemm) and product.part == "gemm")
+            for work in self.passes
         ]
 
     def _beside_collectives(self, timeline: Timeline) -> Floats:
@@ -156,19 +177,12 @@ def _graph(passes: tuple[tuple[tuple[str, ...], tuple[tuple[int, ...], ...]], ..
     )
 
 
-def _segment(work: Pass, start: Sequence[Array], end: Sequence[Array], points: int) -> Segment:
-    """What a played pass took. Times of every operation: [points], or floats."""
-    if not work.operations:
-        return empty_segment(points)
-    seconds = reduce(np.maximum, end) if points > 1 else max(end)
-    products = [product for product in work.operations if isinstance(product, Gemm) and product.part == "gemm"]
-    zero = np.zeros(points)
-    parts = {part: zero + time for part, time in _parts(work, start, end, seconds).items()}
-    return Segment(zero + seconds, parts, zero + sum(product.flops for product in products))
+def _spent(work: Pass, start: Sequence[Array], end: Sequence[Array]) -> tuple[Array, dict[str, Array]]:
+    """Seconds of a played pass, and the same by part. Times of every operation: [points], or floats.
 
-
-def _parts(work: Pass, start: Sequence[Array], end: Sequence[Array], seconds: Array) -> dict[str, Array]:
-    """Walk the compute stream: its work counts as it ran, a gap counts for the collective that ended last before it."""
+    A walk along the compute stream: its work counts as it ran, a gap counts for the collective that ended last
+    before it.
+    """
     parts: dict[str, Array] = {}
     clock: Array = 0.0
     for task, stream in enumerate(work.streams):
@@ -179,8 +193,10 @@ def _parts(work: Pass, start: Sequence[Array], end: Sequence[Array], seconds: Ar
         parts[part] = parts.get(part, 0.0) + (end[task] - start[task])
         clock = end[task]
     others = [task for task, stream in enumerate(work.streams) if stream != COMPUTE]
+    later = max if isinstance(clock, float) else np.maximum
+    seconds = reduce(later, [end[task] for task in others], clock)
     _add_gap(parts, work, end, others, seconds - clock)
-    return parts
+    return seconds, parts
 
 
 def _add_gap(parts: dict[str, Array], work: Pass, end: Sequence[Array], waited: Sequence[int], gap: Array) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.schedules.program import Operation
 from clustersim.simulation.pieces import Passes, Piece, Pieces
-from clustersim.simulation.segment import Segment, empty_segment
+from clustersim.simulation.segment import Segment, in_a_row
 from clustersim.workload.parameters import (
     block_parameters,
     embedding_parameters,
@@ -59,27 +59,27 @@ class Stage:
     @cached_property
     def activation_bytes(self) -> Floats:
         """Bytes [points] that one micro-batch keeps of the layers from forward to backward."""
-        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "layer"))
+        return self._total(lambda unit: unit.piece.kept_bytes, self._layer_units)
 
     @cached_property
     def embedding_bytes(self) -> Floats:
         """Bytes [points] that one micro-batch keeps of the embedding: its dropout mask."""
-        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "embedding"))
+        return self._total(lambda unit: unit.piece.kept_bytes, self._at("embedding"))
 
     @property
     def layers(self) -> int:
         """Transformer layers, those of multi-token prediction counted."""
-        return sum(unit.times for unit in self.units if unit.place == "layer")
+        return sum(unit.times for unit in self._layer_units)
 
     @cached_property
     def logit_bytes(self) -> Floats:
         """Bytes [points] that norm, output head and loss keep, for one micro-batch at a time."""
-        return self._total(lambda unit: unit.piece.kept_bytes * (unit.place == "head"))
+        return self._total(lambda unit: unit.piece.kept_bytes, self._at("head"))
 
     @cached_property
     def weight_input_bytes(self) -> Floats:
         """Bytes [points] that one micro-batch keeps from backward to a pass of its own over weights' gradients."""
-        return self._total(lambda unit: unit.piece.weight_input_bytes)
+        return self._total(lambda unit: unit.piece.weight_input_bytes, self.units)
 
     @cached_property
     def working_bytes(self) -> Floats:
@@ -93,33 +93,40 @@ class Stage:
     @cached_property
     def placeholder_bytes(self) -> Floats:
         """Bytes [points] of unused weight gradients: one set, for layers of a kind share them."""
-        return self._most(lambda unit: unit.piece.placeholder_bytes)
+        return self._most(lambda unit: unit.piece.placeholder_bytes, self.units)
 
     @cached_property
     def largest_layer(self) -> Floats:
         """Parameters [points] of one rank's largest layer."""
-        return self._most(lambda unit: (unit.dense_parameters + unit.expert_parameters) * (unit.place == "layer"))
+        return self._most(lambda unit: unit.dense_parameters + unit.expert_parameters, self._layer_units)
 
     @cached_property
     def end_parameters(self) -> Floats:
         """Parameters [points] of one rank's share of the model's ends."""
-        return self._total(lambda unit: unit.dense_parameters * (unit.place != "layer"))
+        return self._total(lambda unit: unit.dense_parameters, [*self._at("embedding"), *self._at("head")])
 
     @cached_property
     def dense_parameters(self) -> Floats:
         """Parameters [points] of one rank that the data group shares."""
-        return self._total(lambda unit: unit.dense_parameters)
+        return self._total(lambda unit: unit.dense_parameters, self.units)
 
     @cached_property
     def expert_parameters(self) -> Floats:
         """Parameters [points] of one rank's routed experts."""
-        return self._total(lambda unit: unit.expert_parameters)
+        return self._total(lambda unit: unit.expert_parameters, self.units)
 
-    def _most(self, figure: Callable[[Unit], Floats]) -> Floats:
-        return np.asarray(np.max([np.zeros_like(self.forward.seconds), *map(figure, self.units)], axis=0))
+    @cached_property
+    def _layer_units(self) -> list[Unit]:
+        return self._at("layer")
 
-    def _total(self, figure: Callable[[Unit], Floats]) -> Floats:
-        return sum((figure(unit) * unit.times for unit in self.units), np.zeros_like(self.forward.seconds))
+    def _at(self, place: Place) -> list[Unit]:
+        return [unit for unit in self.units if unit.place == place]
+
+    def _most(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+        return reduce(np.maximum, map(figure, units), np.zeros(self.forward.seconds.shape))
+
+    def _total(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+        return sum((figure(unit) * unit.times for unit in units), np.zeros(self.forward.seconds.shape))
 
 
 class Contents(NamedTuple):
@@ -168,7 +175,7 @@ def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
         units += _last_units(pieces, alone=alone)
 
     def total(operation: Operation) -> Segment:
-        return sum((unit.piece.passes[operation] * unit.times for unit in units), empty_segment(pieces.points))
+        return in_a_row([(unit.piece.passes[operation], unit.times) for unit in units], pieces.points)
 
     return Stage(tuple(units), {operation: total(operation) for operation in pieces.head.passes})
 

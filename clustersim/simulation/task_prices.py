@@ -11,6 +11,7 @@ import numpy as np
 
 from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats, Ints
+from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import SILENT, pass_traffic, shared_pass
@@ -26,7 +27,7 @@ from clustersim.simulation.tail import (
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import activation_bytes_of
-from clustersim.workload.states import state_bytes_of
+from clustersim.workload.states import StateBytes, state_bytes_of
 
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
@@ -125,28 +126,27 @@ class TaskPrices:
 
     def _pass_parts(self, kind: Kind, stage: Stage) -> Parts:
         """A pass with its data traffic; what the last backward leaves to send is the reduction's to wait for."""
-        scenario = self.scenario
-        played = shared_pass(
-            stage,
-            self.machine,
-            scenario.plan,
-            state_bytes_of(scenario.training, "fp32"),
-            kind.operation,
-            at_end=kind.position is not Position.STEADY,
-        )
+        scenario, at_end = self.scenario, kind.position is not Position.STEADY
+        played = shared_pass(stage, self.machine, self._layout, self._state_bytes, kind.operation, at_end=at_end)
         parts = (played.segment if kind.position is Position.LAST else played.whole).parts
-        if scenario.plan.offload in ("none", "optimizer"):
+        if self._layout.offload in ("none", "optimizer"):
             return parts
         moving = offloaded_activations(stage, scenario.plan.offload).moving / scenario.cluster.node.host_bandwidth
         return {**parts, "host": np.maximum(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
     def _reduce_time(self, stage: Stage, ending: Operation) -> Array:
         """Seconds of gradient reduction after the pass that ends the stage's gradients."""
-        layout = self.scenario.plan
-        if pass_traffic(layout, ending, at_end=True) == SILENT:
+        if pass_traffic(self._layout, ending, at_end=True) == SILENT:
             return reduce_stage_time(self.scenario, self.machine, stage)
-        each = state_bytes_of(self.scenario.training, "fp32")
-        return shared_pass(stage, self.machine, layout, each, ending, at_end=True).carry_s
+        return shared_pass(stage, self.machine, self._layout, self._state_bytes, ending, at_end=True).carry_s
+
+    @cached_property
+    def _layout(self) -> ResolvedLayout:
+        return self.scenario.plan
+
+    @cached_property
+    def _state_bytes(self) -> StateBytes:
+        return state_bytes_of(self.scenario.training, "fp32")
 
     @cached_property
     def _transfers(self) -> Floats:
