@@ -30,13 +30,17 @@ def gemm_time(
     efficiency: Array,
     bandwidth: float,
     element_bytes: float = 2.0,
+    summed_bytes: Array = 0.0,
+    sum_exposed: float = 0.0,
 ) -> Array:
     """Seconds of `count` products: max(2 m n k / (peak efficiency), bytes / bandwidth).
 
-    Source: Williams, Waterman and Patterson 2009 (roofline).
+    Source: Williams, Waterman and Patterson 2009 (roofline). A product that is added to a sum in place waits for the
+    share `sum_exposed` of that traffic: a tile's last instructions, behind which only other tiles' products run.
     """
-    compute = 2.0 * m * n * k * count / (peak * efficiency)
-    traffic = element_bytes * count * (m * k + k * n + m * n) / bandwidth
+    summing = summed_bytes / bandwidth
+    compute = 2.0 * m * n * k * count / (peak * efficiency) + sum_exposed * summing
+    traffic = element_bytes * count * (m * k + k * n + m * n) / bandwidth + summing
     return np.maximum(compute, traffic)
 
 

@@ -78,6 +78,8 @@ class Machine:
             efficiency=efficiency,
             bandwidth=self.memory_bandwidth,
             element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
+            summed_bytes=gemm.summed_bytes,
+            sum_exposed=kernels.sum_exposed,
         )
         return np.maximum(seconds, kernels.launch * (gemm.count if apart else 1.0))
 

@@ -63,6 +63,9 @@ class Kernels(Description):
     sustained: Annotated[
         Efficiency, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
     ] = 1.0
+    sum_exposed: Annotated[
+        Fraction, Field(description="share of the traffic of adding a product to a sum in place that nothing hides")
+    ] = 1.0
     four_bit: Annotated[
         Efficiency, Field(description="share of its peak that 4-bit products reach over that of 16-bit ones")
     ] = 1.0

@@ -151,10 +151,12 @@ class Linear:
             builder.wait(launched)
 
     def _weight_product(self, builder: PassBuilder) -> None:
-        """The weight's gradient, and adding it to what earlier micro-batches left."""
-        builder.run(self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m))
+        """The weight's gradient, and adding it to what earlier micro-batches left: in the product or after it."""
+        product = self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m)
         accumulated = self.shape.accumulated_bytes * self.k * self.n * self.count
-        if np.any(accumulated):
+        in_place = self.shape.accumulates_in_place
+        builder.run(replace(product, summed_bytes=accumulated) if in_place else product)
+        if not in_place and np.any(accumulated):
             builder.run(Pointwise(f"{self.name} gradient accumulation", accumulated, fused=True))
 
     def _issue_input_gradient(self, builder: PassBuilder) -> int | None:

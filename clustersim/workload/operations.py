@@ -27,7 +27,11 @@ GROUP_PART = {
 
 @dataclass(frozen=True)
 class Gemm:
-    """`count` independent products [m, k] x [k, n]."""
+    """`count` independent products [m, k] x [k, n].
+
+    `summed_bytes`: a product that is added to a sum in place reads and writes it, so many bytes beyond writing the
+    output once.
+    """
 
     name: str
     m: Array
@@ -36,6 +40,7 @@ class Gemm:
     count: Array = 1.0
     precision: str = "bf16"
     part: str = "gemm"
+    summed_bytes: Array = 0.0
 
     @property
     def flops(self) -> Array:

@@ -41,6 +41,7 @@ class Shape:
     overlap: frozenset[str]
     precision: str
     accumulated_bytes: Array = 0.0  # that adding a weight's gradient to what earlier micro-batches left moves
+    accumulates_in_place: bool = False  # the product of a weight's gradient does that
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
     weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
@@ -109,6 +110,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         overlap=layout.overlap,
         precision=training.precision,
         accumulated_bytes=accumulated_bytes(training, layout, stack),
+        accumulates_in_place=stack.fused_accumulation,
         busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
         **kept_by(stack, training),
     )

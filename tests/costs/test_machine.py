@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import re
+from dataclasses import replace
+from importlib.resources import files
+from statistics import median
+
 import pytest
 from builders import accelerator, cluster, stack
 
@@ -9,6 +15,7 @@ from clustersim.costs.collectives import EXCHANGE_SHARE
 from clustersim.costs.gemm import gemm_efficiency
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import place_groups
+from clustersim.inputs.catalog import load
 from clustersim.workload.operations import Attention, Collective, Gemm, Pointwise
 
 SIZES = {"tensor": 8.0, "context": 1.0, "data": 2.0, "pipeline": 4.0, "expert": 2.0, "expert_tensor": 1.0}
@@ -32,6 +39,37 @@ def test_a_large_product_runs_at_the_peak_and_a_thin_one_at_the_bandwidth() -> N
 def test_half_the_ceiling_at_the_constants() -> None:
     assert gemm_efficiency(4096.0, 4096.0, 128.0, 1.0, 0.8, 128.0, 0.0) == pytest.approx(0.4)
     assert gemm_efficiency(10.0, 10.0, 10.0, 1.0, 0.8, 0.0, 1000.0) == pytest.approx(0.4)
+
+
+def test_a_sum_in_place_is_hidden_in_part_behind_a_large_product_and_not_at_all_behind_a_thin_one() -> None:
+    """All of its bytes where bandwidth binds; the exposed share of them where compute does; in a kernel apart, all."""
+    half = machine(sum_exposed=0.5)
+    for size, exposed in ((8192.0, 0.5), (1.0, 1.0)):
+        plain = Gemm("weight gradient", 8192.0, 8192.0, size)
+        summed = replace(plain, summed_bytes=6.0 * 8192.0**2)
+        extra = half.time(summed) - half.time(plain)
+        assert extra == pytest.approx(exposed * 6.0 * 8192.0**2 / 1e12)
+        assert extra <= machine().time(Pointwise("sum", 6.0 * 8192.0**2, fused=True))
+
+
+def test_sums_in_place_take_as_long_as_simumax_measured() -> None:
+    """What a weight gradient takes beyond the mean of the other two products: the median over A100 PCIe, within 20 %."""
+    with files("clustersim.catalog").joinpath("measured", "kernels.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row["source_key"], row["chip"]) == ("simumax", "A100-PCIe")]
+    products = [row for row in rows if "layout" in row["shape_or_bytes"]]
+    assert len(products) % 3 == 0  # forward, input gradient, weight gradient
+    here = machine_of(load("clusters", "a100-64"), stack(), {})
+    here = replace(here, accelerator=load("accelerators", "a100-pcie-80gb"))
+    ratios = []
+    for forward, inputs, weights in zip(products[::3], products[1::3], products[2::3], strict=True):
+        m, k, n = (float(found) for found in re.findall(r"[mkn]=(\d+)", weights["shape_or_bytes"]))
+        seconds = [2.0 * m * k * n / (1e12 * float(row["value"])) for row in (forward, inputs, weights)]
+        if seconds[2] > 1e-3:
+            plain = Gemm("weight gradient", m, n, k)
+            extra = here.time(replace(plain, summed_bytes=6.0 * m * n)) - here.time(plain)
+            ratios.append((seconds[2] - (seconds[0] + seconds[1]) / 2.0) / float(extra))
+    assert len(ratios) > 30
+    assert median(ratios) == pytest.approx(1.0, abs=0.2)
 
 
 def test_unaligned_heads_slow_attention_products_alone() -> None:
