@@ -87,6 +87,7 @@ def accelerator(**changes: Any) -> Accelerator:
         "memory": {"capacity": 64 * GIB, "bandwidth": 1e12},
         "kernels": {
             "gemm_ceiling": 1.0,
+            "sum_exposed": 0.0,
             "attention_forward": 1.0,
             "attention_backward": 1.0,
             "memory": 1.0,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Operation
 
-AMOUNTS = frozenset({"m", "n", "k", "count", "flops", "bytes", "kernels"})  # of operations: numbers that formulas take
+AMOUNTS = frozenset({"m", "n", "k", "count", "summed_bytes", "flops", "bytes", "kernels"})  # of operations, in formulas
 
 
 class Pricer(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -60,7 +61,10 @@ def test_output_writes_report_and_plot(tmp_path: Path) -> None:
 
 def test_a_number_of_devices_is_shared_out() -> None:
     result = invoke("deepseek_r1_h800", "--set", "devices=2048")
-    assert "units on 2,048 devices  24 of prefill" in result.stdout
+    shared = re.search(r"units on 2,048 devices  (\d+) of prefill .* (\d+) of decode .* (\d+) to spare", result.stdout)
+    assert shared is not None
+    prefill, decode, spare = map(int, shared.groups())
+    assert 32 * prefill + 144 * decode + spare == 2048
     assert "requests," in result.stdout
     few = invoke("deepseek_r1_h800", "--set", "devices=100")
     assert few.exit_code == 2

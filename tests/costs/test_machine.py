@@ -53,7 +53,7 @@ def test_a_sum_in_place_is_hidden_in_part_behind_a_large_product_and_not_at_all_
 
 
 def test_sums_in_place_take_as_long_as_simumax_measured() -> None:
-    """What a weight gradient takes beyond the mean of the other two products: the median over A100 PCIe, within 20 %."""
+    """What a weight gradient takes beyond the mean of the other two products: median on A100 PCIe, within 20 %."""
     with files("clustersim.catalog").joinpath("measured", "kernels.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (row["source_key"], row["chip"]) == ("simumax", "A100-PCIe")]
     products = [row for row in rows if "layout" in row["shape_or_bytes"]]
