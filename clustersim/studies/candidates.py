@@ -33,13 +33,14 @@ LONGEST_PIPELINE = 64
 VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 MICRO_BATCHES = (1, 2, 4, 8)
 POWERS = tuple(2**exponent for exponent in range(12))
+LONG = 8192  # tokens that a context rank usually has, of longer sequences. Source: Llama 3, arXiv 2407.21783, table 4
 
 
 @dataclass(frozen=True)
 class Space:
     """What is tried beside tensor, pipeline, virtual stages, data, experts and recomputation."""
 
-    contexts: tuple[int, ...] = (1,)
+    contexts: tuple[int, ...] = (1,)  # and more where sequences are long
     micro_batches: tuple[int, ...] = MICRO_BATCHES
     shardings: tuple[Sharding, ...] = ()  # none given: what the stack does
     schedules: tuple[Schedule, ...] = ("1f1b",)  # of one chunk a device; with more it is interleaved-1f1b
@@ -162,7 +163,9 @@ def _grids(scenario: Scenario, space: Space) -> Iterator[Grid]:
     """All combinations of sizes; those whose layers hold other operations in grids of their own."""
     model, training = scenario.model, scenario.training
     tensors = [size for size in POWERS if size <= scenario.cluster.node.domain and _cuts_heads(size, model)]
-    contexts = [size for size in space.contexts if training.sequence_length % size == 0]
+    length = training.sequence_length
+    contexts = [size for size in POWERS if size in space.contexts or size <= length // LONG]
+    contexts = [size for size in contexts if length % size == 0]
     experts = [size for size in POWERS if model.moe.experts % size == 0] if model.moe else [1]
     micro_batches = [size for size in space.micro_batches if training.global_batch % size == 0]
     points = [

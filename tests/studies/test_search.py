@@ -194,6 +194,14 @@ def test_an_interrupted_search_keeps_the_best_so_far(monkeypatch: pytest.MonkeyP
         search_layouts(open_scenario(small_gpt()), top=5)
 
 
+@pytest.mark.parametrize(("tokens", "contexts"), [(2048, {1}), (8192, {1}), (24576, {1, 2}), (65536, {1, 2, 4, 8})])
+def test_long_sequences_are_cut_to_eight_thousand_tokens_a_rank(tokens: int, contexts: set[int]) -> None:
+    scenario = open_scenario(small_gpt(), nodes=2)
+    training = scenario.training.model_copy(update={"sequence_length": tokens})
+    families = list(candidate_families(scenario.model_copy(update={"training": training})))
+    assert {size for family in families for size in family.grid.context} == contexts
+
+
 def test_less_memory_leaves_fewer_layouts_and_no_faster_one() -> None:
     wide, tight = (search_layouts(open_scenario(small_gpt(), memory_gib=gib), top=1) for gib in (64.0, 5.0))
     assert wide.candidates == tight.candidates
