@@ -106,10 +106,13 @@ def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     less well than a ring's neighbours do.
     Source: Thakur et al. 2005, section 4.4 (pairwise exchange).
     """
-    near = message * (group.inside - 1.0) / group.ranks / up.bandwidth_among(group.inside)
-    far = message * (group.ranks - group.inside) / group.ranks / (out.bandwidth * EXCHANGE_SHARE)
-    inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
-    return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
+    inside, outside = exchanged_bytes(message, group)
+    return _exchange_time(inside, outside / (out.bandwidth * EXCHANGE_SHARE), group, up, out)
+
+
+def exchanged_bytes(message: Array, group: Placement) -> tuple[Array, Array]:
+    """Bytes that a rank sends inside its domain and out of it, of `message` of which 1/n goes to every rank."""
+    return message * (group.inside - 1.0) / group.ranks, message * (group.ranks - group.inside) / group.ranks
 
 
 def dispatch_time(
@@ -117,15 +120,31 @@ def dispatch_time(
 ) -> Array:
     """Seconds of an all-to-all that sends each vector once to every domain that needs it, and passes it on inside.
 
+    Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
+    """
+    inside, outside = dispatched_bytes(message, copies, most_domains, group)
+    return _exchange_time(inside, outside / out.bandwidth, group, up, out)
+
+
+def dispatched_bytes(
+    message: Array, copies: float, most_domains: float | None, group: Placement
+) -> tuple[Array, Array]:
+    """Bytes that a rank sends inside its domain and out of it, where a domain gets each vector once.
+
     `message` counts all `copies`; of D domains a vector meets D (1 - (1 - 1/D)^copies) on average, at most
-    `most_domains` where routing is limited. Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
+    `most_domains` where routing is limited.
     """
     domains = np.maximum(1.0, group.across if most_domains is None else np.minimum(group.across, most_domains))
     met = domains * (1.0 - (1.0 - 1.0 / domains) ** copies)
-    far = message / copies * met * (group.across - 1.0) / group.across / out.bandwidth
-    near = message * (group.inside - 1.0) / group.inside / up.bandwidth_among(group.inside)
-    inside = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
-    return _pipelined(inside, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
+    far = message / copies * met * (group.across - 1.0) / group.across
+    return message * (group.inside - 1.0) / group.inside, far
+
+
+def _exchange_time(inside: Array, far: Array, group: Placement, up: Link, out: Link) -> Array:
+    """Seconds of an exchange: bytes inside a domain beside seconds between domains, one hop each."""
+    near = inside / up.bandwidth_among(group.inside)
+    latency = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
+    return _pipelined(latency, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
 
 
 def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:

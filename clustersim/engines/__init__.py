@@ -1,7 +1,8 @@
 """The task graph, and the engines that play it.
 
 `graph.py` says what a graph is; `reference.py` plays it with SimPy, one page to read; `array.py` plays it as longest
-paths over many columns at once, along the waves of `plan.py`. Both return the same floats, bit for bit.
+paths over many columns at once, along the waves of `plan.py`. Both return the same floats, bit for bit. `fluid.py` is
+the reference engine with durations that are outcomes, of what tasks share (`sharing.py`).
 """
 
 from __future__ import annotations

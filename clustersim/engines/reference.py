@@ -52,9 +52,13 @@ class Playing:
             if self.graph.barrier[task] != NO_BARRIER:
                 yield self.meetings[task, column].arrive()
             self.start[task, column] = self.env.now
-            yield self.env.timeout(self.durations[self.graph.kind[task]][column])
+            yield self.run(task, column)
             self.end[task, column] = self.env.now
             self.ended[task][column].succeed()
+
+    def run(self, task: int, column: int) -> simpy.Event:
+        """Begin a task; the event happens when it has ended."""
+        return self.env.timeout(self.durations[self.graph.kind[task]][column])
 
     def _meetings(self, labels: Ints) -> dict[tuple[int, int], Meeting]:
         """The meeting of every barrier task and column; columns with the same label share it."""
@@ -76,14 +80,18 @@ def play(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None
     circle.
     """
     table = duration_table(graph, durations)
-    playing = Playing(graph, table, group_labels(graph, groups, table.shape[1]))
+    return played(Playing(graph, table, group_labels(graph, groups, table.shape[1])), "reference")
+
+
+def played(playing: Playing, engine: str) -> Timeline:
+    """The timeline of a graph played to its end; raises DeadlockError where tasks wait in a circle."""
     playing.env.run()
     stuck = np.argwhere(np.isnan(playing.end)).tolist()  # SimPy just stops when every process waits for another
     if stuck:
         named = ", ".join(f"{task} (column {column})" for task, column in stuck[:5])
         more = f" and {len(stuck) - 5} more" if len(stuck) > 5 else ""
         raise DeadlockError(f"these tasks wait for each other and never end: {named}{more}")
-    return Timeline(playing.start, playing.end, "reference")
+    return Timeline(playing.start, playing.end, engine)
 
 
 def makespan(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None) -> Floats:

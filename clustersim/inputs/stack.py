@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Efficiency
@@ -74,6 +74,13 @@ class Stack(Description):
     overlap_slowdown: Annotated[
         float, Field(ge=0, description="compute beside a collective takes this much longer: it lends cores to it")
     ] = 0.0
+    coupling: Annotated[
+        Literal["fluid"] | NonNegativeInt,
+        Field(
+            description="how durations follow from what runs beside a task: in so many passes; fluid: event by event; "
+            "0: compute beside collectives alone, in one pass, as stacks are calibrated"
+        ),
+    ] = 0
     dispatch: Annotated[
         Literal["pairwise", "two-stage", "all-gather"],
         Field(description="how tokens reach experts: each copy by itself, once to a node and on inside, or all to all"),

@@ -62,8 +62,12 @@ def _meets(program: Program) -> bool:
     return any(kind.operation is Operation.GRADIENT_NORM for kind in program.kinds)
 
 
-def breakdown(program: Program, timeline: Timeline, table: Table, windows: Windows) -> dict[str, Floats]:
+def breakdown(
+    program: Program, timeline: Timeline, table: Table, windows: Windows, stretch: Floats | None = None
+) -> dict[str, Floats]:
     """Seconds [points] by part of the device that each step is read off; they sum to it.
+
+    `stretch`: how many times as long each task took, [tasks, points]; None where all took what their kinds do.
 
     A gap before a task counts as the communication that ended last before it, for as long as that took, and as bubble
     beyond: a longer wait is for work on another device.
@@ -73,7 +77,8 @@ def breakdown(program: Program, timeline: Timeline, table: Table, windows: Windo
     for number in np.unique(windows.device).tolist():
         here = windows.device == number
         waited = _waited(program, number, timeline, windows.start)
-        for own in (_computed(devices[number], table), waited):
+        slowed = {} if stretch is None else _slowed(program, devices[number], table, stretch)
+        for own in (_computed(devices[number], table), slowed, waited):
             for part, seconds in own.items():
                 spent[part] += np.where(here, seconds, 0.0)
     return spent
@@ -91,6 +96,17 @@ def _computed(device: DeviceTasks, table: Table) -> dict[str, Floats]:
     for count, row in _counted(device.played, table):
         for part, seconds in row.items():
             spent[part] = spent.get(part, 0.0) + count * seconds
+    return spent
+
+
+def _slowed(program: Program, device: DeviceTasks, table: Table, stretch: Floats) -> dict[str, Floats]:
+    """Seconds [points] by part that what the compute stream ran took longer than alone."""
+    more = np.zeros((len(table.rows), stretch.shape[1]))  # times that each row was played, beyond those counted
+    np.add.at(more, table.row[program.graph.kind[device.compute]], stretch[device.compute] - 1.0)
+    spent: dict[str, Floats] = {}
+    for times, row in zip(more, table.rows, strict=True):
+        for part, seconds in row.items():
+            spent[part] = spent.get(part, 0.0) + times * seconds
     return spent
 
 
@@ -158,7 +174,9 @@ def _communicated(waits: Waits, gap: Floats, timeline: Timeline) -> dict[str, Fl
     return spent
 
 
-def busy_seconds(program: Program, timeline: Timeline, table: Table, windows: Windows) -> tuple[Floats, Floats]:
+def busy_seconds(
+    program: Program, timeline: Timeline, table: Table, windows: Windows, stretch: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Seconds [points] in which any stream of the mean device runs, and in which its compute stream computes.
 
     The communication that a compute task waits for is no computing.
@@ -170,6 +188,9 @@ def busy_seconds(program: Program, timeline: Timeline, table: Table, windows: Wi
         for part, seconds in row.items():
             if part not in COMMUNICATION:
                 compute += count * seconds
+    for device in () if stretch is None else device_tasks(program):
+        slowed = _slowed(program, device, table, stretch)
+        compute += sum(seconds for part, seconds in slowed.items() if part not in COMMUNICATION)
     return any_stream / program.stages, compute / program.stages
 
 

@@ -8,8 +8,9 @@ optimizer (overlap of gradient reduction and parameter gathering).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -19,11 +20,15 @@ from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.schedules.program import FORWARDS, Operation
+from clustersim.simulation.coupling import play_coupled
+from clustersim.simulation.demands import Demand, collective_demand, sent_by, sharing_of, work_demand
 from clustersim.simulation.segment import Segment
 from clustersim.simulation.stages import Stage, Unit
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.states import StateBytes
+
+Messages = Callable[[Unit], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
 
 COMPUTE, DATA = 0, 1
 COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
@@ -114,30 +119,50 @@ def shared_pass(
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if operation not in FORWARDS:
         units.reverse()
-    gathered = {
-        id(unit): none + gather_time(unit, machine, layout.sharding, each.parameters)
-        for unit in stage.units
-        if traffic.gathers
-    }
-    reduced = {
-        id(unit): none + reduce_time(unit, machine, layout.sharding, each.gradients)
-        for unit in stage.units
-        if traffic.reduces
-    }
-    gather, reduce = ([sent.get(id(unit), none) for unit in units] for sent in (gathered, reduced))
+    messages = partial(data_messages, machine=machine, sharding=layout.sharding, each=each, traffic=traffic)
+    took = {id(unit): [none + _seconds(some, machine) for some in messages(unit)] for unit in stage.units}
+    gather, reduce = zip(*(took[id(unit)] for unit in units), strict=True)
     if not traffic.hidden:
         return SharedPass(_waiting(plain, sum([*gather, *reduce], none)), none)
     compute = [unit.piece.passes[operation].seconds for unit in units]
     layers = zip([*gather[1:], none], compute, reduce, strict=True)
     durations = np.array([gather[0], *(seconds for layer in layers for seconds in layer)])  # [tasks, points]
-    graph, slowdown = _graph(len(units), traffic.gathers), machine.stack.overlap_slowdown
-    timeline = play(graph, durations)
-    if np.any(slowdown):
-        durations[COMPUTE_TASKS] += slowdown * _beside_messages(timeline)
+    graph, stack = _graph(len(units), traffic.gathers), machine.stack
+    if stack.coupling:
+        sharing = sharing_of(_layer_demands(units, durations, operation, machine, messages), machine)
+        timeline = play_coupled(graph, durations, sharing, stack.coupling).timeline
+    else:
         timeline = play(graph, durations)
+        if np.any(stack.overlap_slowdown):
+            durations[COMPUTE_TASKS] += stack.overlap_slowdown * _beside_messages(timeline)
+            timeline = play(graph, durations)
     computed = timeline.end[COMPUTE_TASKS].max(axis=0)
     waited = np.maximum(0.0, computed - plain.seconds)
     return SharedPass(_waiting(plain, waited), np.maximum(0.0, timeline.makespan - computed))
+
+
+def _layer_demands(
+    units: Sequence[Unit], durations: Floats, operation: Operation, machine: Machine, messages: Messages
+) -> list[Demand]:
+    """What the tasks of the graph below draw on; `messages`: what a layer gathers and reduces."""
+    points = durations.shape[1]
+    sent = {  # by unit: in its gathers, inside its compute, in its reductions
+        id(unit): [
+            sent_by(some, machine, points)
+            for some in (messages(unit)[0], unit.piece.work[operation].operations, messages(unit)[1])
+        ]
+        for unit in units
+    }
+    demands = [collective_demand(0, durations[0], sent[id(units[0])][0])]
+    layers = zip(units, [*units[1:], units[-1]], durations[1:].reshape(len(units), 3, points), strict=True)
+    for unit, following, (gather, compute, reduce) in layers:
+        inside, reduced = sent[id(unit)][1:]
+        demands += [
+            collective_demand(0, gather, sent[id(following)][0]),
+            work_demand(0, compute, unit.piece.passes[operation].parts, inside),
+            collective_demand(0, reduce, reduced),
+        ]
+    return demands
 
 
 def _beside_messages(timeline: Timeline) -> Floats:
@@ -157,26 +182,47 @@ def _beside_messages(timeline: Timeline) -> Floats:
 
 def gather_time(unit: Unit, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
-    group: Group = "data_shard" if sharding == "hybrid" else "data"
-    return _both(unit, machine, "all-gather", group, parameter_bytes)
+    return _seconds(gathers_of(unit, sharding, parameter_bytes), machine)
 
 
 def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
-    """Seconds to reduce one layer's gradients: to all, or to the ranks that keep them; hybrid does both in turn."""
+    """Seconds to reduce one layer's gradients."""
+    return _seconds(reductions_of(unit, machine, sharding, gradient_bytes), machine)
+
+
+def gathers_of(unit: Unit, sharding: str, parameter_bytes: float) -> list[Collective]:
+    """The messages that gather one layer's parameters from the ranks that they are spread over."""
+    return _both(unit, "all-gather", "data_shard" if sharding == "hybrid" else "data", parameter_bytes)
+
+
+def reductions_of(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> list[Collective]:
+    """The messages that reduce one layer's gradients: to all, or to the ranks that keep them; hybrid both in turn."""
     if sharding == "none" or (sharding == "zero1" and machine.stack.sums_everywhere):
-        return _both(unit, machine, "all-reduce", "data", gradient_bytes)
+        return _both(unit, "all-reduce", "data", gradient_bytes)
     if sharding != "hybrid":
-        return _both(unit, machine, "reduce-scatter", "data", gradient_bytes)
-    inside = _both(unit, machine, "reduce-scatter", "data_shard", gradient_bytes)
+        return _both(unit, "reduce-scatter", "data", gradient_bytes)
     shards = machine.groups["data_shard"].ranks
-    return inside + _both(unit, machine, "all-reduce", "data_replica", gradient_bytes / shards)
+    inside = _both(unit, "reduce-scatter", "data_shard", gradient_bytes)
+    return inside + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
 
 
-def _both(unit: Unit, machine: Machine, kind: CollectiveKind, group: Group, element_bytes: Array) -> Array:
+def _both(unit: Unit, kind: CollectiveKind, group: Group, element_bytes: Array) -> list[Collective]:
     """Dense parameters over the data group, experts over theirs, one after the other."""
     dense = Collective(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
     experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
-    return sum(machine.collective_time(message) for message in (dense, experts) if np.any(message.bytes))
+    return [message for message in (dense, experts) if np.any(message.bytes)]
+
+
+def data_messages(
+    unit: Unit, machine: Machine, sharding: str, each: StateBytes, traffic: Traffic
+) -> tuple[list[Collective], list[Collective]]:
+    """What one layer gathers, and what it reduces, as far as the `traffic` has it."""
+    gathers = gathers_of(unit, sharding, each.parameters) if traffic.gathers else []
+    return gathers, reductions_of(unit, machine, sharding, each.gradients) if traffic.reduces else []
+
+
+def _seconds(messages: Sequence[Collective], machine: Machine) -> Array:
+    return sum(machine.collective_time(message) for message in messages)
 
 
 def _waiting(segment: Segment, seconds: Floats) -> Segment:

@@ -115,6 +115,7 @@ class StepResult:
     intervals: Intervals
     engine: str
     notes: tuple[str, ...] = ()  # what was assumed or searched, said to the reader
+    unsettled: float | None = None  # by how much the last pass of coupling moved the step; None without any
 
     @property
     def devices(self) -> int:
@@ -178,6 +179,7 @@ class StepResult:
                 for figure, by_level in self.intervals.items()
             },
             "engine": self.engine,
+            "unsettled": self.unsettled,
             "notes": list(self.notes),
             "scenario": scenario,
             "version": __version__,

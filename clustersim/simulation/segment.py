@@ -13,6 +13,8 @@ from clustersim.costs.machine import Machine
 from clustersim.costs.pricing import Bundle, bundle_times, bundles
 from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
+from clustersim.simulation.coupling import play_coupled
+from clustersim.simulation.demands import pass_demands, sharing_of
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Gemm, Pass
 
@@ -89,6 +91,9 @@ class Works:
     def play(self, machine: Machine, points: int = 1) -> Timeline:
         """When every operation ran, from the start of its pass: seconds `[operations of all, points]`."""
         durations = bundle_times(self.bundles, machine, points)
+        if machine.stack.coupling:
+            sharing = sharing_of(pass_demands(self.passes, durations, machine), machine)
+            return play_coupled(self.graph, durations, sharing, machine.stack.coupling).timeline
         timeline = play(self.graph, durations)
         slowdown = machine.stack.overlap_slowdown
         if np.any(slowdown):

@@ -20,6 +20,7 @@ from clustersim.schedules.registry import is_planned, passes_of, place_chunks, p
 from clustersim.schedules.schedule import Ratios
 from clustersim.simulation.breakdown import Windows, breakdown, busy_seconds, step_windows
 from clustersim.simulation.columns import side_by_side
+from clustersim.simulation.coupling import Coupled, coupling_notes, play_coupled
 from clustersim.simulation.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory_peaks import memory_reports
@@ -27,6 +28,7 @@ from clustersim.simulation.pieces import price_pieces, recomputations
 from clustersim.simulation.planned_ratios import planned_ratios
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.stages import Stage, assemble_stages
+from clustersim.simulation.step_demands import StepDemands
 from clustersim.simulation.task_prices import Table, TaskPrices, boundary_seconds
 from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
@@ -46,6 +48,7 @@ class PlayedStep:
     stages: tuple[Stage, ...]  # virtual stages in pipeline order
     machine: Machine
     imbalance_s: float = 0.0  # what everybody waits for the slowest replica, where replicas differ
+    coupled: Coupled | None = None  # what tasks took longer beside others, where that is asked for
 
     @property
     def seconds(self) -> float:
@@ -69,6 +72,12 @@ class PlayedSteps:
     table: Table  # what every kind of task takes, by part of the breakdown
     stages: tuple[Stage, ...]
     imbalance_s: Floats  # [points]
+    coupled: Coupled | None = None  # what tasks took longer beside others, where that is asked for
+
+    @property
+    def stretch(self) -> Floats | None:
+        """How many times as long as its kind each task took, [tasks, points]; None where all took that."""
+        return self.coupled.stretch if self.coupled else None
 
 
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
@@ -98,7 +107,7 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     plain = [{part: float(seconds[0]) for part, seconds in row.items()} for row in played.table.rows]
     parts = tuple(plain[number] for number in played.table.row.tolist())
     machine, late = step_machine(scenario, of_one=True), float(played.imbalance_s[0])
-    return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late)
+    return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late, played.coupled)
 
 
 def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> PlayedSteps:
@@ -113,12 +122,16 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     program = step_program(first, micro_batches_of(first), ratios)
     prices = TaskPrices(columns, machine, stages, program, points)
     table = prices.table()
-    durations = table.seconds
-    timeline = play(program.graph, durations, engine=engine)
+    durations, coupled = table.seconds, None
+    if first.stack.coupling:
+        sharing = StepDemands(columns, machine, stages, program, points).sharing(table)
+        coupled = play_coupled(program.graph, durations, sharing, first.stack.coupling, engine)
+    timeline = coupled.timeline if coupled else play(program.graph, durations, engine=engine)
     late = np.zeros(points)
     if is_uneven(first.cluster):
-        late += unfolded_seconds(first, program, durations) - timeline.makespan
-    return PlayedSteps(tuple(scenarios), columns, program, timeline, table, tuple(stages), late)
+        took = durations[program.graph.kind] * (coupled.stretch if coupled else 1.0)  # [tasks, points] seconds
+        late += unfolded_seconds(first, program, took[:, 0]) - timeline.makespan
+    return PlayedSteps(tuple(scenarios), columns, program, timeline, table, tuple(stages), late, coupled)
 
 
 def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage]:
@@ -183,12 +196,12 @@ def _as_column(step: PlayedStep) -> PlayedSteps:
     rows = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
     place = {key: number for number, key in enumerate(rows)}
     table = Table(list(rows.values()), np.array([place[id(row)] for row in step.parts]))
-    late = np.array([step.imbalance_s])
-    return PlayedSteps((step.scenario,), step.scenario, step.program, step.timeline, table, step.stages, late)
+    late, one = np.array([step.imbalance_s]), step.scenario
+    return PlayedSteps((one,), one, step.program, step.timeline, table, step.stages, late, step.coupled)
 
 
 def _spent(played: PlayedSteps, windows: Windows) -> dict[str, Floats]:
-    spent = breakdown(played.program, played.timeline, played.table, windows)
+    spent = breakdown(played.program, played.timeline, played.table, windows, played.stretch)
     return spent | {"imbalance": spent["imbalance"] + played.imbalance_s}
 
 
@@ -202,7 +215,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(first), fused=fused)
     windows = step_windows(played.program, played.timeline)
     seconds = windows.seconds + played.imbalance_s
-    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows)
+    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows, played.stretch)
     spent = _spent(played, windows)
     base_peaks = played.columns.cluster.accelerator.base_peak
     figures = [seconds, busy_any / seconds, busy_compute / seconds, _weight_product_flops(played.stages) / base_peaks]
@@ -211,10 +224,11 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
         *(figure.tolist() for figure in figures),
         zip(*(part.tolist() for part in spent.values()), strict=True),
         memory_reports(played.program, played.stages, played.columns, count),
+        played.coupled.unsettled.tolist() if played.coupled else [None] * count,
         strict=True,
     )
     results = []
-    for scenario, step_s, any_stream, compute, efficiency, parts, memory in rows:
+    for scenario, step_s, any_stream, compute, efficiency, parts, memory, unsettled in rows:
         tokens = scenario.training.tokens_per_step
         rate = tokens / step_s / (scenario.cluster.accelerator.base_peak * scenario.cluster.devices)
         headline = {"step_time_s": (step_s, 1.0), "mfu": (full * rate, -1.0), "mfu_causal": (causal * rate, -1.0)}
@@ -235,6 +249,8 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
                 memory=memory,
                 intervals=bounds,
                 engine=played.timeline.engine,
+                notes=coupling_notes(scenario.stack.coupling, unsettled),
+                unsettled=unsettled,
             )
         )
     return results

@@ -196,14 +196,19 @@ def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Float
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
     """
-    layout, training = scenario.plan, scenario.training
-    tokens = layout.micro_batch * training.sequence_length / layout.context
-    message = activation_bytes_of(training.precision) * tokens * scenario.model.hidden
+    layout, message = scenario.plan, boundary_bytes(scenario)
     boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
     seconds = machine.transfer_time(message / layout.tensor, boundaries)
     if not layout.sequence_parallel:
         seconds = seconds + machine.collective_time(Collective("regather", "all-gather", "tensor", message))
     return np.zeros((len(boundaries), points)) + seconds
+
+
+def boundary_bytes(scenario: Scenario) -> Array:
+    """Bytes of what one micro-batch hands to the next stage, on all tensor ranks together."""
+    layout, training = scenario.plan, scenario.training
+    tokens = layout.micro_batch * training.sequence_length / layout.context
+    return activation_bytes_of(training.precision) * tokens * scenario.model.hidden
 
 
 def boundary_of(program: Program, kind: Kind) -> int:

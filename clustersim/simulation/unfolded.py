@@ -26,7 +26,7 @@ def is_uneven(cluster: Cluster) -> bool:
 
 
 def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) -> float:
-    """Seconds of a step whose replicas have slow nodes and jitter. `durations`: [kinds, 1] of a replica without.
+    """Seconds of a step whose replicas have slow nodes and jitter. `durations`: [tasks] of a replica without.
 
     A pass is as slow as the slowest device of its stage's ranks; `slow_nodes` of all nodes and `slow_devices` of all
     devices, drawn once by the seed, take `slow_factor` times as long. Every pass varies by a normal draw of relative
@@ -35,7 +35,7 @@ def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) ->
     cluster, layout = scenario.cluster, scenario.plan
     replicas = layout.data * layout.context
     graph = program.graph.task_by_task
-    table = durations[program.graph.kind, 0][:, np.newaxis] * np.ones(replicas)  # [tasks, replicas] seconds
+    table = durations[:, np.newaxis] * np.ones(replicas)  # [tasks, replicas] seconds
     computes = np.array([kind.operation in COMPUTE for kind in program.kinds])[program.graph.kind]  # [tasks]
     table[computes] *= stage_factors(scenario)[program.stage[computes]]
     if cluster.jitter:

@@ -38,7 +38,7 @@ def points(draw: st.DrawFn, model: Model) -> list[Scenario]:
         "sequence_parallel": True,
         "schedule": "interleaved-1f1b" if chunks > 1 else draw(st.sampled_from(["gpipe", "1f1b", "zb-h1"])),
     }
-    blocking = draw(st.booleans())
+    blocking, coupling = draw(st.booleans()), draw(st.sampled_from([0, 0, 2]))
     some = []
     for _ in range(draw(st.integers(2, 4))):
         micro_batch, replicas = (
@@ -50,7 +50,11 @@ def points(draw: st.DrawFn, model: Model) -> list[Scenario]:
             nodes=replicas * pipeline // 2 or 1,
             model=model,
             stack_=builders.stack(
-                sustained=draw(number), overlap_slowdown=draw(number), blocking_transfers=blocking, kernel_gap=1e-6
+                sustained=draw(number),
+                overlap_slowdown=draw(number),
+                blocking_transfers=blocking,
+                kernel_gap=1e-6,
+                coupling=coupling,
             ),
             pipeline=pipeline,
             virtual_stages=chunks,

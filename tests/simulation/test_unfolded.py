@@ -22,7 +22,7 @@ def test_folded_and_unfolded_agree_where_replicas_are_alike(layout: dict[str, An
     """With nothing drawn, all columns play the folded step, to the last bit."""
     here = scenario(**layout)
     played = play_step(here)
-    durations = np.array([[sum(row.values())] for row in played.parts])
+    durations = np.array([sum(row.values()) for row in played.parts])[played.program.graph.kind]
     assert unfolded_seconds(here, played.program, durations) == played.seconds
 
 
