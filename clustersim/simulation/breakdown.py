@@ -188,9 +188,10 @@ def busy_seconds(
         for part, seconds in row.items():
             if part not in COMMUNICATION:
                 compute += count * seconds
-    for device in () if stretch is None else device_tasks(program):
-        slowed = _slowed(program, device, table, stretch)
-        compute += sum(seconds for part, seconds in slowed.items() if part not in COMMUNICATION)
+    if stretch is not None:
+        for device in device_tasks(program):
+            slowed = _slowed(program, device, table, stretch)
+            compute += sum(seconds for part, seconds in slowed.items() if part not in COMMUNICATION)
     return any_stream / program.stages, compute / program.stages
 
 

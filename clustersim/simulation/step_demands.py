@@ -58,7 +58,7 @@ class StepDemands:
                 return work_demand(kind.stage, seconds, parts, self._pass_bytes(kind))
 
     def _stage(self, kind: Kind) -> Stage:
-        return self.stages[int(self.program.placement.virtual[kind.chunk, kind.stage])]
+        return self.stages[self.program.placement.cells[kind.chunk][kind.stage]]
 
     def _transfer(self, kind: Kind, seconds: Floats) -> Demand:
         """A message to the stage on the other side of the boundary."""

@@ -33,8 +33,8 @@ MIXTRAL: Mapping[str, Any] = {
     },
     "stack": "megatron-bridge-2025",
 }
-GPT3: Mapping[str, Any] = {"stack": "megatron-lm-2024", "training.global_batch": 512}
-INTERLEAVED: Mapping[str, Any] = GPT3 | {"layout.schedule": "interleaved-1f1b", "layout.virtual_stages": 6}
+GPT3: dict[str, Any] = {"stack": "megatron-lm-2024", "training.global_batch": 512}
+INTERLEAVED: dict[str, Any] = GPT3 | {"layout.schedule": "interleaved-1f1b", "layout.virtual_stages": 6}
 
 
 @dataclass(frozen=True)
