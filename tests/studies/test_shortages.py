@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clustersim.inputs.load import load_scenario
@@ -36,7 +38,7 @@ def test_what_fits_needs_no_explanation_and_what_nearly_fits_is_said_to() -> Non
     assert explained(row | {"recompute": "full"}) == ""
     scenario = load_scenario(measured_run(row | {"recompute": "full"}).mapping)
     memory = simulate_step(scenario).memory
-    tight = type(memory)(memory.stages, memory.peak_bytes / 1.02)
+    tight = replace(memory, usable_bytes=memory.peak_bytes / 1.02)
     assert explained_shortage(row, scenario, tight).endswith(
         "2 % more memory than there is: within the prediction's error"
     )
