@@ -167,17 +167,20 @@ def _layer_demands(
 
 def _beside_messages(timeline: Timeline) -> Floats:
     """Seconds [layers, points] that each layer's compute ran while the data stream was busy. One pass of coupling."""
-    messages = np.ones(len(timeline.start), dtype=bool)
+    messages = np.ones(len(timeline.start), dtype=np.bool_)
     messages[COMPUTE_TASKS] = False
-    beside = np.empty_like(timeline.start[COMPUTE_TASKS])
-    for point in range(beside.shape[1]):
-        start, end = timeline.start[messages, point], timeline.end[messages, point]
-        done = np.concatenate([[0.0], np.cumsum(end - start)])  # seconds of messages before each one
-        moments = np.stack([timeline.start[COMPUTE_TASKS, point], timeline.end[COMPUTE_TASKS, point]])
-        at = np.searchsorted(start, moments, side="right") - 1  # the message under way; the first starts at 0
-        sent = done[at] + np.minimum(moments - start[at], (end - start)[at])
-        beside[:, point] = sent[1] - sent[0]
-    return beside
+    start, end = timeline.start[messages], timeline.end[messages]  # [messages, points], one behind the other
+    took = end - start
+    done = np.zeros_like(took)  # seconds of messages before each one
+    np.cumsum(took[:-1], axis=0, out=done[1:])
+    moments = np.concatenate([timeline.start[COMPUTE_TASKS], timeline.end[COMPUTE_TASKS]])
+    order = np.argsort(np.concatenate([start, moments]), axis=0, kind="stable")  # a message before what starts with it
+    under_way = np.empty_like(order)
+    np.put_along_axis(under_way, order, np.cumsum(order < len(start), axis=0) - 1, axis=0)
+    at = under_way[len(start) :]  # the message under way at each moment; the first starts at 0
+    begun, length, before = (np.take_along_axis(figure, at, axis=0) for figure in (start, took, done))
+    opening, closing = np.split(before + np.minimum(moments - begun, length), 2)
+    return np.asarray(closing - opening)
 
 
 def gather_time(unit: Unit, machine: Machine, sharding: str, parameter_bytes: float) -> Array:

@@ -34,7 +34,7 @@ from clustersim.simulation.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
 
-TOGETHER = 500  # points: their timelines take 16 bytes a task and point
+TOGETHER = 200  # points: their timelines take 16 bytes a task and point
 
 
 @dataclass(frozen=True)
