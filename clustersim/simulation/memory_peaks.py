@@ -103,7 +103,7 @@ def states_of(program: Program) -> States:
     by_device = []
     for stage, stream in enumerate(program.compute_streams):
         kinds = graph.kind[graph.stream == stream]
-        counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)
+        counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)[::2]  # after starts, which take only
         largest = _largest(counts).reshape(-1, placement.chunks, 4)
         alive = np.zeros((len(largest), int(placement.virtual.max()) + 1, 4), dtype=np.int64)
         alive[:, placement.virtual[:, stage]] = largest
@@ -113,9 +113,15 @@ def states_of(program: Program) -> States:
 
 def _largest(counts: Ints) -> Ints:
     """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
-    left, kept = np.arange(len(counts)), []
-    while len(left):
-        largest = left[counts[left].sum(axis=1).argmax()]
-        kept.append(int(largest))
-        left = left[(counts[left] > counts[largest]).any(axis=1)]
+    met = counts[:, counts.any(axis=0)].astype(np.int32)
+    firsts: dict[bytes, int] = {}
+    for number, row in enumerate(met):
+        firsts.setdefault(row.tobytes(), number)
+    number = np.array(list(firsts.values()))
+    number = number[np.argsort(-met[number].sum(axis=1), kind="stable")]
+    left, kept = met[number], []
+    while len(left):  # the row with the largest sum is reached by none
+        kept.append(int(number[0]))
+        above = (left > left[0]).any(axis=1)
+        left, number = left[above], number[above]
     return counts[sorted(kept)]
