@@ -115,8 +115,8 @@ def _largest(counts: Ints) -> Ints:
     """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
     met = counts[:, counts.any(axis=0)].astype(np.int32)
     firsts: dict[bytes, int] = {}
-    for number, row in enumerate(met):
-        firsts.setdefault(row.tobytes(), number)
+    for place, row in enumerate(met):
+        firsts.setdefault(row.tobytes(), place)
     number = np.array(list(firsts.values()))
     number = number[np.argsort(-met[number].sum(axis=1), kind="stable")]
     left, kept = met[number], []

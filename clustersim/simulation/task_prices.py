@@ -113,7 +113,7 @@ class TaskPrices:
         scenario, machine = self.scenario, self.machine
         match kind.operation:
             case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
-                return {"pipeline_comm": self._transfers[boundary_of(self.program, kind)]}
+                return {"pipeline_comm": self.transfers[boundary_of(self.program, kind)]}
             case Operation.SYNC_EMBEDDINGS:
                 return {"data_comm": self._every_point(embedding_sync_time(scenario, machine))}
             case Operation.GRADIENT_NORM:
@@ -149,7 +149,8 @@ class TaskPrices:
         return state_bytes_of(self.scenario.training, "fp32")
 
     @cached_property
-    def _transfers(self) -> Floats:
+    def transfers(self) -> Floats:
+        """Seconds [boundaries, points] of a message between two stages."""
         return boundary_seconds(self.scenario, self.machine, self.points)
 
     def _every_point(self, seconds: Array) -> Floats:

@@ -6,7 +6,7 @@ the step is played with. No chain is longer than the longest, and that is what a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,6 +53,7 @@ class Chains:
     prices: TaskPrices
     micro_batches: Floats  # [points] that a replica runs
     _known: dict[int, Floats] = field(default_factory=dict)
+    _figures: dict[Hashable, Floats] = field(default_factory=dict)
 
     def seconds(self, operation: Operation, stage: int, chunk: int = 0, position: Position = Position.STEADY) -> Floats:
         """What one kind of task takes."""
@@ -73,6 +74,23 @@ class Chains:
 
     def work(self, stage: int) -> Floats:
         """All passes of a stage; and its messages but the last, where they hold its compute stream."""
+        return self._once("work", stage, self._work)
+
+    def _once(self, what: str, stage: int, figure: Callable[[int], Floats]) -> Floats:
+        """A figure of a stage, worked out once for stages that hold the same behind and before the same links."""
+        held = tuple(id(self.prices.stages[virtual[stage]]) for virtual in self.prices.program.placement.cells)
+        key = (what, held, stage == 0, stage == self.prices.program.stages - 1, *self._links[stage])
+        if key not in self._figures:
+            self._figures[key] = figure(stage)
+        return self._figures[key]
+
+    @cached_property
+    def _links(self) -> list[tuple[bytes, bytes]]:
+        """What messages to the next stage and to the one before take, of every stage, to be compared."""
+        sent = [seconds.tobytes() for seconds in self.prices.transfers]  # of the boundary behind each stage
+        return list(zip(sent, [sent[-1], *sent[:-1]], strict=True))
+
+    def _work(self, stage: int) -> Floats:
         program = self.prices.program
         chunks, last = range(program.placement.chunks), program.stages * program.placement.chunks - 1
         done = sum((self.passes(stage, chunk) for chunk in chunks), self.none)
@@ -131,6 +149,9 @@ class Chains:
 
     def updated(self, stage: int) -> Floats:
         """A stage's optimizer, and the gathers that follow it."""
+        return self._once("updated", stage, self._updated)
+
+    def _updated(self, stage: int) -> Floats:
         chunks = self.prices.program.placement.chunks if gathers(self.prices.scenario.plan) == "after" else 0
         gathered = [self.seconds(Operation.GATHER_PARAMETERS, stage, chunk) for chunk in range(chunks)]
         return sum(gathered, self.seconds(Operation.OPTIMIZER, stage))
