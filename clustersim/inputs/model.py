@@ -81,7 +81,8 @@ class Model(Description):
     vocab: Annotated[PositiveInt, Field(description="words of the embedding table")]
     tied_embeddings: Annotated[bool, Field(description="one table for look-up and output head")] = False
     position: Annotated[
-        Literal["rotary", "learned", "alibi", "none"], Field(description="alibi: unfused attention")
+        Literal["rotary", "learned", "alibi", "none"],
+        Field(description="alibi: unfused attention, but where the stack's kernel takes its biases"),
     ] = "rotary"
     max_positions: Annotated[PositiveInt | None, Field(description="rows of a learned position table")] = None
     norm: Annotated[Literal["rms", "layer"], Field(description="layer norms have a mean and a bias")] = "rms"

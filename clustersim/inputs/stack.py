@@ -34,6 +34,9 @@ class Defaults(Description):
         bool, Field(description="gradients of fp16 training are summed and reduced in fp16, whatever others are")
     ] = False
     overlap: Annotated[Overlaps, Field(description="communication hidden behind compute")] = frozenset()
+    tied_embeddings: Annotated[
+        bool, Field(description="a GPT of a measured run has one table for look-up and output head")
+    ] = True
 
 
 class Residual(Description):
@@ -59,6 +62,7 @@ class Stack(Description):
         Seconds, Field(description="idle seconds before each kernel of the compute stream, as the host issues it")
     ] = 0.0
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
+    fused_alibi: Annotated[bool, Field(description="fused attention takes the biases of ALiBi")] = False
     attention_share: Annotated[
         Efficiency, Field(description="rate of the stack's fused attention over that of the chip's best kernels")
     ] = 1.0
@@ -119,6 +123,13 @@ class Stack(Description):
     fused_accumulation: Annotated[
         bool, Field(description="products of weight gradients add to the sum in place; else a kernel of its own does")
     ] = True
+    biases_apart: Annotated[
+        bool, Field(description="biases are added, and their gradients summed, by kernels of their own")
+    ] = False
+    flat_gradients: Annotated[
+        bool,
+        Field(description="sharded gradients are joined, cast and divided by kernels of their own before a reduction"),
+    ] = False
     sums_everywhere: Annotated[
         bool, Field(description="under ZeRO-1 every replica gets the whole sum of gradients: all-reduce, not scatter")
     ] = False
@@ -131,3 +142,7 @@ class Stack(Description):
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
     defaults: Annotated[Defaults, Field(description="what it does where a layout doesn't say")] = Defaults()
     residual: Annotated[Residual, Field(description="how far predictions lie from measurement")]
+
+    def fuses_attention(self, position: str) -> bool:
+        """Whether attention is one kernel where tokens' positions are told so."""
+        return self.fused_attention and (position != "alibi" or self.fused_alibi)

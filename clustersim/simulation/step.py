@@ -211,7 +211,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     model, training = first.model, first.training
     full = model_flops_per_token(model, training, "full")
     causal = model_flops_per_token(model, training, "causal")
-    fused = first.stack.fused_attention and model.position != "alibi"
+    fused = first.stack.fuses_attention(model.position)
     recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(first), fused=fused)
     windows = step_windows(played.program, played.timeline)
     seconds = windows.seconds + played.imbalance_s

@@ -19,6 +19,8 @@ FRAMEWORK_IS_LAYOUT = "moe-folding"  # its `framework` names ways to lay out exp
 ABOUT_THE_MEASUREMENT = frozenset(
     ("id", "locator", "year", "quality", "group", "chip_as_stated", "notes", "mfu_as_stated", "peak_tflops_as_stated")
 )
+BETWEEN_REPLICAS = frozenset(("sharding", "grad_reduce_precision"))
+HIDDEN_BETWEEN_REPLICAS = frozenset(("grad_reduce", "param_gather", "fsdp", "none"))
 WORTH_ORDERING = 0.02  # measured times that differ less are taken as equal
 TOLD_APART = 1e-4  # predicted times that differ less are no answer, and count as a wrong one
 
@@ -53,12 +55,20 @@ def setting_of(row: Row) -> tuple[str, ...]:
 
 
 def layout_key(row: Row) -> frozenset[tuple[str, str]]:
-    """All that a row states of what ran: two rows alike in it are one layout, measured twice."""
-    return frozenset(
-        (column, text(row, column))
+    """All that a row states of what ran: two rows alike in it are one layout, measured twice.
+
+    What replicas share, and what of that is hidden, is nothing where there is one replica.
+    """
+    cells = {
+        column: text(row, column)
         for column in row
         if column not in ABOUT_THE_MEASUREMENT and not column.startswith("measured_")
-    )
+    }
+    if cells.get("dp") == "1" and cells.get("cp", "") in ("", "1"):
+        cells = {column: cell for column, cell in cells.items() if column not in BETWEEN_REPLICAS}
+        words = set(cells.get("overlap", "").split("|")) - HIDDEN_BETWEEN_REPLICAS
+        cells["overlap"] = "|".join(sorted(words))
+    return frozenset(cells.items())
 
 
 def layout_order(rows: Iterable[LaidOut]) -> LayoutOrder:

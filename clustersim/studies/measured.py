@@ -38,7 +38,7 @@ def measured_run(row: Row) -> MeasuredRun:
     stack = _stack(row, notes)
     mapping = {
         "name": text(row, "id") or "row",
-        "model": model_of(row, notes),
+        "model": model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings),
         "cluster": _cluster(row),
         "training": _training(row, notes),
         "layout": layout_of(row, notes),

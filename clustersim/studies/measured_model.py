@@ -17,8 +17,10 @@ PLAIN_FAMILIES = ("mpt-",)
 MLA_HEADS = {"qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}  # arXiv 2405.04434, section 3.1.2
 
 
-def model_of(row: Row, notes: list[str]) -> dict[str, Any]:
+def model_of(row: Row, notes: list[str], *, tied: bool = True) -> dict[str, Any]:
     """The model as a mapping. A catalog model of the row's name supplies what columns leave empty.
+
+    `tied`: whether the software has one table for look-up and head where it trains a model of the GPT family.
 
     Raises InputError where a cell can't be read.
     """
@@ -28,7 +30,7 @@ def model_of(row: Row, notes: list[str]) -> dict[str, Any]:
     stated = given(stated | {"moe": _experts(row), "latent": _latent(row)})
     known = _catalog_model(text(row, "model"))
     if known is None:
-        return _filled(stated, notes)
+        return _filled(stated, notes, tied)
     base = known.model_dump(mode="json", exclude_none=True)
     empty = [column for column in COLUMNS if column not in stated and base.get(column)]
     if empty:
@@ -46,7 +48,7 @@ def _catalog_model(name: str) -> Model | None:
         return None
 
 
-def _filled(stated: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+def _filled(stated: dict[str, Any], notes: list[str], tied: bool) -> dict[str, Any]:
     """Megatron's conventions for what a row of an unknown model leaves empty."""
     if "heads" in stated:
         stated.setdefault("kv_heads", stated["heads"])
@@ -61,9 +63,9 @@ def _filled(stated: dict[str, Any], notes: list[str]) -> dict[str, Any]:
         notes.append(f"vocabulary not stated: {MEGATRON_VOCAB:,} words assumed")
     gated = stated.setdefault("gated", False)
     stated.setdefault("position", "rotary" if gated else "learned")
-    if not gated:  # the GPT family: layer norms, biases, dropout, one table for look-up and head
+    if not gated:  # the GPT family: layer norms, biases, dropout
         plain = stated["name"].lower().startswith(PLAIN_FAMILIES)
-        stated |= {"norm": "layer", "bias": not plain, "dropout": not plain, "tied_embeddings": True}
+        stated |= {"norm": "layer", "bias": not plain, "dropout": not plain, "tied_embeddings": tied}
     return given(stated)
 
 

@@ -109,7 +109,12 @@ class RingAttention:
 
 @dataclass(frozen=True)
 class UnfusedAttention:
-    """Scores, softmax and weighted values as separate kernels over the whole square, masked or not."""
+    """Scores, softmax and weighted values as separate kernels over the whole square, masked or not.
+
+    The weighted values are copied into the order of tokens, and so is their gradient; the gradients of queries, keys
+    and values are joined. ALiBi's biases are laid out as a square, to which the scores are added.
+    Source: Megatron-LM, model/transformer.py (CoreAttention), and Megatron-DeepSpeed's torch.baddbmm (recalled).
+    """
 
     heads: Array
     queries: Array
@@ -120,11 +125,16 @@ class UnfusedAttention:
     precision: str
     projections: Array  # bytes of queries, keys and values kept
     width: float  # bytes of an element
+    alibi: bool = False
     selective: bool = True
 
     @property
     def _scores(self) -> Array:
         return self.heads * self.queries * self.span
+
+    @property
+    def _copied(self) -> Array:
+        return 2 * self.width * self.heads * self.queries * self.v_size
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes kept: Q, K, V; softmax output; dropout mask and output (Korthikanti et al. 2022, section 4.1)."""
@@ -139,14 +149,18 @@ class UnfusedAttention:
 
     def forward(self, builder: PassBuilder) -> None:
         """Q K^T, scale-mask-softmax, dropout, P V."""
+        if self.alibi:
+            builder.run(Pointwise("alibi", 2 * self.width * self._scores, fused=True))
         builder.run(self._gemm("scores", self.queries, self.span, self.qk_size))
         builder.run(Pointwise("softmax", 2 * self.width * self._scores, fused=True))
         if self.dropout:
             builder.run(Pointwise("attention dropout", (2 * self.width + 1.0) * self._scores, fused=True))
         builder.run(self._gemm("weighted values", self.queries, self.v_size, self.span))
+        builder.run(Pointwise("values copy", self._copied, fused=True))
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """The gradients of P, V, the softmax, Q and K."""
+        builder.run(Pointwise("values copy backward", self._copied, fused=True))
         builder.run(self._gemm("weights gradient", self.queries, self.span, self.v_size))
         builder.run(self._gemm("values gradient", self.span, self.v_size, self.queries))
         if self.dropout:
@@ -155,6 +169,7 @@ class UnfusedAttention:
         builder.run(Pointwise("softmax backward", 3 * self.width * self._scores, fused=True))
         builder.run(self._gemm("queries gradient", self.queries, self.qk_size, self.span))
         builder.run(self._gemm("keys gradient", self.span, self.qk_size, self.queries))
+        builder.run(Pointwise("join gradients", 2 * self.projections, fused=True))
 
     def weight_gradient(self, builder: PassBuilder) -> None:
         """No weights."""

@@ -11,10 +11,11 @@ from clustersim.workload.self_attention import attention_elements
 from clustersim.workload.shape import Shape
 
 MASK_BYTES = 1.0
-CROSS_ENTROPY_FORWARD_BYTES = (
-    30.0  # a logit: cast to fp32, maximum, difference, exponential, sum, quotient, each kernel its own
-)
-CROSS_ENTROPY_BACKWARD_BYTES = 14.0  # a logit: scale the kept softmax, subtract the target, cast back
+# Bytes that the cross-entropy moves a logit, a kernel each (Megatron-LM, tensor_parallel/cross_entropy.py, recalled):
+# cast to fp32 (6), maximum (4), difference (8), exponential (8), sum (4), quotient (8); scale the kept softmax (8),
+# cast back (6).
+CROSS_ENTROPY_FORWARD_BYTES = 38.0
+CROSS_ENTROPY_BACKWARD_BYTES = 14.0
 
 
 def block_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
@@ -37,7 +38,7 @@ def embedding_elements(model: Model, shape: Shape) -> list[Element]:
     """
     vector = shape.activation_bytes * model.hidden
     table = (shape.activation_bytes + shape.accumulated_bytes) * model.hidden * model.vocab / shape.tensor
-    look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table)
+    look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table, fused=True)
     reduce = _vocabulary_reduce(model, shape)
     return [look_up, reduce, _dropout("embedding dropout", model, shape)] if model.dropout else [look_up, reduce]
 
@@ -66,6 +67,7 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             saved=shape.logit_bytes * logits,
             kernels=6,
             gradients=shape.activation_bytes * logits,
+            fused=True,
         ),
     ]
 
@@ -88,13 +90,17 @@ def _norm(name: str, model: Model, shape: Shape) -> Memory:
 
 
 def _residual(name: str, model: Model, shape: Shape) -> Memory:
-    """Bias, dropout and residual sum in one kernel (Megatron's bias_dropout_add); keeps the dropout mask."""
+    """Bias, dropout and residual sum in one kernel (Megatron's bias_dropout_add); keeps the dropout mask.
+
+    Backward the gradient is read once more for that of the bias.
+    """
     elements = shape.resident_tokens * model.hidden
     mask = MASK_BYTES if model.dropout else 0.0
+    summed = shape.activation_bytes if model.bias and shape.biases_apart else 0.0
     return Memory(
         name,
         (3 * shape.activation_bytes + mask) * elements,
-        (3 * shape.activation_bytes + mask) * elements,
+        (3 * shape.activation_bytes + mask + summed) * elements,
         saved=mask * elements,
     )
 

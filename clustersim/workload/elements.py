@@ -48,7 +48,10 @@ class Element(Protocol):
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory-bound work without weights worth a product: norms, activations, residuals, rotary, permutations."""
+    """Memory-bound work without weights worth a product: norms, activations, residuals, rotary, permutations.
+
+    `fused`: no stack moves more bytes than these, whatever its kernels.
+    """
 
     name: str
     forward_bytes: Array
@@ -57,6 +60,7 @@ class Memory:
     kernels: float = 1.0
     selective: bool = False
     gradients: Array = 0.0
+    fused: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes kept for the backward pass."""
@@ -64,11 +68,11 @@ class Memory:
 
     def forward(self, builder: PassBuilder) -> None:
         """Read and write once."""
-        builder.run(Pointwise(self.name, self.forward_bytes, self.kernels))
+        builder.run(Pointwise(self.name, self.forward_bytes, self.kernels, self.fused))
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """Read gradient and what was kept, write the gradient of the input."""
-        builder.run(Pointwise(f"{self.name} backward", self.backward_bytes, self.kernels))
+        builder.run(Pointwise(f"{self.name} backward", self.backward_bytes, self.kernels, self.fused))
 
     def weight_gradient(self, builder: PassBuilder) -> None:
         """Nothing: the few weights' gradients are part of the input gradient's kernel."""

@@ -24,13 +24,16 @@ def activation(
 ) -> Memory:
     """GeLU or the gated product; keeps its input, an element in `kept` bytes where that isn't the activations' own.
 
+    Backward its gradient is read once more for that of the bias.
+
     `selective`: it runs again where recomputation is selective.
     """
     inputs = 2 if model.gated else 1
+    summed = inputs if model.bias and shape.biases_apart else 0
     return Memory(
         name,
         shape.activation_bytes * (inputs + 1) * elements,
-        shape.activation_bytes * (2 * inputs + 1) * elements,
+        shape.activation_bytes * (2 * inputs + 1 + summed) * elements,
         saved=(kept or shape.activation_bytes) * inputs * elements,
         selective=selective,
         gradients=shape.activation_bytes * (inputs + 1) * elements,

@@ -18,6 +18,8 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
     else:
         outputs = (model.heads + 2 * model.kv_heads) * model.head_size
         projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden)]
+        if shape.biases_apart and (model.bias or model.qkv_bias):
+            projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
     rotary = [_rotary(model, shape)] if model.position == "rotary" else []
     core = _core_attention(model, kind, shape)
     output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor)
@@ -66,6 +68,12 @@ def _rotary(model: Model, shape: Shape) -> Memory:
     return Memory("rotary", traffic, traffic)
 
 
+def _bias(name: str, shape: Shape, elements: Array) -> Memory:
+    """Read, add and write; backward the sum over tokens (Megatron-LM, tensor_parallel/layers.py: output + bias)."""
+    width = shape.activation_bytes * elements
+    return Memory(name, 2 * width, width, fused=True)
+
+
 def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
     heads = shape.micro_batch * model.heads / shape.tensor
     queries = shape.sequence / shape.context
@@ -100,6 +108,7 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
         shape.wide_precision,
         projections,
         shape.activation_bytes,
+        alibi=model.position == "alibi",
     )
 
 

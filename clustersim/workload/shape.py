@@ -47,6 +47,7 @@ class Shape:
     weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
+    biases_apart: bool = False  # added, and their gradients summed, by kernels of their own
     blockwise: bool = False  # fp8 with a scale for every 128 elements
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
@@ -105,7 +106,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         expert=1.0 * layout.expert,
         expert_tensor=1.0 * layout.expert_tensor,
         sequence_parallel=layout.sequence_parallel,
-        fused_attention=stack.fused_attention and model.position != "alibi",
+        fused_attention=stack.fuses_attention(model.position),
         context_kind=layout.context_kind,
         overlap=layout.overlap,
         precision=training.precision,
@@ -128,20 +129,33 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
         "weighs_inside_experts": stack.weighs_inside_experts,
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,
+        "biases_apart": stack.biases_apart,
     }
 
 
 def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) -> float:
     """Bytes a weight that adding its gradient to the sum moves, beyond writing it once in 16 bits.
 
-    Apart: read it, read and write the sum. Fused into the product: read and write the sum in its place. A gradient that
-    is reduced at once (ZeRO-2 and on) is summed where it is kept, cut by the replicas: nothing here.
+    Apart: read it, read and write the sum. Fused into the product: read and write the sum in its place.
     Source: Megatron-LM, --gradient-accumulation-fusion.
     """
+    reduced = GRADIENT_BYTES[training.grad_reduce_precision or "fp32"]
     if layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"):
-        return 0.0
-    summed = 2.0 * GRADIENT_BYTES[training.grad_reduce_precision or "fp32"]
-    return summed - ACTIVATION_BYTES if stack.fused_accumulation else summed + ACTIVATION_BYTES
+        return _message_bytes(reduced, stack)
+    return 2.0 * reduced + (-ACTIVATION_BYTES if stack.fused_accumulation else ACTIVATION_BYTES)
+
+
+def _message_bytes(reduced: float, stack: Stack) -> float:
+    """Bytes that making a message of a gradient moves where it is reduced at once and summed in shards (ZeRO-2 and on).
+
+    Read it, write it as it is sent. PyTorch's first FSDP has a kernel each to join the gradients of a layer, to cast
+    them to the reduction's precision and to divide them by a part of the ranks. Source: Zhao et al. 2023, PyTorch FSDP,
+    arXiv 2304.11277, sections 3.2.1 and 4.4; torch/distributed/fsdp/_runtime_utils.py of 2.0 (recalled).
+    """
+    cast = 0.0 if reduced == ACTIVATION_BYTES else ACTIVATION_BYTES + reduced
+    if not stack.flat_gradients:
+        return cast or 2.0 * reduced
+    return 2.0 * ACTIVATION_BYTES + cast + 2.0 * reduced
 
 
 def busiest_rank(model: Model, training: Training, ranks: Array) -> Array:

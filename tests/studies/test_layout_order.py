@@ -54,6 +54,14 @@ def test_a_layout_is_what_ran_not_who_measured_it() -> None:
     assert layout_key(row) != layout_key(row | {"tp": "4"})
 
 
+def test_one_replica_shares_nothing_with_others() -> None:
+    row = {"tp": "8", "dp": "1", "cp": "1", "sharding": "ZeRO-1", "overlap": "tensor|grad_reduce"}
+    assert layout_key(row) == layout_key(row | {"sharding": "none", "overlap": "tensor"})
+    assert layout_key(row) != layout_key(row | {"overlap": "grad_reduce"})
+    shared = row | {"dp": "2"}
+    assert layout_key(shared) != layout_key(shared | {"sharding": "none"})
+
+
 def test_settings_share_all_but_the_layout() -> None:
     row = {"source": "s", "model": "m", "n_devices": "8", "framework": "f", "tp": "2"}
     assert setting_of(row) == setting_of(row | {"tp": "4"})
