@@ -21,6 +21,7 @@ BLOCKWISE = "fp8 blockwise"
 # one for 16. Source: Micikevicius et al. 2022, arXiv 2209.05433; DeepSeek-V3, arXiv 2412.19437, section 3.3.2; OCP
 # Microscaling Formats 1.0; NVIDIA, NVFP4.
 LOW_PRECISION_BYTES = {"fp8": 1.0, BLOCKWISE: 1.0 + 4.0 / 128, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
+REDUCED_AT_ONCE = ("zero2", "zero3", "fsdp", "hybrid")  # shardings whose gradients are messages as they are made
 WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
@@ -111,7 +112,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         overlap=layout.overlap,
         precision=training.precision,
         accumulated_bytes=accumulated_bytes(training, layout, stack),
-        accumulates_in_place=stack.fused_accumulation,
+        accumulates_in_place=stack.fused_accumulation and layout.sharding not in REDUCED_AT_ONCE,
         busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
         **kept_by(stack, training),
     )
@@ -140,7 +141,7 @@ def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) 
     Source: Megatron-LM, --gradient-accumulation-fusion.
     """
     reduced = GRADIENT_BYTES[training.grad_reduce_precision or "fp32"]
-    if layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"):
+    if layout.sharding in REDUCED_AT_ONCE:
         return _message_bytes(reduced, stack)
     return 2.0 * reduced + (-ACTIVATION_BYTES if stack.fused_accumulation else ACTIVATION_BYTES)
 
