@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines import compiled
 from clustersim.engines.graph import Floats, Ints, TaskGraph, Timeline, duration_table, group_labels
+from clustersim.engines.nodes import Nodes, nodes_of
 from clustersim.engines.plan import Plan, plan_of
 
 PLAIN_COLUMNS = 4  # up to here a plain loop beats waves: 0.1 us a node and column against some 8 us a wave
@@ -39,13 +40,14 @@ def play(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = None
 
     Raises UnsupportedGraphError for durations that are negative or not finite and for tasks out of topological order.
     """
-    plan, table = plan_of(graph), duration_table(graph, durations)
+    table = duration_table(graph, durations)
     columns = table.shape[1]
     labels = _labels(graph, groups, columns)
     plain = labels is None and columns <= PLAIN_COLUMNS
-    walk = compiled.walk_for(len(plan.row) * columns * (PLAIN_COST if plain else 1))
+    walk = compiled.walk_for(graph.tasks * columns * (PLAIN_COST if plain else 1))
     if plain and walk is None:
-        return Timeline(*_walk_plain(plan, table), "array")
+        return Timeline(*_walk_plain(nodes_of(graph), table), "array")
+    plan = plan_of(graph)
     starts, ends = np.empty((2, plan.rows, columns))
     _walk(walk, plan, table, labels, starts, ends)
     return Timeline(starts, ends, "array", plan.task_row)
@@ -56,14 +58,14 @@ def makespan(graph: TaskGraph, durations: ArrayLike, groups: ArrayLike | None = 
 
     Rows of tasks that nobody waits for any more are used again, and columns that meet nobody are played block by block.
     """
-    plan, table = plan_of(graph), duration_table(graph, durations)
+    table = duration_table(graph, durations)
     columns = table.shape[1]
     if columns <= PLAIN_COLUMNS:
         return play(graph, table, groups).makespan
-    ring, labels = plan.recycled, _labels(graph, groups, columns)
+    ring, labels = plan_of(graph).recycled, _labels(graph, groups, columns)
     block = columns if labels is not None else max(SHORTEST_BLOCK, BLOCK_BYTES // (16 * ring.rows))
     parts = [np.ascontiguousarray(table[:, low : low + block]) for low in range(0, columns, block)]
-    walk = compiled.walk_for(len(ring.row) * columns)
+    walk = compiled.walk_for(graph.tasks * columns)
     return np.concatenate([_walk(walk, ring, part, labels, *np.empty((2, ring.rows, part.shape[1]))) for part in parts])
 
 
@@ -96,19 +98,19 @@ def _walk(
     return last
 
 
-def _walk_plain(plan: Plan, table: Floats) -> tuple[Floats, Floats]:
+def _walk_plain(nodes: Nodes, table: Floats) -> tuple[Floats, Floats]:
     """Column by column in plain Python: starts and ends `[tasks, columns]`."""
-    starts, ends = np.empty((2, len(plan.task_row), table.shape[1]))
-    first, second = plan.lists
+    starts, ends = np.empty((2, len(nodes.of_task), table.shape[1]))
+    own, first, second = nodes.task_rows
     for column in range(table.shape[1]):
         times = [0.0]
-        durations = plan.pick_durations([*table[:, column].tolist(), 0.0])
-        for one, other, duration in zip(first, second, durations, strict=True):
+        durations = nodes.pick_durations([*table[:, column].tolist(), 0.0])
+        for one, other, duration in zip(*nodes.lists, durations, strict=True):
             earlier, later = times[one], times[other]
             times.append((earlier if earlier > later else later) + duration)
         rows = np.fromiter(times, np.float64, len(times))
-        ends[:, column] = rows[plan.task_row]
-        np.maximum(rows[plan.task_first], rows[plan.task_second], out=starts[:, column])
+        ends[:, column] = rows[own]
+        np.maximum(rows[first], rows[second], out=starts[:, column])
     return starts, ends
 
 

@@ -1,17 +1,13 @@
-"""How the array engine walks a graph: nodes that wait for at most two others, in wavefronts.
+"""How the array engine walks a graph over many columns: in wavefronts.
 
-A task that waits for more than two others gets helper nodes of no duration before it: max(a, b, c) is
-max(max(a, b), c) to the last bit. A **wave** is all nodes at the same depth; they wait for earlier waves only, so a
-wave is played at once. Ends of nodes stand in the rows of a table; its row 0 is time 0, for nodes that wait for nobody.
+A **wave** is all nodes (`nodes.py`) at the same depth; they wait for earlier waves only, so a wave is played at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from operator import itemgetter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -19,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clustersim.engines.graph import NO_BARRIER, Ints, TaskGraph
-from clustersim.errors import UnsupportedGraphError
+from clustersim.engines.nodes import Nodes, nodes_of
 
 
 class Wave(NamedTuple):
@@ -77,29 +73,6 @@ class Plan:
         return waves
 
     @cached_property
-    def lists(self) -> tuple[list[int], list[int]]:
-        """`first` and `second` for a walk in plain Python."""
-        return self.first.tolist(), self.second.tolist()
-
-    @cached_property
-    def pick_durations(self) -> Callable[[list[float]], tuple[float, ...]]:
-        """From durations of kinds, 0 behind the last, to those of all nodes."""
-        kinds = self.kind.tolist()
-        if len(kinds) < 2:  # `itemgetter` makes no tuple of one
-            return lambda durations: tuple(durations[kind] for kind in kinds)
-        return itemgetter(*kinds)
-
-    @cached_property
-    def task_first(self) -> Ints:
-        """[tasks] row that each task waits for."""
-        return self.first[self.task_row - 1]
-
-    @cached_property
-    def task_second(self) -> Ints:
-        """[tasks] other row that each task waits for, or the same."""
-        return self.second[self.task_row - 1]
-
-    @cached_property
     def recycled(self) -> Plan:
         """The same plan in as few rows as makespans need: a wave is written over rows that nobody reads any more.
 
@@ -141,73 +114,35 @@ def plan_of(graph: TaskGraph) -> Plan:
 
 def make_plan(graph: TaskGraph) -> Plan:
     """The plan of a graph, made anew; raises as `plan_of`."""
-    late = graph.late_dependency()
-    if late is not None:
-        raise UnsupportedGraphError(
-            f"task {late[0]} waits for task {late[1]}: the array engine needs topological order"
-        )
-    first, second, node_of = _split_joins(*_predecessors(graph))
-    nodes, helpers = len(first), np.ones(len(first), dtype=np.bool_)
-    helpers[node_of] = False
-    depth = _depths(first, second)
+    given = nodes_of(graph)
+    first, second, of_task = given.first, given.second, given.of_task
+    nodes, helpers = len(first), given.kind == graph.kinds
+    depth = _depths(given)
     order = np.argsort(3 * depth + np.where(helpers, 2, first != second), kind="stable")
     place = np.empty(nodes + 1, dtype=np.int64)  # [rows] the new row of each old one
     place[0], place[1 + order] = 0, np.arange(1, nodes + 1)
-    kind, barrier = np.full(nodes, graph.kinds), np.full(nodes, NO_BARRIER)
-    kind[node_of], barrier[node_of] = graph.kind, graph.barrier
+    barrier = np.full(nodes, NO_BARRIER)
+    barrier[of_task] = graph.barrier
     final = np.ones(nodes + 1, dtype=np.bool_)
     final[first] = final[second] = False
     return Plan(
         first=place[first[order]],
         second=place[second[order]],
         row=np.arange(1, nodes + 1),
-        kind=kind[order],
+        kind=given.kind[order],
         barrier=barrier[order],
         final=final[1:][order],
         bounds=np.searchsorted(depth[order], np.arange(1, depth.max(initial=0) + 2)),
         rows=nodes + 1,
-        task_row=place[1 + node_of],
+        task_row=place[1 + of_task],
         kinds=graph.kinds,
     )
 
 
-def _predecessors(graph: TaskGraph) -> tuple[Ints, Ints]:
-    """How many tasks each task waits for, `[tasks]`, and which: the one before it on its stream, then the others."""
-    by_stream = np.argsort(graph.stream, kind="stable")
-    same = graph.stream[by_stream[1:]] == graph.stream[by_stream[:-1]]
-    before = np.full(graph.tasks, -1)
-    before[by_stream[1:][same]] = by_stream[:-1][same]
-    follows = np.flatnonzero(before >= 0)
-    beside = graph.dependencies != before[graph.waiting]  # a dependency on the task before is no second wait
-    waiting = np.concatenate([follows, graph.waiting[beside]])
-    by_task = np.argsort(waiting, kind="stable")
-    awaited = np.concatenate([before[follows], graph.dependencies[beside]])[by_task]
-    return np.bincount(waiting, minlength=graph.tasks), awaited
-
-
-def _split_joins(counts: Ints, awaited: Ints) -> tuple[Ints, Ints, Ints]:
-    """`first` and `second` row of every node, and the node of every task, with helpers for waits for three or more."""
-    nodes_each = np.maximum(counts - 1, 1)
-    node_of = np.cumsum(nodes_each) - 1  # [tasks] its last node
-    opening = node_of - nodes_each + 1  # [tasks] its first node
-    offsets = np.cumsum(counts) - counts
-    first = np.arange(nodes_each.sum())  # [nodes] row of the node before: right for all but the opening ones
-    second = np.zeros_like(first)
-    rows = 1 + node_of[awaited]
-    waits = np.flatnonzero(counts)
-    first[opening] = 0
-    first[opening[waits]] = rows[offsets[waits]]
-    second[opening[waits]] = rows[offsets[waits]]
-    place_in_task = np.arange(len(awaited)) - np.repeat(offsets, counts)
-    later = np.flatnonzero(place_in_task)
-    second[np.repeat(opening, counts)[later] + place_in_task[later] - 1] = rows[later]
-    return first, second, node_of
-
-
-def _depths(first: Ints, second: Ints) -> Ints:
+def _depths(nodes: Nodes) -> Ints:
     """[nodes] 1 for a node that waits for nobody, and one more than the deeper of the two that any other waits for."""
     depths = [0]
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+    for one, other in zip(*nodes.lists, strict=True):
         a, b = depths[one], depths[other]
         depths.append((a if a > b else b) + 1)
     return np.array(depths[1:], dtype=np.int64)

@@ -33,10 +33,10 @@ class Placement:
         """Devices of the pipeline."""
         return int(self.virtual.shape[1])
 
-    @property
+    @cached_property
     def copies(self) -> int:
         """How often the pipeline holds the model: its routes."""
-        return len(np.unique(self.route))
+        return len(set(self.route.tolist()))
 
     @cached_property
     def cells(self) -> list[list[int]]:

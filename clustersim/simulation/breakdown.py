@@ -74,7 +74,7 @@ def breakdown(
     """
     devices = device_tasks(program)
     spent = {part: np.zeros(len(windows.device)) for part in BREAKDOWN_PARTS}
-    for number in np.unique(windows.device).tolist():
+    for number in sorted(set(windows.device.tolist())):
         here = windows.device == number
         waited = _waited(program, number, timeline, windows.start)
         slowed = {} if stretch is None else _slowed(program, devices[number], table, stretch)
@@ -147,7 +147,7 @@ def _waits_of(awaited: Ints, place: Ints) -> Waits:
     part = place[awaited]
     alike = (part == part[:, :1]) | (awaited == NOBODY)
     rows = []
-    for present in np.unique(part[awaited != NOBODY]).tolist():
+    for present in sorted(set(part[awaited != NOBODY].tolist())):
         some = np.flatnonzero(((part == present) & (awaited != NOBODY)).any(axis=1))
         if present >= 0:
             rows.append((present, some, not alike[some].all()))

@@ -57,16 +57,17 @@ def _tasks_of(program: Program, device: int, tasks: Ints) -> DeviceTasks:
         some = counts[waiting] > place
         awaited[some, place] = graph.dependencies[graph.dependency_offsets[compute[waiting[some]]] + place]
     issued, held_up = _issued(program, device, compute, others)
+    streams = sorted(set(stream.tolist()))
     return DeviceTasks(
         compute=compute,
         others=others,
         waiting=waiting,
         awaited=awaited,
         played=np.bincount(graph.kind[compute], minlength=graph.kinds),
-        opening=np.array([tasks[stream == name][0] for name in np.unique(stream)]),
-        final=np.array([tasks[stream == name][-1] for name in np.unique(stream)]),
+        opening=np.array([tasks[stream == name][0] for name in streams]),
+        final=np.array([tasks[stream == name][-1] for name in streams]),
         leading=issued[held_up],
-        behind=tuple(_behind(graph, issued, held_up, name) for name in np.unique(stream).tolist()),
+        behind=tuple(_behind(graph, issued, held_up, name) for name in streams),
     )
 
 

@@ -26,6 +26,7 @@ STARTS = dict.fromkeys(FORWARDS, (1, 1, 0, 0)) | dict.fromkeys(BACKWARDS, (0, 0,
 ENDS = dict.fromkeys(FORWARDS, (0, -1, 0, 0)) | dict.fromkeys(BACKWARDS, (-1, 0, -1, 0))
 ENDS |= {Operation.INPUT_GRADIENT: (-1, 0, -1, 1), Operation.WEIGHT_GRADIENT: (0, 0, 0, -1)}
 NOTHING = (0, 0, 0, 0)
+MOST_NUMBERS = 2**62  # that an integer tells apart
 
 
 class States(NamedTuple):
@@ -113,15 +114,26 @@ def states_of(program: Program) -> States:
 
 def _largest(counts: Ints) -> Ints:
     """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
-    met = counts[:, counts.any(axis=0)].astype(np.int32)
-    firsts: dict[bytes, int] = {}
-    for place, row in enumerate(met):
-        firsts.setdefault(row.tobytes(), place)
-    number = np.array(list(firsts.values()))
-    number = number[np.argsort(-met[number].sum(axis=1), kind="stable")]
-    left, kept = met[number], []
+    met = counts[:, counts.any(axis=0)]
+    numbers = _numbers(met)
+    order = np.argsort(numbers, kind="stable")
+    firsts = order[np.diff(numbers[order], prepend=-1) > 0]  # of each number
+    firsts = firsts[np.argsort(-met[firsts].sum(axis=1), kind="stable")]
+    left, kept = met[firsts].astype(np.int32), []
     while len(left):  # the row with the largest sum is reached by none
-        kept.append(int(number[0]))
+        kept.append(int(firsts[0]))
         above = (left > left[0]).any(axis=1)
-        left, number = left[above], number[above]
+        left, firsts = left[above], firsts[above]
     return counts[sorted(kept)]
+
+
+def _numbers(rows: Ints) -> Ints:
+    """[rows] a number for each row [rows, counts], the same for those that are equal."""
+    numbers, size = np.zeros(len(rows), dtype=np.int64), 1
+    for column in rows.T:
+        values = int(column.max(initial=0)) + 1
+        if size * values > MOST_NUMBERS:  # number anew what there is
+            found, numbers = np.unique(numbers, return_inverse=True)
+            size = len(found)
+        numbers, size = numbers * values + column, size * values
+    return numbers

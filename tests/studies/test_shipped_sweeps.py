@@ -49,3 +49,14 @@ def test_the_demo_sweep_draws_what_it_promises(tmp_path: Path) -> None:
         assert falling == sorted(falling, reverse=True)  # strong scaling: the bubble grows
     for figure in result.figures:
         assert draw(result.rows, result.keys, figure).axes
+
+
+@pytest.mark.slow
+def test_the_eight_that_calculon_is_validated_on(tmp_path: Path) -> None:
+    """Step times of 22B and 175B: Korthikanti et al. 2022, arXiv 2205.05198, table 5. Full recomputation first."""
+    rows = run_sweep("calculon_validation", output=tmp_path, workers=1).rows
+    assert [row["status"] for row in rows] == ["done"] * 8
+    seconds = [row["step_time_s"] for row in rows]
+    assert seconds[:4] == pytest.approx([1.42, 1.10, 18.13, 13.75], rel=0.05)
+    for full, selective in zip(seconds[::2], seconds[1::2], strict=True):
+        assert 1.25 < full / selective < 1.35  # published: 29 and 32 % more throughput
