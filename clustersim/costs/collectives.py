@@ -1,14 +1,15 @@
 """Collectives: latency and bandwidth, by algorithm, over the tiers that the group really spans.
 
-Inside a scale-up domain a vector moves in segments, one behind the other. With `start + hops a` seconds before the last
-rank has the first segment, and `t` seconds for the whole vector at full bandwidth, a collective takes
+Inside a scale-up domain a vector moves in segments, one behind the other. The first takes `hops` of `a` seconds each;
+with `t` seconds for the whole vector at full bandwidth, a collective takes
 
-    (start + hops a) + t + RAMP sqrt((start + hops a) t).
+    start + hops a + t + RAMP sqrt((hops - 1) a t).
 
 The best segment size gives RAMP = 2, segments without limit 0. Source: Chan, Heimlich, Purkayastha and van de Geijn
 2007, "Collective communication: theory, practice, and experience", section 6 (pipelining). Libraries run several rings
-with segments of their own: 0.5 is what NCCL shows on 2 to 8 A100 from 1 MiB to 16 GiB (kernels.csv: vtrain, vidur,
-ml-engineering; median error 3.8 %). Hops between domains add their latency and no more, as measured on 2 and 4 nodes.
+with segments of their own: 0.8 is what NCCL shows on 2 to 8 A100 from 1 MiB to 16 GiB (kernels.csv: vtrain, vidur,
+ml-engineering; median error 2.3 %). Two ranks have one hop and no ramp: foretold from A100, two H100 are 8 % off at the
+median. Hops between domains add their latency and no more, as measured on 2 and 4 nodes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from clustersim.costs.placement import Placement
 from clustersim.inputs.hardware import Tier
 from clustersim.workload.arrays import Array
 
-RAMP = 0.5
+RAMP = 0.8
 RING_LOSS = (
-    0.4  # ranks: a switched ring of n reaches n / (n + this) of its bandwidth; 2 to 8 A100 and H100, kernels.csv
+    0.6  # ranks: a switched ring of n reaches n / (n + this) of its bandwidth; 2 to 8 A100 and H100, kernels.csv
+)
+SEND_START = (
+    0.25  # of a collective's start, for a send: 8 of 34 us on A100, 5 of 25 us on H100 (kernels.csv, vidur p2p)
 )
 
 EXCHANGE_SHARE = 0.75  # of the links between domains, that all-to-alls reach pair by pair: 18 runs of MoE folding
@@ -39,6 +43,7 @@ class Link:
     pair_bandwidth: float | None = None  # of a full mesh: the one link between two devices
     start: float = 0.0  # seconds to launch a collective
     switch_bandwidth: float | None = None  # of an all-reduce that the switch sums; of the bus, as nccl-tests counts
+    switch_ramp: float = 0.0  # seconds until the switch's pipeline is full
     ring_loss: float = 0.0
 
     def bandwidth_among(self, ranks: Array) -> Array:
@@ -62,6 +67,7 @@ def link_of(tier: Tier, efficiency: float) -> Link:
         pair * share if mesh and pair is not None else None,
         tier.start,
         None if switch is None else switch * efficiency,
+        tier.switch_ramp,
         RING_LOSS if tier.kind == "switched" else 0.0,
     )
 
@@ -75,7 +81,7 @@ def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     """
     share = (group.ranks - 1.0) / group.ranks
     transfer = share * message / _ring_bandwidth(group, up, out)
-    return _pipelined(up.start + _near_latency(group, up), transfer) + _ring_far_latency(group, up, out)
+    return up.start + _pipelined(_near_hops(group, up), up.latency, transfer) + _ring_far_latency(group, up, out)
 
 
 def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
@@ -83,31 +89,33 @@ def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
 
     Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree over D domains: reduced inside, 2 (D - 1)/D message
     over the members' links between domains, and 2 log2 D hops there. Switch (within a domain): it sums what it passes
-    on. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as NCCL has); NVIDIA SHARP.
+    on, in a pipeline of its own. Source: Thakur et al. 2005, section 4.3; Sanders, Speck and Träff 2009 (two trees, as
+    NCCL has); NVIDIA SHARP.
     """
     share = (group.ranks - 1.0) / group.ranks
-    near = up.start + 2.0 * _near_latency(group, up)
+    hops = 2.0 * _near_hops(group, up)
     far = 2.0 * (group.across - 1.0) / group.across * message / (group.inside * out.bandwidth * TREE_SHARE)
     inside = np.where(group.inside > 1.0, 2.0 * message / up.ring_bandwidth(group.inside), 0.0)
-    ring = _pipelined(near, 2.0 * share * message / _ring_bandwidth(group, up, out))
-    ring = ring + 2.0 * _ring_far_latency(group, up, out)
-    tree = _pipelined(near, np.maximum(far, inside)) + 2.0 * np.log2(group.across) * out.latency
+    ring = _pipelined(hops, up.latency, 2.0 * share * message / _ring_bandwidth(group, up, out))
+    ring = up.start + ring + 2.0 * _ring_far_latency(group, up, out)
+    tree = up.start + _pipelined(hops, up.latency, np.maximum(far, inside)) + 2.0 * np.log2(group.across) * out.latency
     best = np.where(group.across > 1.0, np.minimum(ring, tree), ring)
     if up.switch_bandwidth is None:
         return best
-    switch = _pipelined(up.start + 2.0 * up.latency, 2.0 * share * message / up.switch_bandwidth)
+    summed = 2.0 * share * message / up.switch_bandwidth
+    switch = up.start + summed + RAMP * np.sqrt(up.switch_ramp * summed)
     return np.where((group.across > 1.0) | (group.inside <= 2.0), best, np.minimum(best, switch))
 
 
 def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
     """Seconds for each rank to send `message` bytes, 1/n to every rank: both tiers work at once.
 
-    max(share inside / scale-up, share outside / scale-out), one hop each. Small messages to many ranks cross a network
-    less well than a ring's neighbours do.
+    max(share inside / scale-up, share outside / scale-out), in n - 1 rounds one behind the other. Small messages to
+    many ranks cross a network less well than a ring's neighbours do.
     Source: Thakur et al. 2005, section 4.4 (pairwise exchange).
     """
     inside, outside = exchanged_bytes(message, group)
-    return _exchange_time(inside, outside / (out.bandwidth * EXCHANGE_SHARE), group, up, out)
+    return _exchange_time(inside, outside / (out.bandwidth * EXCHANGE_SHARE), group.ranks - 1.0, group, up, out)
 
 
 def exchanged_bytes(message: Array, group: Placement) -> tuple[Array, Array]:
@@ -120,10 +128,10 @@ def dispatch_time(
 ) -> Array:
     """Seconds of an all-to-all that sends each vector once to every domain that needs it, and passes it on inside.
 
-    Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
+    A round for each other domain and for each other rank inside. Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
     """
     inside, outside = dispatched_bytes(message, copies, most_domains, group)
-    return _exchange_time(inside, outside / out.bandwidth, group, up, out)
+    return _exchange_time(inside, outside / out.bandwidth, group.inside + group.across - 2.0, group, up, out)
 
 
 def dispatched_bytes(
@@ -140,23 +148,25 @@ def dispatched_bytes(
     return message * (group.inside - 1.0) / group.inside, far
 
 
-def _exchange_time(inside: Array, far: Array, group: Placement, up: Link, out: Link) -> Array:
-    """Seconds of an exchange: bytes inside a domain beside seconds between domains, one hop each."""
+def _exchange_time(inside: Array, far: Array, rounds: Array, group: Placement, up: Link, out: Link) -> Array:
+    """Seconds of an exchange in rounds, one behind the other: bytes inside a domain beside seconds between domains."""
     near = inside / up.bandwidth_among(group.inside)
-    latency = up.start + np.where(group.inside > 1.0, up.latency, 0.0)
-    return _pipelined(latency, np.maximum(near, far)) + np.where(group.across > 1.0, out.latency, 0.0)
+    exchanged = _pipelined(rounds, up.latency, np.maximum(near, far))
+    return up.start + exchanged + np.where(group.across > 1.0, out.latency, 0.0)
 
 
 def send_time(message: Array, crosses: bool, up: Link, out: Link) -> Array:
     """Seconds to send `message` bytes to one other device, in another scale-up domain if it `crosses`."""
+    start = SEND_START * up.start
     if crosses:
-        return up.start + out.latency + message / out.bandwidth
-    return _pipelined(up.start + up.latency, message / up.bandwidth_among(2.0))
+        return start + out.latency + message / out.bandwidth
+    return start + up.latency + message / up.bandwidth_among(2.0)
 
 
-def _pipelined(latency: Array, transfer: Array) -> Array:
-    """Seconds of a transfer in segments."""
-    total: Array = latency + transfer + RAMP * np.sqrt(latency * transfer)
+def _pipelined(hops: Array, latency: float, transfer: Array) -> Array:
+    """Seconds of a transfer in segments over `hops` of `latency` seconds each."""
+    further = np.maximum(hops - 1.0, 0.0)
+    total: Array = hops * latency + transfer + RAMP * np.sqrt(further * latency * transfer)
     return total
 
 
@@ -166,12 +176,12 @@ def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
     return np.minimum(inside, across)
 
 
-def _near_latency(group: Placement, up: Link) -> Array:
-    """Seconds of latency once round the members of a domain; on a full mesh everybody is one hop away."""
+def _near_hops(group: Placement, up: Link) -> Array:
+    """Hops once round the members of a domain; on a full mesh everybody is one hop away."""
     hops = group.inside - 1.0
-    return up.latency * (hops if up.pair_bandwidth is None else np.minimum(1.0, hops))
+    return hops if up.pair_bandwidth is None else np.minimum(1.0, hops)
 
 
 def _ring_far_latency(group: Placement, up: Link, out: Link) -> Array:
     """Seconds of latency of a ring's hops between domains, and inside all domains but one."""
-    return (group.across - 1.0) * (out.latency + _near_latency(group, up))
+    return (group.across - 1.0) * (out.latency + _near_hops(group, up) * up.latency)

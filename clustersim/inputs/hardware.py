@@ -133,6 +133,9 @@ class Tier(Description):
         Bandwidth | None,
         Field(description="bus bandwidth of an all-reduce that switches sum; in one direction, as nccl-tests counts"),
     ] = None
+    switch_ramp: Annotated[
+        Seconds, Field(description="seconds until the pipeline of an all-reduce that switches sum is full")
+    ] = 0.0
 
 
 class Node(Description):
