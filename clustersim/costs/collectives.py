@@ -128,7 +128,8 @@ def dispatch_time(
 ) -> Array:
     """Seconds of an all-to-all that sends each vector once to every domain that needs it, and passes it on inside.
 
-    A round for each other domain and for each other rank inside. Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
+    A round for each other domain and for each other rank inside.
+    Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.2 (and DeepEP).
     """
     inside, outside = dispatched_bytes(message, copies, most_domains, group)
     return _exchange_time(inside, outside / out.bandwidth, group.inside + group.across - 2.0, group, up, out)
