@@ -7,6 +7,7 @@ Parallelism", arXiv 2401.10241, section 3.1 (the heuristic before the integer pr
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -61,7 +62,7 @@ class Filling:
         self.at, self.free, self.held, self.idle = ([0] * self.stages for _ in range(4))
         self.started = [-1] * self.stages
         self.worst = 0
-        self.pending: list[list[tuple[int, int]]] = [[] for _ in orders]
+        self.pending: list[deque[tuple[int, int]]] = [deque() for _ in orders]
         self.out: list[list[Pass]] = [[] for _ in orders]
 
     def plan(self) -> Plan:
@@ -70,7 +71,9 @@ class Filling:
         ready = list(range(self.stages))[::-1]
         while ready:
             stage = ready.pop()
-            for operation, chunk, micro_batch in self.orders[stage][self.at[stage] :]:
+            order = self.orders[stage]
+            while self.at[stage] < len(order):
+                operation, chunk, micro_batch = order[self.at[stage]]
                 cell = chunk * self.stages + stage
                 if operation == WEIGHT_GRADIENT:
                     self._run_early(stage)
@@ -121,7 +124,7 @@ class Filling:
 
     def _put_off(self, stage: int) -> None:
         """Run the weight gradient that has waited longest."""
-        chunk, micro_batch = self.pending[stage].pop(0)
+        chunk, micro_batch = self.pending[stage].popleft()
         cell = chunk * self.stages + stage
         self.out[stage].append((WEIGHT_GRADIENT, chunk, micro_batch))
         self.free[stage] += self.weight_gradient[cell]

@@ -41,22 +41,24 @@ def device_tasks(program: Program) -> tuple[DeviceTasks, ...]:
     """The tasks of every device of a program, which is worked out once."""
     by_device = np.argsort(program.stage, kind="stable")
     bounds = np.searchsorted(program.stage[by_device], np.arange(program.stages + 1))
+    nowhere = np.full(program.graph.tasks, -1)
     return tuple(
-        _tasks_of(program, device, by_device[bounds[device] : bounds[device + 1]]) for device in range(program.stages)
+        _tasks_of(program, device, by_device[bounds[device] : bounds[device + 1]], nowhere)
+        for device in range(program.stages)
     )
 
 
-def _tasks_of(program: Program, device: int, tasks: Ints) -> DeviceTasks:
+def _tasks_of(program: Program, device: int, tasks: Ints, place: Ints) -> DeviceTasks:
     graph, stream = program.graph, program.graph.stream[tasks]
     computes = stream == program.compute_streams[device]
     compute, others = tasks[computes], tasks[~computes]
-    counts = np.diff(graph.dependency_offsets)[compute]
+    counts = graph.dependency_offsets[compute + 1] - graph.dependency_offsets[compute]
     waiting, most = np.flatnonzero(counts), int(counts.max(initial=0))
     awaited = np.full((len(waiting), most), NOBODY)
-    for place in range(most):
-        some = counts[waiting] > place
-        awaited[some, place] = graph.dependencies[graph.dependency_offsets[compute[waiting[some]]] + place]
-    issued, held_up = _issued(program, device, compute, others)
+    for nth in range(most):
+        some = counts[waiting] > nth
+        awaited[some, nth] = graph.dependencies[graph.dependency_offsets[compute[waiting[some]]] + nth]
+    issued, held_up = _issued(program, device, compute, others, place)
     streams = sorted(set(stream.tolist()))
     return DeviceTasks(
         compute=compute,
@@ -71,13 +73,13 @@ def _tasks_of(program: Program, device: int, tasks: Ints) -> DeviceTasks:
     )
 
 
-def _issued(program: Program, device: int, compute: Ints, others: Ints) -> tuple[Ints, Ints]:
+def _issued(program: Program, device: int, compute: Ints, others: Ints, place: Ints) -> tuple[Ints, Ints]:
     """All tasks of a device in the order in which they are issued, and the places of those that others may hold up.
 
     A task of another stream stands behind the last compute task that it, or what is before it on its stream, waits for.
+    `place`: [tasks] -1 everywhere, and again on return; lent, so that no device makes one of its own.
     """
     graph = program.graph
-    place = np.full(graph.tasks, -1)
     place[compute] = np.arange(len(compute))
     reached = dict.fromkeys(graph.stream[others].tolist(), -1)  # stream -> the last compute task that it has waited for
     foreign = []
@@ -88,6 +90,7 @@ def _issued(program: Program, device: int, compute: Ints, others: Ints) -> tuple
             foreign.append(task)
     tasks = np.concatenate([compute, others])
     order = np.argsort(2 * place[tasks] + (np.arange(len(tasks)) >= len(compute)), kind="stable")
+    place[tasks] = -1
     leads = np.concatenate([np.ones(len(compute), dtype=np.bool_), np.isin(others, foreign)])
     return tasks[order], np.flatnonzero(leads[order])
 

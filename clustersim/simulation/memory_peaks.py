@@ -17,6 +17,7 @@ import numpy as np
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.simulation.device_tasks import device_tasks
 from clustersim.simulation.memory import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
 from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.stages import Stage
@@ -102,8 +103,8 @@ def states_of(program: Program) -> States:
         changes[row, 0, kind.chunk] = STARTS.get(kind.operation, NOTHING)
         changes[row, 1, kind.chunk] = ENDS.get(kind.operation, NOTHING)
     by_device = []
-    for stage, stream in enumerate(program.compute_streams):
-        kinds = graph.kind[graph.stream == stream]
+    for stage, device in enumerate(device_tasks(program)):
+        kinds = graph.kind[device.compute]
         counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)[::2]  # after starts, which take only
         largest = _largest(counts).reshape(-1, placement.chunks, 4)
         alive = np.zeros((len(largest), int(placement.virtual.max()) + 1, 4), dtype=np.int64)

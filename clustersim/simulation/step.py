@@ -23,6 +23,7 @@ from clustersim.simulation.columns import side_by_side
 from clustersim.simulation.coupling import Coupled, coupling_notes, play_coupled
 from clustersim.simulation.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.intervals import interval, model_error
+from clustersim.simulation.limits import check_tasks
 from clustersim.simulation.memory_peaks import memory_reports
 from clustersim.simulation.pieces import price_pieces, recomputations
 from clustersim.simulation.planned_ratios import planned_ratios
@@ -119,6 +120,7 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     if is_planned(first.plan.schedule):
         transfer = float(boundary_seconds(columns, machine, points)[0, 0])
         ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
+    check_tasks(first.plan, micro_batches_of(first))
     program = step_program(first, micro_batches_of(first), ratios)
     prices = TaskPrices(columns, machine, stages, program, points)
     table = prices.table()

@@ -14,6 +14,7 @@ from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
 from clustersim.schedules.program import COMPUTE_PASSES, Operation, Program
+from clustersim.simulation.limits import check_durations
 
 COMPUTE = COMPUTE_PASSES | {Operation.OPTIMIZER}
 LEAST = 0.1  # of a task's mean: jitter never makes it shorter
@@ -30,11 +31,12 @@ def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) ->
 
     A pass is as slow as the slowest device of its stage's ranks; `slow_nodes` of all nodes and `slow_devices` of all
     devices, drawn once by the seed, take `slow_factor` times as long. Every pass varies by a normal draw of relative
-    spread `jitter`. Raises nothing.
+    spread `jitter`. Raises InfeasibleError where replicas have more tasks than are played.
     """
     cluster, layout = scenario.cluster, scenario.plan
     replicas = layout.data * layout.context
     graph = program.graph.task_by_task
+    check_durations(graph.tasks, replicas)
     table = durations[:, np.newaxis] * np.ones(replicas)  # [tasks, replicas] seconds
     computes = np.array([kind.operation in COMPUTE for kind in program.kinds])[program.graph.kind]  # [tasks]
     table[computes] *= stage_factors(scenario)[program.stage[computes]]
