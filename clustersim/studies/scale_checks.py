@@ -34,13 +34,20 @@ def scale_checks() -> list[ScaleCheck]:
 
 
 def _checks(told: dict[str, Any]) -> Iterator[ScaleCheck]:
-    for devices, published in told["mfu"].items():
-        scenario = told["scenario"]
-        if isinstance(scenario, dict):
-            batch = int(told["sequences_a_device"] * int(devices))
-            scenario = scenario | {
-                "cluster": scenario["cluster"] | {"devices": int(devices)},
-                "training": scenario["training"] | {"global_batch": batch},
-            }
-        step = simulate_step(load_scenario(scenario), intervals=False)
-        yield ScaleCheck(told["name"], int(devices), published, step.mfu)
+    """A check for each number of devices; tokens a second become the MFU that so many of ours are."""
+    rates = told.get("tokens_per_s", {})
+    for devices, published in (told.get("mfu") or rates).items():
+        step = simulate_step(load_scenario(_scenario(told, int(devices))), intervals=False)
+        mfu = step.mfu * published / step.tokens_per_s if rates else published
+        yield ScaleCheck(told["name"], int(devices), mfu, step.mfu)
+
+
+def _scenario(told: dict[str, Any], devices: int) -> Any:
+    """The scenario on so many devices."""
+    scenario = told["scenario"]
+    if not isinstance(scenario, dict):
+        return scenario
+    training = dict(scenario["training"])
+    if "sequences_a_device" in told:
+        training["global_batch"] = int(told["sequences_a_device"] * devices)
+    return scenario | {"cluster": scenario["cluster"] | {"devices": devices}, "training": training}
