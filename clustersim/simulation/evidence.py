@@ -25,11 +25,17 @@ class StackEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it. `quantiles`: of |log(measured / predicted)| over the spread, groups held out, by level."""
+    """All of it.
+
+    `quantiles`: of |log(measured / predicted)| over the spread, groups held out, by level. `departures`: what a spread
+    grows by, in quadrature, on another chip, with a kind of model or layout, or at each doubling of the devices, that a
+    stack was not measured with.
+    """
 
     stacks: Mapping[str, StackEvidence]  # by name as people write it
     accelerators: frozenset[str]  # chips that any stack was measured on
     quantiles: Mapping[str, float]
+    departures: Mapping[str, float]
 
 
 @lru_cache(maxsize=1)
@@ -49,4 +55,7 @@ def evidence() -> Evidence:
         for name, told in document["stacks"].items()
     }
     chips = frozenset(chip for stack in stacks.values() for chip in stack.accelerators)
-    return Evidence(stacks, chips, {str(level): float(width) for level, width in document["quantiles"].items()})
+    quantiles, departures = (
+        {str(name): float(width) for name, width in document[part].items()} for part in ("quantiles", "departures")
+    )
+    return Evidence(stacks, chips, quantiles, departures)

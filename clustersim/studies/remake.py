@@ -10,7 +10,7 @@ import csv
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from clustersim.inputs.catalog import load, names
 from clustersim.simulation.evidence import FILE
 from clustersim.simulation.intervals import layout_kinds, spread_of
 from clustersim.studies.cells import Row
+from clustersim.studies.departures import Departure, departures, widening
 from clustersim.studies.family_fit import FamilyFit
 from clustersim.studies.left_out import COLUMNS, LeftOut, left_out
 from clustersim.studies.stack_file import with_unit
@@ -49,7 +50,9 @@ def remake(rows: Iterable[Row], catalog: Path, progress: Callable[[str], None] =
     for slug in names("stacks"):
         spread, evidence = spreads[slug]
         write_residual(catalog / "stacks" / f"{slug}.yaml", spread, evidence)
-    write_evidence(catalog / "measured" / FILE, found, {slug: spread for slug, (spread, _) in spreads.items()})
+    progress("holding out chips, kinds and large runs")
+    widths = {slug: spread for slug, (spread, _) in spreads.items()}
+    write_evidence(catalog / "measured" / FILE, found, widths, departures(fits, found))
     return found
 
 
@@ -129,7 +132,9 @@ def write_table(path: Path, found: Sequence[LeftOut]) -> None:
         writer.writerows(row.cells() for row in found)
 
 
-def write_evidence(path: Path, found: Sequence[LeftOut], spreads: dict[str, float]) -> None:
+def write_evidence(
+    path: Path, found: Sequence[LeftOut], spreads: dict[str, float], left: Mapping[str, Sequence[Departure]]
+) -> None:
     """What intervals need to know of the measured runs."""
     by_stack: dict[str, list[LeftOut]] = defaultdict(list)
     for row in found:
@@ -139,6 +144,13 @@ def write_evidence(path: Path, found: Sequence[LeftOut], spreads: dict[str, floa
     document = {
         "about": "Written by `make calibrate`: clustersim/studies/remake.py.",
         "quantiles": widths,
+        "departures": {name: round(widening(some), 4) for name, some in left.items()},
+        "departures_of": {
+            name: [
+                f"{one.stack}: {one.what}, {one.rows} rows, {one.spread_near:.3f} -> {one.spread:.3f}" for one in some
+            ]
+            for name, some in left.items()
+        },
         "stacks": stacks,
     }
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

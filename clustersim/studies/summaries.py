@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import log, log1p
+from math import log, log1p, sqrt
 from statistics import mean, median
 from typing import TypeAlias
 
@@ -58,6 +58,7 @@ class Summary:
     covered_95: float | None = None
     left_out_covered_80: float | None = None  # the same around predictions with groups held out, groups weighing alike
     left_out_covered_95: float | None = None
+    left_out_groups: int = 0  # groups among them
     interval_score: float | None = None  # of log step time, 80 %, groups held out where known; smaller is better
     constant_interval_score: float | None = None  # of the baseline, its interval as wide as its errors ask for
 
@@ -99,6 +100,7 @@ def summarize(rows: Iterable[ValidationRow]) -> Summary:
         covered_95=coverage((row.interval_95, seconds) for row, seconds, _ in told),
         left_out_covered_80=_left_out_coverage(told, "80"),
         left_out_covered_95=_left_out_coverage(told, "95"),
+        left_out_groups=len({row.group for row, _, _ in told if row.left_out_error is not None}),
         interval_score=_interval_score(told),
         constant_interval_score=_constant_score(baseline, measured),
     )
@@ -108,6 +110,11 @@ def coverage(bounds: Iterable[tuple[Interval | None, float]]) -> float | None:
     """Share of values inside their intervals; None without an interval."""
     inside = [interval[0] <= value <= interval[1] for interval, value in bounds if interval is not None]
     return mean(inside) if inside else None
+
+
+def two_standard_errors(level: float, groups: int) -> float:
+    """Twice the standard error of a coverage of `level` over so many groups: binomial, for a group's rows err alike."""
+    return 2.0 * sqrt(level * (1.0 - level) / groups)
 
 
 def interval_score(error: float, half_width: float, level: float) -> float:

@@ -11,7 +11,7 @@ from statistics import mean
 from clustersim.studies.accuracy import Checks, accuracy_checks
 from clustersim.studies.layout_order import LayoutOrder
 from clustersim.studies.scale_checks import scale_checks
-from clustersim.studies.summaries import Summary
+from clustersim.studies.summaries import LEVELS, Summary, two_standard_errors
 from clustersim.studies.validation import ValidationReport
 from clustersim.views.drawing import write
 from clustersim.views.parity import draw_parity
@@ -75,6 +75,7 @@ def accuracy_page(report: ValidationReport) -> str:
         "## By source\n\n" + _summaries(report.by_source),
         "## By stack\n\n" + _summaries(report.by_stack),
         "## By accelerator\n\n" + _summaries(report.by_accelerator),
+        _coverage(report),
         _unseen(checks),
         _at_scale(),
         _order(report),
@@ -107,6 +108,23 @@ def _cells(summary: Summary) -> Iterator[str]:
     yield _share(summary.worst)
     yield _share(summary.left_out_covered_80, 0)
     yield _share(summary.left_out_covered_95, 0)
+
+
+def _coverage(report: ValidationReport) -> str:
+    rows = []
+    for chip, told in report.by_accelerator.items():
+        groups = told.left_out_groups
+        for level, held in (("80", told.left_out_covered_80), ("95", told.left_out_covered_95)):
+            if held is not None:
+                nominal = LEVELS[level]
+                width = two_standard_errors(nominal, groups)
+                low, high = max(0.0, nominal - width), min(1.0, nominal + width)
+                inside = "yes" if abs(held - nominal) <= width + 1e-9 else "**no**"
+                wanted = f"{100 * low:.0f} to {percent(high, 0)}"
+                rows.append((chip, str(told.simulated), str(groups), f"{level} %", percent(held, 0), wanted, inside))
+    words = "## Coverage by accelerator\n\nShare of held-out rows inside their intervals, groups counted alike, and "
+    words += "what two binomial standard errors over so many groups allow.\n\n"
+    return words + _table(("", "rows", "groups", "interval", "holds", "expected", "within"), rows)
 
 
 def _unseen(checks: Checks) -> str:

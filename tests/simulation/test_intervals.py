@@ -11,7 +11,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
 from clustersim.simulation.evidence import evidence
-from clustersim.simulation.intervals import A_DOUBLING, ANOTHER_CHIP, ANOTHER_KIND, interval, model_error, spread_of
+from clustersim.simulation.intervals import UNKNOWN_CHIP, interval, model_error, spread_of
 
 
 def scenario(**changes: Any) -> Scenario:
@@ -44,25 +44,32 @@ def test_a_scenario_within_the_evidence_has_its_stacks_residual() -> None:
 @pytest.mark.parametrize(
     ("changes", "added", "words"),
     [
-        ({"cluster": {"accelerator": "b200", "devices": 64}}, ANOTHER_CHIP, "not measured on NVIDIA B200"),
-        ({"layout": {"data": "auto", "sharding": "fsdp", "context": 2}}, ANOTHER_KIND, "context parallelism"),
+        ({"cluster": {"accelerator": "b200", "devices": 64}}, "another_chip", "not measured on NVIDIA B200"),
+        ({"layout": {"data": "auto", "sharding": "fsdp", "context": 2}}, "another_kind", "context parallelism"),
         (
             {
                 "cluster": {"accelerator": "a100-sxm-80gb", "devices": 4096},
                 "training": {"sequence_length": 2048, "global_batch": 4096},
             },
-            None,
+            "a_doubling",
             "devices at most",
         ),
     ],
 )  # fmt: skip
-def test_leaving_the_evidence_widens_and_is_said(changes: dict[str, Any], added: float | None, words: str) -> None:
+def test_leaving_the_evidence_widens_and_is_said(changes: dict[str, Any], added: str, words: str) -> None:
     here = scenario(**changes)
     found = model_error(here)
     most = evidence().stacks[here.stack.name].devices
-    grown = A_DOUBLING * math.log2(here.cluster.devices / most) if added is None else added
+    steps = max(1.0, math.log2(here.cluster.devices / most))
+    grown = evidence().departures[added] * steps
     assert found.spread == pytest.approx(math.hypot(here.stack.residual.spread, grown))
     assert words in found.evidence
+
+
+def test_what_leaving_the_evidence_adds_was_measured() -> None:
+    widths = evidence().departures
+    assert set(widths) == {"another_chip", "another_kind", "a_doubling"}
+    assert all(0.0 <= width < UNKNOWN_CHIP for width in widths.values())
 
 
 def test_a_stack_without_runs_carries_what_inheritance_missed() -> None:

@@ -19,6 +19,7 @@ from clustersim.studies.left_out import LeftOut, left_out
 from clustersim.studies.remake import remake, stack_spreads
 from clustersim.studies.stack_family import children, family
 from clustersim.studies.stack_parameters import PARAMETERS
+from clustersim.studies.summaries import LEVELS, two_standard_errors
 from clustersim.studies.validation import packaged_rows
 
 SOURCES = ("korthikanti2022-via-calculon", "simumax-b200")
@@ -60,6 +61,20 @@ def test_packaged_residuals_cover_what_intervals_say() -> None:
     }
     assert 0.75 <= covered["80"] <= 0.85
     assert 0.92 <= covered["95"] <= 0.98
+
+
+def test_coverage_on_every_chip_is_within_two_standard_errors() -> None:
+    """Groups of runs weighing alike, and counted as the trials, for the rows of one err alike."""
+    inside: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for row in packaged():
+        spread = load("stacks", row["stack"]).residual.spread
+        for level, width in evidence().quantiles.items():
+            inside[level, row["accelerator"]][row["group"]].append(abs(float(row["group_out"])) <= width * spread)
+    assert len({chip for _, chip in inside}) == 8
+    for (level, chip), groups in inside.items():
+        covered = sum(sum(hits) / len(hits) for hits in groups.values()) / len(groups)
+        allowed = two_standard_errors(LEVELS[level], len(groups))
+        assert abs(covered - LEVELS[level]) <= allowed + 1e-9, (chip, level, covered)
 
 
 @pytest.mark.slow
