@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test quick lint bench calibrate accuracy gallery clean
+.PHONY: demo test quick lint bench calibrate accuracy coupling gallery clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: pyproject.toml
@@ -46,6 +46,10 @@ calibrate: $(VENV)/.ready
 # Writes docs/accuracy.md and its figures from the packaged measured runs.
 accuracy: $(VENV)/.ready
 	$(BIN)/clustersim validate --page docs/accuracy.md
+
+# Writes docs/coupling.md: how far coupling in passes lies from the fluid engine.
+coupling: $(VENV)/.ready
+	$(BIN)/python -m clustersim.views.coupling_page docs/coupling.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from clustersim.cli import cli
 from clustersim.inputs.claim_metrics import ALIASES, FIGURES
@@ -68,3 +69,12 @@ def test_the_commands_of_the_page_on_runs_parse() -> None:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         command.make_context(name, arguments)
+
+
+def test_the_commands_of_the_page_on_coupling_parse_and_run() -> None:
+    words = (RUNS.parent / "coupling.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ clustersim (.*)$", words, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        result = CliRunner().invoke(cli, [*shlex.split(line), "--json"])
+        assert '"unsettled": 0.0' in result.output

@@ -21,14 +21,15 @@ from clustersim.engines.sharing import AMPLE, NO_LINK, Sharing
 def fair_shares(bandwidth: Floats, capacity: Floats) -> Floats:
     """Max-min fair shares `[flows]` of what each flow would move. `bandwidth`: `[flows, links]` bytes a second alone.
 
-    Progressive filling: flows rise together, in bytes a second over the link that each uses most, until one has all
-    that it wants or a link of its is full. Source: Bertsekas and Gallager 1992, Data Networks, section 6.5.2.
+    Progressive filling: flows rise together, in bytes a second over the one of the short links that each uses most,
+    until one has all that it wants or a link of its is full. Source: Bertsekas and Gallager 1992, Data Networks,
+    section 6.5.2, where every flow moves as much over each of its links.
     """
     shares = np.ones(len(bandwidth))
     short = bandwidth.sum(axis=0) > capacity * AMPLE
     use, left = bandwidth[:, short], capacity[short]
     rising: NDArray[np.bool_] = np.asarray(use.any(axis=1))
-    wanted = bandwidth.max(axis=1, initial=0.0)
+    wanted = use.max(axis=1, initial=0.0)
     each = np.divide(use, wanted[:, np.newaxis], out=np.zeros_like(use), where=rising[:, np.newaxis])
     level = 0.0
     while rising.any():

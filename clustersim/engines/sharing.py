@@ -24,4 +24,5 @@ class Sharing:
     moving: Floats  # [kinds, columns] share of its seconds that messages take
     links: Ints  # [kinds, places] the links that its messages cross, or NO_LINK
     bandwidth: Floats  # [kinds, places, columns] bytes a second over each of them, on average
+    owner: Ints  # [links] the device whose link it is
     capacity: Floats  # [links, columns] bytes a second of each link

@@ -8,14 +8,14 @@ max-plus. The fluid engine plays the same `Sharing` event by event: it is what p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from clustersim.engines import play
-from clustersim.engines.graph import Floats, Ints, TaskGraph, Timeline
-from clustersim.engines.sharing import AMPLE, NO_LINK, Sharing
+from clustersim.engines.graph import Floats, TaskGraph, Timeline
+from clustersim.engines.sharing import Sharing
+from clustersim.simulation.meetings import Meetings
 
 SETTLED = 0.005  # of the step, that a pass may still move it by
 
@@ -62,83 +62,10 @@ def coupling_notes(coupling: Coupling, unsettled: float | None) -> tuple[str, ..
 def couple(graph: TaskGraph, timeline: Timeline, sharing: Sharing) -> Floats:
     """How many times as long as alone every task takes beside what runs beside it on a timeline, [tasks, points].
 
-    1 / (its mean pace as the cores of its device allow, times that as the tightest of its links allows), every link
-    shared max-min fair by itself. A sort for each point, and sums over the moments at which tasks start and end.
+    For n tasks n log n: a sort of the moments at which tasks start and end, and sums over them.
     """
-    kind, spent = graph.kind, timeline.end - timeline.start
-    devices = Users.of(graph, np.arange(graph.tasks), sharing.device[kind])
-    task, place = np.nonzero(sharing.links[kind] != NO_LINK)
-    links = Users.of(graph, task, sharing.links[kind[task], place])
-    wants = sharing.bandwidth[kind[task], place] / sharing.capacity[links.thing]  # [uses, points]
-    pace = np.ones_like(spent)
-    for point in range(spent.shape[1]):
-        times = timeline.start[:, point], timeline.end[:, point]
-        holds, computing, moving = (table[kind, point] for table in (sharing.holds, sharing.computing, sharing.moving))
-        by_links = np.zeros(graph.tasks)
-        np.maximum.at(by_links, task, links.lost(*times, _slowed_by_link, wants[:, point], moving[task]))
-        for lost in (devices.lost(*times, _slowed_by_cores, holds, computing), by_links):
-            pace[:, point] *= 1.0 - _ratio(lost, spent[:, point], 0.0)
-    return np.asarray(1.0 / pace)
-
-
-class Users(NamedTuple):
-    """Tasks and what they share: one entry for each use of a device or a link."""
-
-    task: Ints
-    thing: Ints  # the device, or the link
-    lane: Ints  # place of the task's stream among those that use the thing: one task at a time runs in a lane
-
-    @classmethod
-    def of(cls, graph: TaskGraph, task: Ints, thing: Ints) -> Users:
-        """With lanes for the streams of each thing."""
-        pairs, own = np.unique(thing * graph.streams + graph.stream[task], return_inverse=True)
-        things = pairs // graph.streams
-        return cls(task, thing, (np.arange(len(pairs)) - np.searchsorted(things, things))[own])
-
-    def lost(self, start: Floats, end: Floats, slowed: Callable[[Floats, Floats], Floats], *amounts: Floats) -> Floats:
-        """Seconds [uses] in which each use came no further, of those from `start` to `end` [tasks].
-
-        `slowed`: how much longer tasks take, from their `amounts`, both [moments, lanes].
-        """
-        uses, lanes = len(self.task), int(self.lane.max(initial=0)) + 1
-        if not amounts[0].any():
-            return np.zeros(uses)
-        times = np.concatenate([end[self.task], start[self.task]])  # ends first: a lane is free before it is taken
-        thing, lane = np.tile(self.thing, 2), np.tile(self.lane, 2)
-        order = np.lexsort((times, thing))
-        gaps = np.diff(times[order], append=0.0)
-        gaps[np.append(np.diff(thing[order]) != 0, True)] = 0.0  # the next moment is another thing's
-
-        def running(amount: Floats) -> Floats:
-            """What runs in every lane from each moment on, [moments, lanes]."""
-            changes = np.zeros((len(order), lanes))
-            changes[np.arange(len(order)), lane[order]] = np.concatenate([-amount, amount])[order]
-            return np.asarray(changes.cumsum(axis=0))
-
-        slower = slowed(*map(running, amounts))
-        lost = slower / (1.0 + slower) * gaps[:, np.newaxis]
-        until = np.concatenate([np.zeros((1, lanes)), lost.cumsum(axis=0)])
-        moment = np.empty_like(order)
-        moment[order] = np.arange(len(order))
-        return np.asarray(until[moment[:uses], self.lane] - until[moment[uses:], self.lane])
-
-
-def _slowed_by_cores(holds: Floats, computing: Floats) -> Floats:
-    return np.asarray(computing * holds.sum(axis=1, keepdims=True))
-
-
-def _slowed_by_link(wants: Floats, moving: Floats) -> Floats:
-    """What exceeds the fair level has to wait: max(0, wanted / level - 1), as far as a task is `moving`.
-
-    Of flows in rising order, those before the j-th have all that they want, and the others share what is left: the
-    level is the largest (1 - wanted before j) / (flows from j on).
-    """
-    rising = np.sort(wants, axis=1)
-    before = rising.cumsum(axis=1) - rising
-    level = ((1.0 - before) / np.arange(wants.shape[1], 0, -1)).max(axis=1, initial=0.0)
-    short = rising.sum(axis=1) > AMPLE
-    over = np.divide(wants, level[:, np.newaxis], out=np.ones_like(wants), where=short[:, np.newaxis])
-    return np.asarray(moving * np.maximum(0.0, over - 1.0))
+    meetings = Meetings.of(graph, sharing)
+    return np.array([1.0 / meetings.paces(timeline, point) for point in range(timeline.columns)]).T
 
 
 def _ratio(amount: Floats, of: Floats, else_: float) -> Floats:

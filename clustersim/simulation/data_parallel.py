@@ -145,22 +145,18 @@ def _layer_demands(
     units: Sequence[Unit], durations: Floats, operation: Operation, machine: Machine, messages: Messages
 ) -> list[Demand]:
     """What the tasks of the graph below draw on; `messages`: what a layer gathers and reduces."""
-    points = durations.shape[1]
-    sent = {  # by unit: in its gathers, inside its compute, in its reductions
-        id(unit): [
-            sent_by(some, machine, points)
-            for some in (messages(unit)[0], unit.piece.work[operation].operations, messages(unit)[1])
-        ]
-        for unit in units
-    }
+    sent = {}  # by unit: in its gathers, inside its compute, in its reductions
+    for key, unit in {id(unit): unit for unit in units}.items():
+        gathers, reduces = messages(unit)
+        inside = unit.piece.work[operation].operations
+        sent[key] = [sent_by(some, machine, durations.shape[1]) for some in (gathers, inside, reduces)]
     demands = [collective_demand(0, durations[0], sent[id(units[0])][0])]
-    layers = zip(units, [*units[1:], units[-1]], durations[1:].reshape(len(units), 3, points), strict=True)
+    layers = zip(units, [*units[1:], units[-1]], durations[1:].reshape(len(units), 3, -1), strict=True)
     for unit, following, (gather, compute, reduce) in layers:
-        inside, reduced = sent[id(unit)][1:]
         demands += [
             collective_demand(0, gather, sent[id(following)][0]),
-            work_demand(0, compute, unit.piece.passes[operation].parts, inside),
-            collective_demand(0, reduce, reduced),
+            work_demand(0, compute, unit.piece.passes[operation].parts, sent[id(unit)][1]),
+            collective_demand(0, reduce, sent[id(unit)][2]),
         ]
     return demands
 

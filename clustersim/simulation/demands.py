@@ -55,6 +55,7 @@ def sharing_of(demands: Sequence[Demand], machine: Machine) -> Sharing:
         moving=np.array([zero[0] + each.moving for each in demands]),
         links=links,
         bandwidth=np.tile(np.minimum(bandwidth, tiers), (1, 2, 1)),
+        owner=np.tile(np.arange(devices), 2 * TIERS),
         capacity=np.repeat(np.tile(tiers, (2, 1)), devices, axis=0),
     )
 

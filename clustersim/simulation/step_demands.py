@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from clustersim.engines.sharing import Sharing
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Operation, Position, Program
 from clustersim.simulation.data_parallel import Traffic, data_messages, pass_traffic
-from clustersim.simulation.demands import Demand, collective_demand, sent_by, sharing_of, work_demand
-from clustersim.simulation.stages import Stage
+from clustersim.simulation.demands import TIERS, Demand, collective_demand, sent_by, sharing_of, work_demand
+from clustersim.simulation.stages import Stage, Unit
 from clustersim.simulation.tail import reduce_stage_time
 from clustersim.simulation.task_prices import Parts, Table, boundary_bytes, boundary_of
+from clustersim.workload import operations
 from clustersim.workload.states import state_bytes_of
 
 GATHERS, REDUCES = Traffic(gathers=True), Traffic(reduces=True)
@@ -31,7 +33,7 @@ class StepDemands:
     stages: Sequence[Stage]  # virtual stages in pipeline order
     program: Program
     points: int
-    _known: dict[tuple[int, Operation], Floats] = field(default_factory=dict)  # bytes inside a piece's passes
+    _known: dict[Hashable, Floats] = field(default_factory=dict)  # bytes of stages
 
     def sharing(self, table: Table) -> Sharing:
         """Of all kinds, from what they take alone."""
@@ -71,21 +73,24 @@ class StepDemands:
 
     def _pass_bytes(self, kind: Kind) -> Floats:
         """Of collectives inside the layers, and among replicas beside them."""
-        stage, operation = self._stage(kind), kind.operation
-        total = np.zeros((2, self.points))
-        for unit in stage.units:
-            key = (id(unit.piece), operation)
-            if key not in self._known:
-                self._known[key] = sent_by(unit.piece.work[operation].operations, self.machine, self.points)
-            total = total + unit.times * self._known[key]
-        traffic = pass_traffic(self.scenario.plan, operation, at_end=kind.position is not Position.STEADY)
-        return total + self._data_bytes(stage, traffic)
+        traffic = pass_traffic(self.scenario.plan, kind.operation, at_end=kind.position is not Position.STEADY)
+        stage = self._stage(kind)
+        inside = self._total(stage, kind.operation, lambda unit: unit.piece.work[kind.operation].operations)
+        return inside + self._data_bytes(stage, traffic)
 
     def _data_bytes(self, stage: Stage, traffic: Traffic) -> Floats:
         """Of all parameters that a stage gathers and gradients that it reduces."""
-        each = state_bytes_of(self.scenario.training, "fp32")
-        total = np.zeros((2, self.points))
-        for unit in stage.units:
-            for messages in data_messages(unit, self.machine, self.scenario.plan.sharding, each, traffic):
-                total = total + unit.times * sent_by(messages, self.machine, self.points)
-        return total
+        each, sharding = state_bytes_of(self.scenario.training, "fp32"), self.scenario.plan.sharding
+        return self._total(
+            stage, traffic, lambda unit: chain(*data_messages(unit, self.machine, sharding, each, traffic))
+        )
+
+    def _total(
+        self, stage: Stage, what: Hashable, messages: Callable[[Unit], Iterable[operations.Operation]]
+    ) -> Floats:
+        """Bytes [tiers, points] of all layers of a stage, worked out once for stages that hold the same."""
+        key = (id(stage), what)
+        if key not in self._known:
+            each = (unit.times * sent_by(messages(unit), self.machine, self.points) for unit in stage.units)
+            self._known[key] = sum(each, np.zeros((TIERS, self.points)))
+        return self._known[key]

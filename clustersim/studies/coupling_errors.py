@@ -72,7 +72,7 @@ class CouplingError:
     fluid_s: float
     seconds: Mapping[int, float]  # by passes
 
-    def error(self, passes: int) -> float:
+    def of(self, passes: int) -> float:
         """Coupled over fluid, less one."""
         return self.seconds[passes] / self.fluid_s - 1.0
 

@@ -39,7 +39,12 @@ def sharing(
         places[kind, : len(used)] = used
         bandwidth[kind, : len(used)] = wants
     return Sharing(
-        np.zeros(kinds, dtype=np.int64), links=places, bandwidth=bandwidth, capacity=np.ones((links, columns)), **table
+        np.zeros(kinds, dtype=np.int64),
+        links=places,
+        bandwidth=bandwidth,
+        owner=np.zeros(links, dtype=np.int64),
+        capacity=np.ones((links, columns)),
+        **table,
     )
 
 
@@ -101,6 +106,11 @@ def test_a_circle_of_waits_is_a_deadlock_here_too() -> None:
         fluid.play(make_graph([0], [[0]]), [[1.0]], sharing({}, 1))
 
 
+def test_what_a_flow_moves_elsewhere_is_nobody_s_business() -> None:
+    """Both want 6 of the 10 that the first link has; one of them sends 20 over a second, where there is enough."""
+    assert fair_shares(np.array([[6.0, 20.0], [6.0, 0.0]]), np.array([10.0, 50.0])).tolist() == [5 / 6, 5 / 6]
+
+
 def test_max_min_fair_shares_of_a_chain_of_links() -> None:
     """One flow over three links in a row, one beside it on the first, two on the second, one on the third.
 
@@ -130,7 +140,7 @@ def test_every_flow_has_all_that_it_wants_or_a_bottleneck(drawn: tuple[Floats, F
     assert (shares > 0.0).all()
     assert (shares <= 1.0).all()
     assert (moved.sum(axis=0) <= capacity * (1 + 1e-8)).all()
-    level = shares * use.max(axis=1)  # over the link that each uses most
+    level = shares * use[:, use.sum(axis=0) > capacity].max(axis=1, initial=0.0)  # over the short link used most
     full = moved.sum(axis=0) >= capacity * (1 - 1e-8)
     for flow in np.flatnonzero(shares < 1.0).tolist():
         bottlenecks = np.flatnonzero(full & (use[flow] > 0.0))
@@ -150,6 +160,7 @@ def random_sharing(seed: int, case: Case, capacity: float) -> Sharing:
         moving=message * ones,
         links=np.where(message, np.argsort(rng.random((kinds, 3)))[:, :2], -1),
         bandwidth=rng.random((kinds, 2, columns)),
+        owner=np.arange(3) % 2,
         capacity=np.full((3, columns), capacity),
     )
 

@@ -31,6 +31,7 @@ def messages(wants: list[float]) -> Sharing:
         moving=one,
         links=np.zeros((len(wants), 1), dtype=np.int64),
         bandwidth=np.array(wants).reshape(-1, 1, 1),
+        owner=np.zeros(1, dtype=np.int64),
         capacity=np.ones((1, 1)),
     )
 
@@ -44,6 +45,7 @@ def beside(slowdown: float) -> Sharing:
         moving=np.array([[0.0], [1.0]]),
         links=np.full((2, 1), -1),
         bandwidth=np.zeros((2, 1, 1)),
+        owner=np.zeros(0, dtype=np.int64),
         capacity=np.zeros((0, 1)),
     )
 
@@ -165,3 +167,28 @@ def test_replicas_that_differ_start_from_coupled_durations() -> None:
     )
     assert even.step_time_s < uneven.step_time_s < 1.2 * even.step_time_s
     assert sum(uneven.breakdown.values()) == pytest.approx(uneven.step_time_s, rel=1e-9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_on_the_timeline_of_events_a_pass_finds_the_durations_of_events(seed: int) -> None:
+    """Tasks that compute, or move over one link of their device: their mean pace is what they had."""
+    rng = np.random.default_rng(seed)
+    tasks = int(rng.integers(1, 25))
+    after = [rng.integers(0, task, 2).tolist() if task else [] for task in range(tasks)]
+    graph = make_graph(rng.integers(0, 4, tasks).tolist(), after)
+    message = rng.random((tasks, 1)) < 0.6
+    device = rng.integers(0, 2, tasks)
+    sharing = Sharing(
+        device,
+        holds=message * rng.choice([0.0, 0.2, 1.0], (tasks, 1)),
+        computing=1.0 * ~message,
+        moving=1.0 * message,
+        links=np.where(message, 2 * device[:, np.newaxis] + rng.integers(0, 2, (tasks, 1)), -1),
+        bandwidth=rng.choice([0.2, 0.5, 1.0], (tasks, 1, 1)),
+        owner=np.array([0, 0, 1, 1]),
+        capacity=np.ones((4, 1)),
+    )
+    seconds = rng.choice([0.0, 0.5, 1.0, 3.0], (tasks, 1))
+    fluid = play_coupled(graph, seconds, sharing, "fluid")
+    some = seconds > 0.0
+    assert couple(graph, fluid.timeline, sharing)[some] == pytest.approx(fluid.stretch[some], rel=1e-9)

@@ -38,7 +38,7 @@ def points(draw: st.DrawFn, model: Model) -> list[Scenario]:
         "sequence_parallel": True,
         "schedule": "interleaved-1f1b" if chunks > 1 else draw(st.sampled_from(["gpipe", "1f1b", "zb-h1"])),
     }
-    blocking, coupling = draw(st.booleans()), draw(st.sampled_from([0, 0, 2]))
+    blocking, coupling = draw(st.booleans()), draw(st.sampled_from([0, 0, 2, "fluid"]))
     some = []
     for _ in range(draw(st.integers(2, 4))):
         micro_batch, replicas = (
