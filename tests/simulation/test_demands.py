@@ -100,4 +100,4 @@ def test_operations_of_passes_have_a_device_a_pass() -> None:
     assert sharing.holds[:, 0].tolist() == [0.0, 0.3, 0.0, 0.3]
     assert (sharing.links[0] == NO_LINK).all()
     assert sharing.owner[sharing.links[3]].tolist() == [1] * 4
-    assert sharing.bandwidth[1, :, 0] == pytest.approx([100e9 * 8 / 8.4, 0.0] * 2)
+    assert sharing.bandwidth[1, :, 0] == pytest.approx([100e9 * 8 / (8 + machine.up.ring_loss), 0.0] * 2)
