@@ -17,16 +17,14 @@ from clustersim.costs.collectives import (
     link_of,
     send_time,
 )
-from clustersim.costs.gemm import alignment_factor, gemm_efficiency, gemm_time
 from clustersim.costs.memory_bound import streaming_time
 from clustersim.costs.placement import Placement
+from clustersim.costs.products import product_time
 from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
 from clustersim.workload.shape import LOW_PRECISION_BYTES
-
-ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}
 
 
 @dataclass(frozen=True)
@@ -51,37 +49,15 @@ class Machine:
         return self.collective_time(operation)
 
     def gemm_time(self, gemm: Gemm) -> Array:
-        """Seconds of matrix products, one launch at least.
-
-        Attention's products suffer from unaligned head sizes; the others are padded by software.
-        """
+        """Seconds of matrix products, at the level that chip and software sustain."""
         kernels = self.accelerator.kernels
-        ceiling = kernels.gemm_ceiling * kernels.sustained * self.stack.sustained
-        ceiling = ceiling * (1.0 - self.stack.reserved_cores)
+        level = kernels.sustained * self.stack.sustained * (1.0 - self.stack.reserved_cores)
         if gemm.precision in LOW_PRECISION_BYTES:
-            ceiling = ceiling * self.stack.low_precision_share
+            level = level * self.stack.low_precision_share
         if gemm.precision == "nvfp4":
-            ceiling = ceiling * kernels.four_bit
+            level = level * kernels.four_bit
         apart = gemm.part == "gemm" and not self.stack.grouped_products
-        together = 1.0 if apart else gemm.count
-        efficiency = gemm_efficiency(
-            gemm.m, gemm.n, gemm.k, together, ceiling, kernels.gemm_short_k, kernels.gemm_small
-        )
-        if gemm.part == "attention":
-            efficiency = efficiency * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
-        seconds = gemm_time(
-            gemm.m,
-            gemm.n,
-            gemm.k,
-            gemm.count,
-            peak=self.peak(gemm.precision),
-            efficiency=efficiency,
-            bandwidth=self.memory_bandwidth,
-            element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
-            summed_bytes=gemm.summed_bytes,
-            sum_exposed=kernels.sum_exposed,
-        )
-        return np.maximum(seconds, kernels.launch * (gemm.count if apart else 1.0))
+        return product_time(gemm, self.accelerator, level, apart=apart)
 
     def attention_time(self, attention: Attention) -> Array:
         """Seconds of a fused attention kernel: in 16 bits, or in 32 where nothing is narrower."""
@@ -154,7 +130,7 @@ class Machine:
     @property
     def memory_bandwidth(self) -> float:
         """Bytes a second that streaming kernels reach."""
-        return self.accelerator.memory.bandwidth * self.accelerator.kernels.memory
+        return self.accelerator.streaming_bandwidth
 
 
 def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:

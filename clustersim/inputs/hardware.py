@@ -63,6 +63,13 @@ class Kernels(Description):
     sustained: Annotated[
         Efficiency, Field(description="matrix rate under the power cap and with cold caches over the isolated one")
     ] = 1.0
+    looped: Annotated[
+        Efficiency,
+        Field(
+            description="matrix rate of kernels of many shapes timed alone, over and over, over the best shape's:"
+            " what tables of kernels show"
+        ),
+    ] = 1.0
     sum_exposed: Annotated[
         Fraction, Field(description="share of the traffic of adding a product to a sum in place that nothing hides")
     ] = 1.0
@@ -115,6 +122,11 @@ class Accelerator(Description):
     def base_peak(self) -> float:
         """FLOP/s that MFU is measured against: the dense bf16 peak, or fp16 where the chip has no bf16."""
         return self.peak["bf16" if "bf16" in self.peak else "fp16"]
+
+    @property
+    def streaming_bandwidth(self) -> float:
+        """Bytes a second that streaming kernels reach."""
+        return self.memory.bandwidth * self.kernels.memory
 
 
 class Tier(Description):

@@ -1,7 +1,7 @@
 """`make calibrate`: the packaged stacks refitted, their residuals with groups and sources held out, and the evidence.
 
-Rewrites, in the catalog: numbers of stacks whose source is `fit`; every stack's residual; `measured/left_out.csv` and
-`measured/evidence.json`.
+Rewrites, in the catalog: the level of isolated kernels of chips; numbers of stacks whose source is `fit`; every stack's
+residual; `measured/left_out.csv` and `measured/evidence.json`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from clustersim.simulation.intervals import layout_kinds, spread_of
 from clustersim.studies.cells import Row
 from clustersim.studies.departures import Departure, departures, widening
 from clustersim.studies.family_fit import FamilyFit
+from clustersim.studies.kernel_levels import write_levels
 from clustersim.studies.left_out import COLUMNS, LeftOut, left_out
 from clustersim.studies.stack_file import with_unit
 from clustersim.studies.stack_parameters import Parameter
@@ -33,6 +34,7 @@ FEWEST_ROWS = 5  # of a kind of model or layout, for a stack to count as measure
 
 def remake(rows: Iterable[Row], catalog: Path, progress: Callable[[str], None] = lambda what: None) -> list[LeftOut]:
     """Refit everything and rewrite the `catalog` folder; the residuals."""
+    write_levels(catalog / "accelerators")
     fits = FamilyFit(rows)
     fits.run(lambda slug: progress(f"fitting {slug}"))
     found = left_out(fits, lambda slug: progress(f"holding out of {slug}"))

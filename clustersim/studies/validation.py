@@ -17,6 +17,7 @@ from clustersim.simulation.results import StepResult
 from clustersim.simulation.step import simulate_step
 from clustersim.studies.baseline import work_per_device
 from clustersim.studies.cells import Row, read_rows, text
+from clustersim.studies.kernel_accuracy import KernelReport, kernel_report
 from clustersim.studies.layout_order import LayoutOrder
 from clustersim.studies.measured import group_of, measured_run
 from clustersim.studies.memory_validation import MemoryRow, summarize_memory, validate_memory
@@ -42,6 +43,7 @@ class ValidationReport:
     path: str
     rows: tuple[ValidationRow, ...]
     memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
+    kernels: KernelReport | None = None  # tables of kernels, where the packaged rows are validated
 
     @cached_property
     def overall(self) -> Summary:
@@ -118,6 +120,7 @@ class ValidationReport:
                 "left_out_order": asdict(self.left_out_order),
                 "left_out_order_by_source": _plain(self.left_out_order_by_source),
                 "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
+                "kernels": None if self.kernels is None else asdict(self.kernels),
             },
             "memory": [asdict(row) | {"error": row.error} for row in self.memory],
             "version": __version__,
@@ -153,7 +156,7 @@ def left_out_errors() -> dict[str, float]:
 def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
     """Simulate every row of a file of the form of `measured_runs.csv`; without one, the packaged rows.
 
-    Published memory is predicted beside the packaged rows.
+    Published memory and tables of kernels are predicted beside the packaged rows.
     A row that can't be simulated is refused with its reason. Raises InputError when the file can't be read.
     """
     source = packaged_rows() if path is None else Path(path)
@@ -166,7 +169,8 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
         if progress is not None:
             progress(number, len(rows))
     memory = validate_memory({text(row, "id"): row for row in rows}) if path is None else ()
-    return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory)
+    kernels = kernel_report() if path is None else None
+    return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory, kernels)
 
 
 def validate_row(row: Row) -> ValidationRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from statistics import mean
@@ -14,6 +14,8 @@ from clustersim.studies.scale_checks import scale_checks
 from clustersim.studies.summaries import LEVELS, Summary, two_standard_errors
 from clustersim.studies.validation import ValidationReport
 from clustersim.views.drawing import write
+from clustersim.views.kernel_tables import kernel_section
+from clustersim.views.markdown import markdown_table
 from clustersim.views.parity import draw_parity
 from clustersim.views.residuals import draw_residuals
 from clustersim.views.words import percent
@@ -79,6 +81,7 @@ def accuracy_page(report: ValidationReport) -> str:
         _unseen(checks),
         _at_scale(),
         _order(report),
+        *([kernel_section(report.kernels)] if report.kernels else []),
         _peers(report),
         HONEST.format(moe=_sentence(checks.ascend_experts)),
     ]
@@ -97,7 +100,7 @@ def _overall(report: ValidationReport) -> str:
 
 
 def _summaries(summaries: Mapping[str, Summary]) -> str:
-    return _table(SUMMARY_HEAD, [(name, *_cells(summary)) for name, summary in summaries.items()])
+    return markdown_table(SUMMARY_HEAD, [(name, *_cells(summary)) for name, summary in summaries.items()])
 
 
 def _cells(summary: Summary) -> Iterator[str]:
@@ -134,7 +137,7 @@ def _unseen(checks: Checks) -> str:
     ]
     head = ("source held out whole", "rows", "error", "bias")
     words = "## A stack never seen\n\nEvery row of the source held out; its stack as its parents say.\n\n"
-    return words + _table(head, rows)
+    return words + markdown_table(head, rows)
 
 
 def _at_scale() -> str:
@@ -150,7 +153,7 @@ def _at_scale() -> str:
     ]
     words = "## At scale, not fitted\n\nMFU with full attention; sources and what is assumed stand in "
     words += "clustersim/catalog/measured/at_scale.json.\n\n"
-    return words + _table(("run", "devices", "published", "predicted", "error"), rows)
+    return words + markdown_table(("run", "devices", "published", "predicted", "error"), rows)
 
 
 def _order(report: ValidationReport) -> str:
@@ -163,7 +166,7 @@ def _order(report: ValidationReport) -> str:
     words += "mean of runs that state one layout; two layouts foretold as equal count as wrong. *Regret*: of taking "
     words += "the layout that is predicted fastest.\n\n"
     head = ("", "layout pairs", "right", "held out", "choices", "regret", "held out")
-    table = _table(head, [*rows, ("all rows", *_order_cells(report.order, report.left_out_order))])
+    table = markdown_table(head, [*rows, ("all rows", *_order_cells(report.order, report.left_out_order))])
     means = [percent(_mean_right(orders)) for orders in (report.order_by_source, held) if orders]
     last = f"Mean over sources: {means[0]} of pairs right" + (f", {means[1]} held out" if len(means) > 1 else "")
     return words + table + (f"\n{last}. {report.order.repeats} rows repeat a layout.\n" if means else "")
@@ -196,7 +199,7 @@ def _peers(report: ValidationReport) -> str:
     words = f"## Beside other simulators\n\n{told['about']} Ours: the rows of that source in the packaged file, "
     words += "which has 4 of the 8 Korthikanti and 70 of the 109 vTrain rows; "
     words += "A100 and H100 rows of llm-foundry together.\n\n"
-    return words + _table(("rows", *PEERS, "constant", "clustersim"), rows)
+    return words + markdown_table(("rows", *PEERS, "constant", "clustersim"), rows)
 
 
 def _sentence(error: float | None) -> str:
@@ -205,8 +208,3 @@ def _sentence(error: float | None) -> str:
 
 def _share(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else percent(value, digits)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -14,6 +14,7 @@ from rich.text import Text
 from clustersim.studies.layout_order import LayoutOrder
 from clustersim.studies.summaries import Summary, ValidationRow
 from clustersim.studies.validation import ValidationReport
+from clustersim.views.kernel_tables import kernel_parts
 from clustersim.views.memory_validation_table import memory_parts
 from clustersim.views.words import percent, significant
 
@@ -35,6 +36,8 @@ def validation_view(report: ValidationReport) -> RenderableType:
         parts.append(Text(f"refused: {refused.total()} rows", style="bold"))
         parts += [Padding(f"{count} x {reason}", (0, 0, 0, 2)) for reason, count in refused.most_common(MOST_REASONS)]
     parts += memory_parts(report)
+    if report.kernels:
+        parts += kernel_parts(report.kernels)
     return Group(*parts)
 
 

@@ -96,7 +96,8 @@ def test_packaged_residuals_are_what_the_fits_give() -> None:
 def test_remaking_writes_stacks_residuals_and_evidence(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog"
     (catalog / "measured").mkdir(parents=True)
-    shutil.copytree(packaged_rows().parents[1] / "stacks", catalog / "stacks")
+    for folder in ("stacks", "accelerators"):
+        shutil.copytree(packaged_rows().parents[1] / folder, catalog / folder)
     found = remake([row for row in ROWS if row["source"].startswith("korthikanti")], catalog)
     text = (catalog / "stacks" / "megatron-lm-2022.yaml").read_text(encoding="utf-8")
     assert "Fitted to 4 measured runs in 2 groups" in text

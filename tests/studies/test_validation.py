@@ -92,7 +92,7 @@ def test_the_document_for_programs(small: tuple[ValidationReport, list[tuple[int
     assert wanted | {"interval_80", "interval_95"} <= set(document["rows"][0])
     wanted = {"overall", "regular", "by_source", "by_stack", "by_accelerator", "by_group", "order", "order_by_source"}
     wanted |= {"left_out_order", "left_out_order_by_source"}
-    assert set(document["summary"]) == wanted | {"memory"}
+    assert set(document["summary"]) == wanted | {"memory", "kernels"}
 
 
 def test_a_row_that_should_not_fit_says_so_and_is_simulated() -> None:

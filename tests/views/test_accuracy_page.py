@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from clustersim.studies.accuracy import accuracy_checks
 from clustersim.studies.cells import read_rows
+from clustersim.studies.kernel_accuracy import KernelErrors, KernelReport
 from clustersim.studies.validation import ValidationReport, packaged_rows, validate_row
 from clustersim.views.accuracy_page import accuracy_page, write_accuracy_page
 from clustersim.views.residuals import INPUTS, draw_residuals
+from clustersim.views.validation_table import validation_view
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,25 @@ def test_the_page_says_errors_baseline_order_peers_and_weaknesses(report: Valida
         assert words in page
     for line in page.splitlines():
         assert line.count("|") != 1, "every line of a table is whole"
+
+
+def test_kernels_stand_on_the_page_and_in_the_terminal_s_table(report: ValidationReport) -> None:
+    products = KernelErrors("a100-sxm-80gb", "vidur", 576, 0.065, -0.001, 0.066, 0.138, 0.067)
+    collectives = KernelErrors("dgx-a100-80gb, 8 ranks", "", 30, 0.069, 0.0, None, 0.089, None)
+    told = replace(report, kernels=KernelReport((products,), (collectives,), 10))
+    page = accuracy_page(told)
+    assert "| a100-sxm-80gb | vidur | 576 | 6.5 % | -0.1 % | 6.6 % | 13.8 % | 6.7 % |" in page
+    assert "| dgx-a100-80gb, 8 ranks | 30 | 6.9 % | +0.0 % | 8.9 % |" in page
+    assert "10 collectives printed under H200" in page
+    tables = [line for line in page.splitlines() if line.startswith("|")]
+    for line, below in pairwise(tables):
+        if set(below) <= set("| -:"):
+            assert line.count("|") == below.count("|"), "a head has the columns of its table"
+    shown = StringIO()
+    Console(file=shown, width=132).print(validation_view(told))
+    words = shown.getvalue()
+    assert "a100-sxm-80gb" in words
+    assert "13.8 %" in words
 
 
 def test_the_page_has_its_figures_beside_it(report: ValidationReport, tmp_path: Path) -> None:
