@@ -127,7 +127,7 @@ def _coverage(report: ValidationReport) -> str:
                 rows.append((chip, str(told.simulated), str(groups), f"{level} %", percent(held, 0), wanted, inside))
     words = "## Coverage by accelerator\n\nShare of held-out rows inside their intervals, groups counted alike, and "
     words += "what two binomial standard errors over so many groups allow.\n\n"
-    return words + _table(("", "rows", "groups", "interval", "holds", "expected", "within"), rows)
+    return words + markdown_table(("", "rows", "groups", "interval", "holds", "expected", "within"), rows)
 
 
 def _unseen(checks: Checks) -> str:
