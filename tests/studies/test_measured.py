@@ -172,6 +172,19 @@ def test_empty_cells_are_the_stacks_defaults() -> None:
     assert made.notes == ("vocabulary not stated: 51,200 words assumed", "micro-batch not stated: 1 assumed")
 
 
+def test_embeddings_are_tied_as_the_stack_has_them() -> None:
+    untied = scenario(gated_mlp="", stack="megatron-lm-zero-bubble-2023")
+    assert not untied.model.tied_embeddings
+    assert scenario(gated_mlp="").model.tied_embeddings
+
+
+def test_alibi_is_fused_where_the_row_and_the_stack_fuse_it() -> None:
+    chip = {"accelerator": "ascend-910b", "stack": "mindspeed-llm-2024", "position": "alibi", "precision": "bf16"}
+    fused, apart = (scenario(**chip, flash_attention=flag).stack for flag in ("1", "0"))
+    assert fused.fuses_attention("alibi")
+    assert not apart.fuses_attention("alibi")
+
+
 def test_a_catalog_model_supplies_what_columns_leave_empty() -> None:
     columns = ("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "gated_mlp", "vocab")
     made = run(model="DeepSeek-V3", **dict.fromkeys(columns, ""), n_experts="128", kv_lora_rank="256", tp="1", dp="32")

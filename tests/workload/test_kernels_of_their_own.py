@@ -1,0 +1,72 @@
+"""Memory-bound kernels that software runs beside what is fused: biases, copies, ALiBi, the loss, FSDP's messages."""
+
+from __future__ import annotations
+
+import pytest
+from builders import gpt, scenario, shape, stack
+
+from clustersim.inputs.model import BlockKind, Model
+from clustersim.workload.blocks import block_elements, head_elements
+from clustersim.workload.operations import Pointwise
+from clustersim.workload.passes import Phase, element_pass
+from clustersim.workload.shape import Shape, shape_of
+
+DENSE = BlockKind("full", False)
+TOKENS, HIDDEN = 2048.0, 12288.0
+
+
+def moved(model: Model, where: Shape, phase: Phase) -> dict[str, float]:
+    """Bytes by kernel."""
+    work = element_pass(block_elements(model, DENSE, where), phase)
+    return {one.name: float(one.bytes) for one in work.operations if isinstance(one, Pointwise)}
+
+
+def test_biases_apart_are_a_kernel_forward_and_sums_backward() -> None:
+    apart = shape(biases_apart=True)
+    assert moved(gpt(), apart, "forward")["qkv bias"] == 2 * 2.0 * TOKENS * 3 * HIDDEN
+    for model, where in ((gpt(), shape()), (gpt(bias=False), apart)):
+        assert "qkv bias" not in moved(model, where, "forward")
+    assert "qkv bias" in moved(gpt(bias=False, qkv_bias=True), apart, "forward")
+    more = sum(moved(gpt(), apart, "backward").values()) - sum(moved(gpt(), shape(), "backward").values())
+    assert more == 2.0 * TOKENS * (3 + 1 + 4 + 1) * HIDDEN  # queries, keys and values; output; up; down
+
+
+def test_unfused_attention_copies_and_joins() -> None:
+    forward, backward = moved(gpt(), shape(), "forward"), moved(gpt(), shape(), "backward")
+    assert forward["values copy"] == backward["values copy backward"] == 2 * 2.0 * TOKENS * HIDDEN
+    assert backward["join gradients"] == 2 * 2.0 * TOKENS * 3 * HIDDEN
+    assert not {"values copy", "alibi"} & set(moved(gpt(), shape(fused_attention=True), "forward"))
+
+
+def test_alibi_is_laid_out_over_the_scores_where_attention_is_not_fused() -> None:
+    alibi = gpt(position="alibi")
+    assert moved(alibi, shape(), "forward")["alibi"] == 2 * 2.0 * 96 * TOKENS**2
+    assert "alibi" not in moved(gpt(), shape(), "forward")
+    assert not stack().fuses_attention("alibi")
+    assert stack().fuses_attention("rotary")
+    assert stack(fused_alibi=True).fuses_attention("alibi")
+    assert not stack(fused_alibi=True, fused_attention=False).fuses_attention("alibi")
+
+
+def test_the_loss_moves_its_kernels_bytes_whatever_a_stack_fuses() -> None:
+    work = element_pass(head_elements(gpt(), shape()), "forward")
+    (loss,) = (one for one in work.operations if isinstance(one, Pointwise) and one.name == "cross-entropy")
+    assert loss.fused
+    assert loss.bytes == 38.0 * TOKENS * 51200
+
+
+@pytest.mark.parametrize(
+    ("flat", "precision", "expected"),
+    [
+        (True, "fp32", 4 + 6 + 8),  # join, cast, divide
+        (True, "bf16", 4 + 4),
+        (False, "fp32", 6),  # read 16 bits, write 32
+        (False, "bf16", 4),
+    ],
+)
+def test_sharded_gradients_are_made_into_messages(flat: bool, precision: str, expected: float) -> None:
+    software = stack(flat_gradients=flat)
+    here = scenario(stack_=software, sharding="fsdp", grad_reduce_precision=precision)
+    found = shape_of(here.model, here.training, here.plan, software)
+    assert found.accumulated_bytes == expected
+    assert not found.accumulates_in_place, "a message is no part of a product"
