@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clustersim.costs.gemm import alignment_factor, gemm_efficiency, gemm_time
+from clustersim.costs.gemm import alignment_factor, gemm_time
 from clustersim.inputs.hardware import Accelerator
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Gemm
@@ -19,27 +19,22 @@ def product_time(gemm: Gemm, chip: Accelerator, level: float, *, apart: bool = F
     Attention's products suffer from unaligned head sizes; the others are padded by software.
     """
     kernels = chip.kernels
-    efficiency = gemm_efficiency(
-        gemm.m,
-        gemm.n,
-        gemm.k,
-        1.0 if apart else gemm.count,
-        kernels.gemm_ceiling * level,
-        kernels.gemm_short_k,
-        kernels.gemm_small,
-    )
+    rate: Array = chip.peak[gemm.precision] * kernels.gemm_ceiling * level  # type: ignore[index]
     if gemm.part == "attention":
-        efficiency = efficiency * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
+        rate = rate * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
+    launches = gemm.count if apart else 1.0
     seconds = gemm_time(
         gemm.m,
         gemm.n,
         gemm.k,
         gemm.count,
-        peak=chip.peak[gemm.precision],  # type: ignore[index]
-        efficiency=efficiency,
+        rate=rate,
         bandwidth=chip.streaming_bandwidth,
+        short_k=kernels.gemm_short_k,
+        small=kernels.gemm_small,
+        kernels=launches,
         element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
         summed_bytes=gemm.summed_bytes,
         sum_exposed=kernels.sum_exposed,
     )
-    return np.maximum(seconds, kernels.launch * (gemm.count if apart else 1.0))
+    return np.maximum(seconds, kernels.launch * launches)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clustersim.costs.attention import fused_attention_time
-from clustersim.costs.gemm import gemm_efficiency, gemm_time
+from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import Placement, place
 from clustersim.inputs.hardware import Cluster, Node
@@ -37,13 +37,15 @@ class ServingMachine(Machine):
         if rate is None or gemm.precision != self.weights:
             return super().gemm_time(gemm)
         chip = self.accelerator.kernels
-        share = chip.sustained * self.stack.sustained
-        sizes = (gemm.m, gemm.n, gemm.k, gemm.count)
         seconds = gemm_time(
-            *sizes,
-            peak=rate,
-            efficiency=gemm_efficiency(*sizes, share, chip.gemm_short_k, chip.gemm_small),
+            gemm.m,
+            gemm.n,
+            gemm.k,
+            gemm.count,
+            rate=rate * chip.sustained * self.stack.sustained,
             bandwidth=self.memory_bandwidth,
+            short_k=chip.gemm_short_k,
+            small=chip.gemm_small,
             element_bytes=BYTES[self.weights],
         )
         return np.maximum(seconds, chip.launch)

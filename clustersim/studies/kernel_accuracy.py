@@ -70,7 +70,7 @@ def level_of(products: Sequence[TimedProduct], chip: Accelerator) -> float:
     from scipy.optimize import brentq
 
     def bias(level: float) -> float:
-        return float(np.median([np.log(product_time(timed.gemm, chip, level) / timed.seconds) for timed in products]))
+        return float(np.median(np.log(1.0 + _errors(products, chip, level))))
 
     return float(brentq(bias, LOWEST_LEVEL, HIGHEST_LEVEL, xtol=1e-4))
 
@@ -99,7 +99,7 @@ def product_errors(chip: str, products: Sequence[TimedProduct]) -> list[KernelEr
 
 
 def _errors(products: Sequence[TimedProduct], chip: Accelerator, level: float) -> Floats:
-    predicted = np.array([product_time(timed.gemm, chip, level) for timed in products], dtype=np.float64)
+    predicted = np.array([product_time(timed.gemm, chip, level, apart=timed.apart) for timed in products])
     errors: Floats = predicted / np.array([timed.seconds for timed in products]) - 1.0
     return errors
 

@@ -44,6 +44,7 @@ class TimedProduct:
     chip: str
     gemm: Gemm
     seconds: float
+    apart: bool = False  # grouped products that are timed as one, and run as a kernel for each
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def timed_collectives() -> tuple[TimedCollective, ...]:
 
 
 def _product(row: Mapping[str, str]) -> TimedProduct:
-    """Of SimuMax's grouped kernels, weight gradients are printed with the sizes of their forward product."""
+    """Of SimuMax's grouped products, weight gradients are printed with the sizes of their forward product.
+
+    Transformer Engine's grouped products are a kernel for each expert, on a few streams.
+    """
     words = row["shape_or_bytes"]
     sizes = {name.lower(): float(size) for name, size in re.findall(r"\b(ng|[mnkMNK])=(\d+)", words)}
     m, n, k, count = sizes["m"], sizes["n"], sizes["k"], sizes.get("ng", 1.0)
@@ -104,7 +108,8 @@ def _product(row: Mapping[str, str]) -> TimedProduct:
         found = re.search(r"main_grad_dtype=(\w+)", words) or re.search(r"out_dtype=(\w+)", words)
         summed = SUM_BYTES[found.group(1)] * m * n * count if found else 0.0
     gemm = Gemm("timed product", m, n, k, count, row["dtype"], summed_bytes=summed)
-    return TimedProduct(row["source_key"], CHIPS[row["chip"]], gemm, float(gemm.flops) / (1e12 * float(row["value"])))
+    seconds = float(gemm.flops) / (1e12 * float(row["value"]))
+    return TimedProduct(row["source_key"], CHIPS[row["chip"]], gemm, seconds, apart="ng" in sizes)
 
 
 def _collective(row: Mapping[str, str]) -> TimedCollective:

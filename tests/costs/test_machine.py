@@ -12,7 +12,7 @@ import pytest
 from builders import accelerator, cluster, stack
 
 from clustersim.costs.collectives import EXCHANGE_SHARE
-from clustersim.costs.gemm import gemm_efficiency
+from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import place_groups
 from clustersim.inputs.catalog import load
@@ -36,9 +36,18 @@ def test_a_large_product_runs_at_the_peak_and_a_thin_one_at_the_bandwidth() -> N
     assert machine().time(thin) == pytest.approx(thin.bytes / 1e12)
 
 
-def test_half_the_ceiling_at_the_constants() -> None:
-    assert gemm_efficiency(4096.0, 4096.0, 128.0, 1.0, 0.8, 128.0, 0.0) == pytest.approx(0.4)
-    assert gemm_efficiency(10.0, 10.0, 10.0, 1.0, 0.8, 0.0, 1000.0) == pytest.approx(0.4)
+def test_short_loops_and_small_kernels_reach_half_of_the_rate_at_the_constants() -> None:
+    """And what a kernel costs beside its work, it costs where bandwidth binds too; in kernels apart, each."""
+    fast = {"rate": 80e12, "bandwidth": 1e30}
+    assert gemm_time(4096.0, 4096.0, 128.0, 1.0, **fast, short_k=128.0) == pytest.approx(4 * 4096**2 * 128 / 80e12)
+    assert gemm_time(10.0, 10.0, 10.0, 1.0, **fast, small=1000.0) == pytest.approx(4 * 1000 / 80e12)
+    starved = {"rate": 80e12, "bandwidth": 1e6}
+    without, one, four = (
+        gemm_time(10.0, 10.0, 10.0, 4.0, **starved, small=small, kernels=kernels)
+        for small, kernels in ((0.0, 1.0), (1000.0, 1.0), (1000.0, 4.0))
+    )
+    assert one - without == pytest.approx(2 * 1000 / 80e12, rel=1e-3)
+    assert four - without == pytest.approx(8 * 1000 / 80e12, rel=1e-3)
 
 
 def test_a_sum_in_place_is_hidden_in_part_behind_a_large_product_and_not_at_all_behind_a_thin_one() -> None:
