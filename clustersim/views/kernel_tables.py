@@ -32,8 +32,10 @@ WHY = """- **Levels of products differ more than shapes do.** The best shape of 
   at full clock or capped. Its training runs sustain what its loops do; NVIDIA's sustain 18 % more.
 - **H100 products** have one source, whose level looks too fast beside other figures: shown, not judged.
 - **Adding a weight's gradient to its sum** shows for half of its traffic on A100 and nearly all of it on B200.
-- **Quantization to waves of tiles** lowers the error of H100's products (8.8 to 7.1 %, half of them held out) and
-  A100's (6.1 to 5.9 %), but raises that of training runs held out (4.55 to 4.71 %): left out.
+- **Grouped products** of few tokens an expert cost a kernel's launch, ramp and tail for each expert.
+- **Quantization to waves of tiles** was tried: half of the rows held out, H100's products came from 8.8 to 7.1 % and
+  A100's from 6.1 to 5.9 %, but training runs from 4.55 to 4.71 %. Left out; adding a kernel's own cost where
+  bandwidth binds gave more.
 - **All-reduces of 1 to 16 MiB**: NCCL changes protocols there; three sources of A100 differ by 25 %, single rows are
   up to 23 % off.
 """
