@@ -41,10 +41,11 @@ def play_coupled(
         timeline = fluid.play(graph, alone, sharing)
         return Coupled(timeline, _ratio(timeline.end - timeline.start, work, 1.0), np.zeros(alone.shape[1]))
     timeline, stretch = play(graph, alone, engine=engine), np.ones_like(work)
+    meetings = Meetings.of(graph, sharing)
     before = timeline.makespan
     for number in range(1, coupling + 1):
         before = timeline.makespan
-        stretch = stretch + (couple(graph, timeline, sharing) - stretch) * (2.0 / (number + 1))
+        stretch = stretch + (couple(timeline, meetings) - stretch) * (2.0 / (number + 1))
         timeline = play(graph.task_by_task, work * stretch, engine=engine)
     return Coupled(timeline, stretch, np.abs(_ratio(timeline.makespan - before, timeline.makespan, 0.0)))
 
@@ -59,12 +60,11 @@ def coupling_notes(coupling: Coupling, unsettled: float | None) -> tuple[str, ..
     return (f"coupling {coupling}: cores and links shared{moved}; stacks are calibrated without it",)
 
 
-def couple(graph: TaskGraph, timeline: Timeline, sharing: Sharing) -> Floats:
+def couple(timeline: Timeline, meetings: Meetings) -> Floats:
     """How many times as long as alone every task takes beside what runs beside it on a timeline, [tasks, points].
 
     For n tasks n log n: a sort of the moments at which tasks start and end, and sums over them.
     """
-    meetings = Meetings.of(graph, sharing)
     return np.array([1.0 / meetings.paces(timeline, point) for point in range(timeline.columns)]).T
 
 

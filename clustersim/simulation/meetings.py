@@ -63,36 +63,39 @@ class Meetings:
         gaps[np.append(np.diff(device[order]) != 0, True)] = 0.0  # the next moment is another device's
 
         def running(amount: Floats) -> Floats:
-            """What runs in every lane from each moment on, `[moments, lanes]`; what takes no time never does."""
-            changes, some = np.zeros((2 * visits, lanes)), amount * (end > start)[self.task]
-            changes[np.arange(2 * visits), lane[order]] = np.concatenate([-some, some])[order]
-            return np.asarray(changes.cumsum(axis=0))
+            """What runs in every lane from each moment on, `[lanes, moments]`; what takes no time never does."""
+            changes, some = np.zeros((lanes, 2 * visits)), amount * (end > start)[self.task]
+            changes[lane[order], np.arange(2 * visits)] = np.concatenate([-some, some])[order]
+            return np.asarray(changes.cumsum(axis=1))
 
         holds, computing = (
             running(self.at_home * table[self.kind, point]) for table in (self.sharing.holds, self.sharing.computing)
         )
-        short = [_shortage(running(wants)) for wants in self.wants[:, :, point].T]
-        moving = running(self.sharing.moving[self.kind, point])
-        slower = computing * holds.sum(axis=1, keepdims=True) + moving * np.max([np.zeros_like(moving), *short], axis=0)
-        until = np.cumsum(slower / (1.0 + slower) * gaps[:, np.newaxis], axis=0)
-        until = np.concatenate([np.zeros((1, lanes)), until])
+        moving, short = running(self.sharing.moving[self.kind, point]), np.zeros((lanes, 2 * visits))
+        for wants in self.wants[:, :, point].T:
+            np.maximum(short, _shortage(running(wants)), out=short)
+        slower = computing * holds.sum(axis=0) + moving * short
+        until = np.zeros((lanes, 2 * visits + 1))
+        np.cumsum(slower / (1.0 + slower) * gaps, axis=1, out=until[:, 1:])
         moment = np.empty_like(order)
         moment[order] = np.arange(len(order))
-        return np.asarray(until[moment[:visits], self.lane] - until[moment[visits:], self.lane])
+        return np.asarray(until[self.lane, moment[:visits]] - until[self.lane, moment[visits:]])
 
 
 def _shortage(wants: Floats) -> Floats:
-    """How much longer flows of a link take as it is shared max-min fair: max(0, wanted / level - 1), [moments, lanes].
+    """How much longer flows of a link take as it is shared max-min fair: max(0, wanted / level - 1), [lanes, moments].
 
     Of flows in rising order, those before the j-th have all that they want, and the others share what is left: the
     level is the largest (1 - wanted before j) / (flows from j on).
     """
-    rising = np.sort(wants, axis=1)
-    before = rising.cumsum(axis=1) - rising
-    level = ((1.0 - before) / np.arange(wants.shape[1], 0, -1)).max(axis=1)
-    short = rising.sum(axis=1) > AMPLE
-    over = np.divide(wants, level[:, np.newaxis], out=np.ones_like(wants), where=short[:, np.newaxis])
-    return np.asarray(np.maximum(0.0, over - 1.0))
+    lanes, short = len(wants), wants.sum(axis=0) > AMPLE
+    longer = np.zeros_like(wants)
+    if short.any():
+        rising = np.sort(wants[:, short], axis=0)
+        before = rising.cumsum(axis=0) - rising
+        level = ((1.0 - before) / np.arange(lanes, 0, -1)[:, np.newaxis]).max(axis=0)
+        longer[:, short] = np.maximum(0.0, wants[:, short] / level - 1.0)
+    return longer
 
 
 def _rank_within(groups: Ints) -> Ints:

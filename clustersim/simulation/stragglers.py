@@ -31,6 +31,8 @@ def slowdowns_of(played: PlayedStep) -> Slowdowns:
     program = played.program
     graph, stages = program.graph.task_by_task, played.scenario.plan.pipeline
     seconds = np.array([sum(row.values()) for row in played.parts])[program.graph.kind]  # [tasks]
+    if played.coupled is not None:
+        seconds = seconds * played.coupled.stretch[:, 0]
     computes = np.array([kind.operation in COMPUTE for kind in program.kinds])[program.graph.kind]  # [tasks]
     here = computes[:, np.newaxis] & (program.stage[:, np.newaxis] == np.arange(stages))  # [tasks, stages]
     stretched = np.where(here[:, :, np.newaxis], np.array(FACTORS), 1.0)  # [tasks, stages, factors]

@@ -76,6 +76,13 @@ def test_growth_with_micro_batches(measure: Measure, micro_batches: int) -> None
     _grows(measure, "a warm step, micro-batches", changes, micro_batches, cold=False, rounds=10)
 
 
+@pytest.mark.parametrize("coupling", [3, "fluid"])
+@pytest.mark.parametrize("micro_batches", [64, 128, 256])
+def test_growth_of_a_coupled_step(measure: Measure, micro_batches: int, coupling: Any) -> None:
+    changes = {"training.global_batch": micro_batches, "stack": "megatron-lm-2024", "stack.coupling": coupling}
+    _grows(measure, f"a warm step, coupling {coupling}, micro-batches", changes, micro_batches, cold=False, rounds=2)
+
+
 @pytest.mark.usefixtures("only_measured")
 @pytest.mark.parametrize("micro_batches", [1024, 2048, 4096, 8192])
 def test_growth_with_micro_batches_from_a_cold_start(measure: Measure, micro_batches: int) -> None:

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import make_graph
 
-from clustersim.engines import play
+from clustersim.engines import makespan, play
 from clustersim.engines.fluid import fair_shares
 from clustersim.engines.sharing import Sharing
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.coupling import Coupling, couple, play_coupled
+from clustersim.simulation.meetings import Meetings
 from clustersim.simulation.step import play_step, simulate_step
+from clustersim.simulation.stragglers import slowdowns_of
 
 SECONDS = st.floats(0.1, 10.0)
 
@@ -73,7 +75,7 @@ def test_compute_beside_a_longer_message_takes_the_slowdown_longer(slowdown: flo
 def test_what_runs_alone_takes_its_time_to_the_last_bit() -> None:
     graph = make_graph([0, 1, 1], [[], [0], []])
     sharing = messages([1.0, 1.0, 1.0])
-    stretch = couple(graph, play(graph, [[0.1], [0.2], [0.3]]), sharing)
+    stretch = couple(play(graph, [[0.1], [0.2], [0.3]]), Meetings.of(graph, sharing))
     assert (stretch == 1.0).all()
 
 
@@ -92,7 +94,7 @@ def test_a_link_is_shared_max_min_fair(wants: list[float]) -> None:
     """Flows of one length from one moment on get what progressive filling gives them."""
     shares = fair_shares(np.array(wants)[:, np.newaxis], np.ones(1))
     graph = make_graph(list(range(len(wants))), [[] for _ in wants])
-    stretch = couple(graph, play(graph, np.ones((len(wants), 1))), messages(wants))
+    stretch = couple(play(graph, np.ones((len(wants), 1))), Meetings.of(graph, messages(wants)))
     assert stretch[:, 0] == pytest.approx(1.0 / shares)
 
 
@@ -191,4 +193,15 @@ def test_on_the_timeline_of_events_a_pass_finds_the_durations_of_events(seed: in
     seconds = rng.choice([0.0, 0.5, 1.0, 3.0], (tasks, 1))
     fluid = play_coupled(graph, seconds, sharing, "fluid")
     some = seconds > 0.0
-    assert couple(graph, fluid.timeline, sharing)[some] == pytest.approx(fluid.stretch[some], rel=1e-9)
+    assert couple(fluid.timeline, Meetings.of(graph, sharing))[some] == pytest.approx(fluid.stretch[some], rel=1e-9)
+
+
+def test_a_slow_node_starts_from_coupled_durations() -> None:
+    """Its table of durations, with nobody slow, plays the coupled step itself."""
+    played = play_step(overlapping(2))
+    assert played.coupled is not None
+    alone = np.array([sum(row.values()) for row in played.parts])[played.program.graph.kind]
+    whole = makespan(played.program.graph.task_by_task, alone[:, np.newaxis] * played.coupled.stretch)
+    assert whole == played.timeline.makespan
+    slower = slowdowns_of(played)
+    assert 1.0 == slower.of(1, 1.0) < slower.of(1, 2.0) < 2.0
