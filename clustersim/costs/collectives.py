@@ -8,7 +8,7 @@ with `t` seconds for the whole vector at full bandwidth, a collective takes
 The best segment size gives RAMP = 2, segments without limit 0. Source: Chan, Heimlich, Purkayastha and van de Geijn
 2007, "Collective communication: theory, practice, and experience", section 6 (pipelining). Libraries run several rings
 with segments of their own: 0.8 is what NCCL shows on 2 to 8 A100 from 1 MiB to 16 GiB (kernels.csv: vtrain, vidur,
-ml-engineering; median error 2.3 %). Two ranks have one hop and no ramp: foretold from A100, two H100 are 8 % off at the
+ml-engineering; median error 2.3 %). Two ranks have one hop and no ramp: so two H100 are 8 % off at the
 median. Hops between domains add their latency and no more, as measured on 2 and 4 nodes.
 """
 
@@ -181,8 +181,8 @@ def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
 def _near_hops(group: Placement, up: Link) -> Array:
     """Hops once round the members of a domain.
 
-    On a full mesh two for whatever number: into a buffer that two devices share and out of it.
-    Source: CANN's documentation of HCCL_BUFFSIZE (recalled); no curve of HCCL is published.
+    On a full mesh two for whatever number, into a buffer that two devices share and out of it: assumed, after CANN's
+    documentation of HCCL_BUFFSIZE (recalled), for no curve of HCCL is published.
     """
     hops = group.inside - 1.0
     return hops if up.pair_bandwidth is None else np.minimum(2.0, 2.0 * hops)

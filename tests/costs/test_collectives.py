@@ -61,7 +61,7 @@ def test_the_ramp_is_what_nccl_shows_on_eight_a100() -> None:
 
 
 def test_two_ranks_have_one_hop_and_no_ramp() -> None:
-    """Foretold from the ramp of A100: two H100 all-reduce 4 to 64 MiB within 15 % at the median (vidur)."""
+    """With the ramp of A100: two H100 all-reduce 4 to 64 MiB within 15 % at the median (vidur)."""
     pair = Placement(2.0, 2.0, 1.0)
     assert all_gather_time(1e9, pair, UP, OUT) == pytest.approx(0.5 * 1e9 / 100e9 + 1e-6)
     h100 = link_of(load("nodes", "dgx-h100").scale_up, 1.0)
