@@ -56,6 +56,19 @@ class Link:
         """Bytes a second along a ring of `ranks`."""
         return self.bandwidth_among(ranks) * ranks / (ranks + self.ring_loss)
 
+    def slowed(self, times: float) -> Link:
+        """The link on which everything takes so many times as long."""
+        pair, switch = self.pair_bandwidth, self.switch_bandwidth
+        return Link(
+            self.bandwidth / times,
+            self.latency * times,
+            None if pair is None else pair / times,
+            self.start * times,
+            None if switch is None else switch / times,
+            self.switch_ramp * times,
+            self.ring_loss,
+        )
+
 
 def link_of(tier: Tier, efficiency: float) -> Link:
     """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""

@@ -39,7 +39,7 @@ class Machine:
 
     def time(self, operation: Operation) -> Array:
         """Seconds of one operation, with the host's gap before each of its kernels."""
-        gap = self.stack.kernel_gap
+        gap = self.stack.kernel_gap * self.slower
         if isinstance(operation, Gemm):
             return self.gemm_time(operation) + gap
         if isinstance(operation, Attention):
@@ -57,7 +57,7 @@ class Machine:
         if gemm.precision == "nvfp4":
             level = level * kernels.four_bit
         apart = gemm.part == "gemm" and not self.stack.grouped_products
-        return product_time(gemm, self.accelerator, level, apart=apart)
+        return product_time(gemm, self.accelerator, level, apart=apart) * self.slower
 
     def attention_time(self, attention: Attention) -> Array:
         """Seconds of a fused attention kernel: in 16 bits, or in 32 where nothing is narrower."""
@@ -68,17 +68,18 @@ class Machine:
         wide = attention.precision in ("fp32", "tf32")
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
-        return np.maximum(seconds, kernels.launch)
+        return np.maximum(seconds, kernels.launch) * self.slower
 
     def pointwise_time(self, work: Pointwise) -> Array:
         """Seconds of memory-bound work."""
-        return streaming_time(
+        seconds = streaming_time(
             work.bytes,
             factor=1.0 if work.fused else self.stack.memory_factor,
             bandwidth=self.memory_bandwidth,
             kernels=work.kernels,
             launch=self.accelerator.kernels.launch,
         )
+        return seconds * self.slower
 
     def collective_time(self, collective: Collective) -> Array:
         """Seconds of a collective over its group; none where the group is one rank."""
@@ -119,6 +120,11 @@ class Machine:
         return np.where(group.across > 1.0, (stage + 1.0) % group.inside == 0.0, False)
 
     @property
+    def slower(self) -> float:
+        """Times as long as the stack's numbers say that everything takes, where it inherits them without own runs."""
+        return 1.0 + self.stack.residual.shortfall
+
+    @property
     def lone_groups(self) -> frozenset[str]:
         """Groups of one rank, whose collectives take no time."""
         return frozenset(name for name, group in self.groups.items() if np.max(group.ranks) <= 1.0)
@@ -135,11 +141,11 @@ class Machine:
 
 def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:
     """The machine of a cluster running a stack, with the groups of a layout placed on it."""
-    node = cluster.node
+    node, slower = cluster.node, 1.0 + stack.residual.shortfall
     return Machine(
         cluster.accelerator,
         stack,
-        up=link_of(node.scale_up, stack.scale_up_efficiency),
-        out=link_of(node.scale_out, stack.scale_out_efficiency),
+        up=link_of(node.scale_up, stack.scale_up_efficiency).slowed(slower),
+        out=link_of(node.scale_out, stack.scale_out_efficiency).slowed(slower),
         groups=groups,
     )

@@ -114,6 +114,8 @@ def serving_machine(
     groups = {"tensor": place(float(unit.tensor), 1.0, node.domain), "expert_tensor": Placement(1.0, 1.0, 1.0)}
     groups["expert"] = place(float(unit.devices), 1.0, node.domain)
     software = stack.software
+    known = software.residual.model_copy(update={"shortfall": 0.0})  # of training; serving rests on its own kernels
+    software = software.model_copy(update={"residual": known})
     if kernels.all_to_all is not None:
         lent = {"overlap_slowdown": kernels.all_to_all.slowdown, "reserved_cores": 0.0}
         software = software.model_copy(update=lent)

@@ -46,6 +46,13 @@ class Residual(Description):
         PositiveFloat, Field(description="standard deviation of log(measured / predicted) of a step time")
     ]
     evidence: Annotated[str, Field(description="what it rests on; `assumed` until calibrated")]
+    shortfall: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="share by which all takes longer than inherited numbers say, until own runs tell",
+        ),
+    ] = 0.0
 
 
 class Stack(Description):

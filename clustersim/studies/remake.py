@@ -23,7 +23,7 @@ from clustersim.studies.cells import Row
 from clustersim.studies.departures import Departure, departures, widening
 from clustersim.studies.family_fit import FamilyFit
 from clustersim.studies.kernel_levels import write_levels
-from clustersim.studies.left_out import COLUMNS, LeftOut, left_out
+from clustersim.studies.left_out import COLUMNS, LeftOut, left_out, shortfall, vendor_of
 from clustersim.studies.stack_file import with_unit
 from clustersim.studies.stack_parameters import Parameter
 
@@ -51,7 +51,9 @@ def remake(rows: Iterable[Row], catalog: Path, progress: Callable[[str], None] =
     spreads = stack_spreads(found)
     for slug in names("stacks"):
         spread, evidence = spreads[slug]
-        write_residual(catalog / "stacks" / f"{slug}.yaml", spread, evidence)
+        measured = any(row.stack == slug for row in found)
+        late = 0.0 if measured else shortfall(found, load("stacks", slug).vendors[0])
+        write_residual(catalog / "stacks" / f"{slug}.yaml", spread, evidence, late)
     progress("holding out chips, kinds and large runs")
     widths = {slug: spread for slug, (spread, _) in spreads.items()}
     write_evidence(catalog / "measured" / FILE, found, widths, departures(fits, found))
@@ -64,7 +66,7 @@ def stack_spreads(found: Sequence[LeftOut]) -> dict[str, tuple[float, str]]:
     A measured stack's own residuals with groups held out, beside its vendor's; another stack's are its vendor's
     residuals with whole sources held out: a stack foretold by inheritance alone.
     """
-    pools = {vendor: [row for row in found if _vendor(row) == vendor] for vendor in {_vendor(row) for row in found}}
+    pools = {vendor: [row for row in found if vendor_of(row) == vendor] for vendor in {vendor_of(row) for row in found}}
     spreads = {}
     for slug in names("stacks"):
         own = [row for row in found if row.stack == slug]
@@ -109,12 +111,12 @@ def write_numbers(path: Path, numbers: Sequence[tuple[Parameter, float, float]],
     path.write_text(text, encoding="utf-8")
 
 
-def write_residual(path: Path, spread: float, evidence: str) -> None:
-    """Put a stack's residual into its file."""
+def write_residual(path: Path, spread: float, evidence: str, late: float) -> None:
+    """Put a stack's residual into its file; `late`: what it is foretold to fall short of what it inherits."""
     text = path.read_text(encoding="utf-8")
-    block = (
-        f'residual:\n  spread: {{value: {spread:.3g}, source: held-out, status: computed}}\n  evidence: "{evidence}"\n'
-    )
+    block = f"residual:\n  spread: {{value: {spread:.3g}, source: held-out, status: computed}}\n"
+    block += f"  shortfall: {{value: {late:.3g}, source: held-out, status: computed}}\n"
+    block += f'  evidence: "{evidence}"\n'
     text = re.sub(r"(?m)^residual:\n(?:  .*\n)+", block, text)
     text = re.sub(r"(?m)^  (?:residuals|held-out): .*\n", "", text)
     words = (
@@ -175,7 +177,3 @@ def _grouped(rows: Sequence[LeftOut], error: Callable[[LeftOut], float]) -> list
     for row in rows:
         groups[row.row.run.group].append(error(row))
     return list(groups.items())
-
-
-def _vendor(row: LeftOut) -> str:
-    return row.row.scenario.cluster.accelerator.vendor

