@@ -22,12 +22,16 @@ def coupling_table(errors: Sequence[CouplingError]) -> str:
     head = ["scenario", "fluid", *("default" if not passes else f"{passes}" for passes in PASSES)]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     rows += [
-        [error.case.name, f"{error.fluid_s:.2f} s", *(f"{100 * error.of(passes):+.2f} %" for passes in PASSES)]
+        [error.case.name, f"{error.fluid_s:.2f} s", *(_signed(error.of(passes)) for passes in PASSES)]
         for error in errors
     ]
     worst = [max(abs(error.of(passes)) for error in errors) for passes in PASSES]
     rows.append(["largest", "", *(f"{100 * error:.2f} %" for error in worst)])
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def _signed(share: float) -> str:
+    return f"{round(100 * share, 2) + 0.0:+.2f} %"  # no -0.00
 
 
 if __name__ == "__main__":

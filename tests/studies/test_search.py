@@ -116,6 +116,18 @@ def test_nothing_that_brute_force_finds_is_better(model: str, space: str, memory
     assert by_memory.best[0].step.memory_bytes == pytest.approx(leanest, rel=1e-12)
 
 
+@pytest.mark.slow
+def test_the_search_is_exact_where_tasks_share_cores_and_links() -> None:
+    """Sharing only makes tasks longer, so that what bounds them alone bounds them coupled."""
+    defaults = {"overlap": frozenset({"grad_reduce", "param_gather", "tensor"})}
+    stack = {"defaults": defaults, "blocking_transfers": False, "overlap_slowdown": 0.3, "coupling": 2}
+    scenario = open_scenario(MODELS["gpt"], nodes=2, batch=16, **stack)
+    every = brute_force(scenario, SPACES["usual"])
+    assert any(step.unsettled for step in every.values())
+    found = search_layouts(scenario, top=1, space=SPACES["usual"])
+    assert found.best[0].step.step_time_s == min(step.step_time_s for step in every.values())
+
+
 def bounded(families: Iterable[Family]) -> list[tuple[float, float, Layout]]:
     """Every candidate with its bounds."""
     return [
