@@ -37,7 +37,7 @@ gallery: $(VENV)/.ready
 	$(BIN)/clustersim plot waterfall deepseek_v3_h800_2048 --output results/gallery/waterfall.svg
 
 bench: $(VENV)/.ready
-	$(BIN)/python -m pytest tests/benchmarks -W default --benchmark-enable --benchmark-timer=benchmarks.measure.cpu_seconds --benchmark-quiet --benchmark-autosave --benchmark-compare
+	$(BIN)/python -m pytest tests/benchmarks -W default --benchmark-enable --benchmark-timer=benchmarks.measure.cpu_seconds --benchmark-disable-gc --benchmark-quiet --benchmark-autosave --benchmark-compare
 
 # Refits the packaged stacks to the packaged measured runs, with groups and sources held out; rewrites their files.
 calibrate: $(VENV)/.ready
