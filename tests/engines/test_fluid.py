@@ -159,7 +159,7 @@ def random_sharing(seed: int, case: Case, capacity: float) -> Sharing:
         computing=~message * ones,
         moving=message * ones,
         links=np.where(message, np.argsort(rng.random((kinds, 3)))[:, :2], -1),
-        bandwidth=rng.random((kinds, 2, columns)),
+        bandwidth=0.999 * rng.random((kinds, 2, columns)),  # each fits alone, whatever `capacity` is drawn
         owner=np.arange(3) % 2,
         capacity=np.full((3, columns), capacity),
     )
