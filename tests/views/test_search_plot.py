@@ -1,0 +1,29 @@
+"""The picture of a search: every layout of the front is a point, the ends of the front are written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clustersim.inputs.load import load_scenario
+from clustersim.studies.candidates import USUAL
+from clustersim.studies.search import search_layouts
+from clustersim.views.search_plot import NAMED, draw_search
+
+GIB = 2.0**30
+
+
+def test_the_front_and_what_is_written_of_it() -> None:
+    scenario = load_scenario("gpt3_175b_a100_1024", {"layout": "search"})
+    found = search_layouts(scenario, top=1, front=True, space=replace(USUAL, where="tensor == 8"))
+    axes = draw_search(found).axes[0]
+    front = sorted((result.step.memory_bytes / GIB, result.step.mfu) for result in found.front)
+    points = next(line for line in axes.lines if line.get_label() == "Pareto front")
+    assert np.array(points.get_xydata()) == pytest.approx(np.array(front))
+    assert (np.diff(points.get_xydata(), axis=0) > 0.0).all()  # more memory is worth it, or it is no front
+    lines = next(text.get_text() for text in axes.texts if "\n" in text.get_text()).splitlines()
+    assert len(lines) == min(NAMED, len(front))
+    assert lines[0].startswith(f"1   {front[-1][1]:.1%}".replace("%", " %"))
+    assert f"{front[0][1]:.1%}".replace("%", " %") in lines[-1]
