@@ -44,7 +44,7 @@ class PartialRecompute(Description):
     layers: Annotated[PositiveInt, Field(description="layers of every stage")]
 
 
-Recompute = Literal["none", "selective", "full"] | PartialRecompute
+Recompute = Literal["none", "selective", "operations", "full"] | PartialRecompute
 
 
 class PartialOffload(Description):
@@ -96,7 +96,11 @@ class Layout(Description):
     ] = None
     micro_batch: Annotated[PositiveInt, Field(description="sequences a micro-batch and replica")] = 1
     recompute: Annotated[
-        Recompute | None, Field(description="activations computed again backward: none, selective, full or {layers: n}")
+        Recompute | None,
+        Field(
+            description="activations computed again backward: none, selective (what attention makes), operations (all "
+            "but attention and every second product), full or {layers: n}"
+        ),
     ] = None
     schedule: Annotated[Schedule | None, Field(description="order of micro-batches in the pipeline")] = None
     rank_order: Annotated[str, Field(description="fastest-varying group first")] = "-".join(GROUPS)

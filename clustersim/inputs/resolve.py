@@ -8,7 +8,7 @@ from typing import TypeVar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.checks import expert_tensor_of, layout_problems, precision_problems, replicas
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.layout import Layout, ResolvedLayout, Schedule
+from clustersim.inputs.layout import Layout, Recompute, ResolvedLayout, Schedule
 from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
@@ -45,12 +45,18 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
         "expert_tensor": expert_tensor_of(layout, model.moe is not None),
         "sequence_parallel": layout.tensor > 1 and _given(layout.sequence_parallel, defaults.sequence_parallel),
         "sharding": _given(layout.sharding, defaults.sharding),
-        "recompute": _given(layout.recompute, defaults.recompute),
+        "recompute": _recompute(layout, defaults.recompute),
         "schedule": _schedule(layout, defaults.schedule),
         "overlap": _given(layout.overlap, defaults.overlap),
         "stage_layers": stage_layers_of(layout, model.layers, last_stage_load(model)),
     }
     return ResolvedLayout.model_validate(vars(layout) | chosen)
+
+
+def _recompute(layout: Layout, usual: Recompute) -> Recompute:
+    """What is recomputed; software that selects by operations means that where it says selective."""
+    selects = layout.recompute == "selective" and usual == "operations"
+    return usual if selects else _given(layout.recompute, usual)
 
 
 def _with_expert_tensor(layout: Layout, model: Model, stack: Stack) -> Layout:

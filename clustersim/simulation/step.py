@@ -214,7 +214,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     full = model_flops_per_token(model, training, "full")
     causal = model_flops_per_token(model, training, "causal")
     fused = first.stack.fuses_attention(model.position)
-    recomputed = recomputed_flops_per_token(model, training, *recomputed_layers(first), fused=fused)
+    recomputed = recomputed_flops_per_token(model, training, recomputed_layers(first), fused=fused)
     windows = step_windows(played.program, played.timeline)
     seconds = windows.seconds + played.imbalance_s
     busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows, played.stretch)
@@ -258,12 +258,12 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     return results
 
 
-def recomputed_layers(scenario: Scenario) -> tuple[int, int]:
-    """How many layers are computed again in full, and how many in part."""
+def recomputed_layers(scenario: Scenario) -> dict[str, int]:
+    """How many layers are computed again in each way."""
     recompute, layers = scenario.plan.recompute, scenario.model.layers
     if isinstance(recompute, PartialRecompute):
-        return min(layers, recompute.layers * len(scenario.plan.stage_layers)), 0
-    return layers if recompute == "full" else 0, layers if recompute == "selective" else 0
+        return {"full": min(layers, recompute.layers * len(scenario.plan.stage_layers))}
+    return {recompute: layers}
 
 
 def _weight_product_flops(stages: Sequence[Stage]) -> Floats:

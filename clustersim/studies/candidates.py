@@ -145,6 +145,8 @@ def _by_passes(schedules: Sequence[Schedule]) -> list[list[Schedule]]:
 def _modes(scenario: Scenario) -> list[Recomputation]:
     """A fused kernel keeps nothing that selective recomputation would drop; latent attention and experts do."""
     model = scenario.model
+    if scenario.stack.defaults.recompute == "operations":
+        return ["none", "operations", "full"]
     fused = scenario.stack.fuses_attention(model.position)
     drops = not fused or model.latent is not None or model.moe is not None
     return ["none", "selective", "full"] if drops else ["none", "full"]

@@ -86,6 +86,8 @@ def layout_words(layout: Layout) -> str:
         words.insert(1, layout.schedule)
     if isinstance(layout.recompute, PartialRecompute):
         words.append(f"{layout.recompute.layers} layers recomputed")
+    elif layout.recompute == "operations":
+        words.append("recompute by operations")
     elif layout.recompute is not None and layout.recompute != "none":
         words.append(f"{layout.recompute} recompute")
     if layout.sharding not in (None, "none"):

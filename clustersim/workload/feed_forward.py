@@ -10,12 +10,15 @@ from clustersim.workload.shape import Shape
 
 
 def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
-    """Up-projection (both halves when gated), activation, down-projection, cut by the tensor group."""
-    inner = ffn_hidden / shape.tensor
+    """Up-projection (both halves when gated), activation, down-projection, cut by the tensor group.
+
+    Of every second product, counted from the queries', one half of a gated up-projection is the one here.
+    """
+    inner, gate = ffn_hidden / shape.tensor, 0.5 if model.gated else 0.0
     return [
-        column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden),
+        column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden, again=gate),
         activation(f"{prefix}activation", model, shape, shape.tokens * inner),
-        row(f"{prefix}ffn down", model, shape, inner),
+        row(f"{prefix}ffn down", model, shape, inner, again=0.0),
     ]
 
 
@@ -40,7 +43,7 @@ def activation(
     )
 
 
-def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float) -> Linear:
+def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float, *, again: float = 0.5) -> Linear:
     """A matrix cut by its outputs: every tensor rank needs the whole input, `hidden` wide."""
     width = shape.activation_bytes * model.hidden
     return Linear(
@@ -52,10 +55,11 @@ def column(name: str, model: Model, shape: Shape, outputs: Array, inputs: float)
         gathers=True,
         group_bytes=width * shape.tokens,
         saved=width * shape.resident_tokens,
+        again=again,
     )
 
 
-def row(name: str, model: Model, shape: Shape, inputs: Array) -> Linear:
+def row(name: str, model: Model, shape: Shape, inputs: Array, *, again: float = 0.5) -> Linear:
     """A matrix cut by its inputs: tensor ranks hold partial sums of an output `hidden` wide."""
     return Linear(
         name,
@@ -66,4 +70,5 @@ def row(name: str, model: Model, shape: Shape, inputs: Array) -> Linear:
         reduces=True,
         group_bytes=shape.activation_bytes * shape.tokens * model.hidden,
         saved=shape.activation_bytes * shape.tokens * inputs,
+        again=again,
     )

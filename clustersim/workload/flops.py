@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -56,23 +57,25 @@ def _span(model: Model, kind: BlockKind, training: Training) -> float:
     return min(span, model.window) if kind.attention == "sliding" and model.window else span
 
 
-def recomputed_flops_per_token(
-    model: Model, training: Training, full_layers: int, selective_layers: int, *, fused: bool
-) -> float:
-    """FLOP a token that recomputation adds: the forward pass of full layers, and parts of selective ones.
+def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping[str, int], *, fused: bool) -> float:
+    """FLOP a token that recomputation adds, `layers`: how many in which way.
 
-    Those are the attention core where it isn't `fused`, and the up-projections of latent attention.
+    Full: the forward pass. Selective: the attention core where it isn't `fused`, and the up-projections of latent
+    attention. Operations: every second product.
 
     In the `full` convention, as an HFU counts them. Source: Korthikanti et al. 2022, arXiv 2205.05198, appendix A.
     """
-    whole = sum(
-        times * (2.0 * _met(model, kind) + _core(model, training, kind))
-        for kind, times in _kinds(model, full_layers).items()
+
+    def added(mode: str, kind: BlockKind) -> float:
+        if mode == "full":
+            return 2.0 * _met(model, kind) + _core(model, training, kind)
+        if mode == "operations":
+            return 2.0 * _every_second(model, kind)
+        return _selective(model, training, kind, fused) if mode == "selective" else 0.0
+
+    return float(
+        sum(times * added(mode, kind) for mode, some in layers.items() for kind, times in _kinds(model, some).items())
     )
-    parts = sum(
-        times * _selective(model, training, kind, fused) for kind, times in _kinds(model, selective_layers).items()
-    )
-    return float(whole + parts)
 
 
 @lru_cache(maxsize=64)
@@ -85,6 +88,21 @@ def _selective(model: Model, training: Training, kind: BlockKind, fused: bool) -
     """FLOP a token of what selective recomputation repeats in a layer: an unfused core, MLA's up-projections."""
     core = 0.0 if fused else _core(model, training, kind)
     return core if model.latent is None else core + 2.0 * latent_up_matrices(model, model.latent)
+
+
+def _every_second(model: Model, kind: BlockKind) -> float:
+    """Parameters of every second matrix of a layer: keys, output and one half of a gated up-projection.
+
+    Half of latent attention and of routed experts (assumed: their order is not told).
+    """
+    attention = float((model.kv_heads * model.head_size + model.heads * model.v_head_size) * model.hidden)
+    if model.latent is not None:
+        attention = 0.5 * sum(attention_matrices(model))
+    moe, gates = model.moe, model.hidden * float(model.gated)  # of a matrix so wide
+    if not kind.experts or moe is None:
+        return attention + gates * model.ffn_hidden
+    shared = gates * moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
+    return attention + shared + 0.5 * moe.top_k * ffn_matrices(model, moe.ffn_hidden)
 
 
 def _core(model: Model, training: Training, kind: BlockKind) -> float:

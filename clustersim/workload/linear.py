@@ -35,6 +35,7 @@ class Linear:
     saved: Array = 0.0
     selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
     input_dropped: bool = False  # selective recomputation makes its input again
+    again: Array = 0.5  # share of its columns that recomputation by operations multiplies again
     precision: str | None = None
     in_layer: bool = True
 
@@ -70,9 +71,23 @@ class Linear:
     @property
     def weight_input_bytes(self) -> Array:
         """Bytes of the input and of the output's gradient, from which the weight's gradient is made."""
+        return self.saved_bytes() + self._element_bytes * self._output_rows * self.n * self.count
+
+    @property
+    def kept_output_bytes(self) -> Array:
+        """Bytes of the output that recomputation by operations keeps."""
+        columns = (1.0 - self.again) * self.n
+        return self.shape.activation_bytes * self._output_rows * columns * self.count
+
+    @property
+    def _output_rows(self) -> Array:
+        """Rows of the output on this rank, once it is summed."""
         scattered = self.reduces and self.shape.sequence_parallel
-        rows = self.m / self.shape.tensor if scattered else self.m
-        return self.saved_bytes() + self._element_bytes * rows * self.n * self.count
+        return self.m / self.shape.tensor if scattered else self.m
+
+    def repeated(self) -> Linear:
+        """What recomputation by operations multiplies again; sums over the group are kept."""
+        return replace(self, n=self.n * self.again, reduces=False)
 
     def forward(self, builder: PassBuilder) -> None:
         """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.

@@ -8,13 +8,15 @@ from typing import Literal
 import numpy as np
 
 from clustersim.workload.arrays import Array
+from clustersim.workload.attention import FusedAttention, RingAttention
 from clustersim.workload.elements import CoveredExchange, Element
 from clustersim.workload.linear import Linear
 from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 
 Phase = Literal["forward", "backward", "input_gradient", "weight_gradient"]
-Recomputation = Literal["none", "selective", "full"]
+Recomputation = Literal["none", "selective", "operations", "full"]
 
+WHOLE_LAYERS = ("operations", "full")  # go through a layer once more before its backward pass
 NO_PASS = Pass((), (), ())
 
 
@@ -23,15 +25,16 @@ def element_pass(
 ) -> Pass:
     """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed.
 
-    `early_stop`: full recomputation ends when all that the backward pass needs has been made again.
+    `early_stop`: recomputation of whole layers ends when all that the backward pass needs has been made again.
     """
     builder = PassBuilder()
     if phase == "forward":
         for element in elements:
             element.forward(builder)
         return builder.build()
-    if recompute == "full" and phase != "weight_gradient":
-        for element in _until_last_kept(elements) if early_stop else elements:
+    if recompute in WHOLE_LAYERS and phase != "weight_gradient":
+        again = _until_last_kept(elements) if early_stop else elements
+        for element in again if recompute == "full" else _operations_again(again):
             element.forward(RecomputeBuilder(target=builder))
     for element in reversed(elements):
         if recompute == "selective" and element.selective and phase != "weight_gradient":
@@ -47,6 +50,20 @@ def _until_last_kept(elements: Sequence[Element]) -> Sequence[Element]:
     """
     keeping = [index for index, element in enumerate(elements) if np.any(element.saved_bytes())]
     return elements[: keeping[-1]] if keeping else elements
+
+
+def _operations_again(elements: Sequence[Element]) -> Iterator[Element]:
+    """What recomputation by operations runs again: all but fused attention and every second product.
+
+    Source (recalled): torchtitan, models/llama3/parallelize_llama.py, the policy of `selective_ac_option: op`, which
+    PyTorch's selective checkpoints follow (torch.utils.checkpoint, create_selective_checkpoint_contexts).
+    """
+    for element in elements:
+        if isinstance(element, Linear):
+            if np.any(element.again):
+                yield element.repeated()
+        elif not isinstance(element, FusedAttention | RingAttention):
+            yield element
 
 
 def beside(first: Pass, second: Pass, alone: frozenset[str] = frozenset()) -> Pass:
@@ -93,9 +110,23 @@ def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_inp
     """Bytes that a micro-batch leaves behind for its backward pass; full recompute keeps `block_input` alone."""
     if recompute == "full":
         return block_input
+    if recompute == "operations":
+        return block_input + _kept_results(elements)
     total: Array = 0.0
     for element in elements:
         total = total + element.saved_bytes(selective=recompute == "selective")
+    return total
+
+
+def _kept_results(elements: Sequence[Element]) -> Array:
+    """Bytes of the products and of the attention that recomputation by operations keeps the results of."""
+    total: Array = 0.0
+    for matrix in _matrices(elements):
+        total = total + matrix.kept_output_bytes
+    for element in elements:
+        core = element.core if isinstance(element, RingAttention) else element
+        if isinstance(core, FusedAttention):
+            total = total + core.output + core.statistics
     return total
 
 
@@ -126,8 +157,8 @@ def working_bytes(elements: Sequence[Element], recompute: Recomputation, block_i
     elements behind it have freed.
     """
     again: Array = 0.0
-    if recompute == "full":
-        again = saved_bytes(elements, "none", block_input) - block_input
+    if recompute in WHOLE_LAYERS:
+        again = saved_bytes(elements, "none", block_input) - saved_bytes(elements, recompute, block_input)
     most, freed = again, 0.0 * block_input
     for element in reversed(elements):
         kept = element.saved_bytes(selective=recompute == "selective")

@@ -17,12 +17,14 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
         projections = _latent_projections(model, model.latent, shape)
     else:
         outputs = (model.heads + 2 * model.kv_heads) * model.head_size
-        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden)]
+        keys = model.kv_heads / (model.heads + 2 * model.kv_heads)  # the second product of a layer
+        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, again=keys)]
         if shape.biases_apart and (model.bias or model.qkv_bias):
             projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
     rotary = [_rotary(model, shape)] if model.position == "rotary" else []
     core = _core_attention(model, kind, shape)
-    output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor)
+    fourth = 1.0 if model.latent is None else 0.5
+    output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor, again=fourth)
     return [*projections, *rotary, *_context_exchange(model, shape), core, *_context_return(model, shape), output]
 
 

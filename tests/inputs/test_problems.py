@@ -112,7 +112,7 @@ def test_layout_words() -> None:
     found = complaints("overlap: [tensr]\nrecompute: ful\nrank_order: data-tensor\nwhere: tenser > 1\ntp: 0\n", Layout)
     assert found["overlap[0]"][1].endswith('got "tensr". Did you mean tensor?')
     assert found["recompute"][1].startswith(
-        "expected one of none, selective, full, or a mapping of keys to values; got"
+        "expected one of none, selective, operations, full, or a mapping of keys to values; got"
     )
     assert found["rank_order"] == (
         3,

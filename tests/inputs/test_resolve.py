@@ -56,6 +56,13 @@ def test_what_is_given_stays() -> None:
     assert plan.rank_order.startswith("data")
 
 
+def test_software_that_selects_by_operations_means_that_by_selective() -> None:
+    for given_layout in ({}, {"recompute": "selective"}):
+        assert resolved({"tensor": 8, **given_layout}, recompute="operations").recompute == "operations"
+    assert resolved({"tensor": 8, "recompute": "none"}, recompute="operations").recompute == "none"
+    assert resolved({"tensor": 8, "recompute": "selective"}, recompute="full").recompute == "selective"
+
+
 def test_sequence_parallelism_needs_tensor_ranks() -> None:
     assert resolved({"tensor": 1, "sequence_parallel": True}).sequence_parallel is False
     assert resolved({"tensor": 2}).sequence_parallel is True

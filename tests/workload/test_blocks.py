@@ -111,6 +111,31 @@ def test_selective_recomputation_repeats_the_attention_core() -> None:
     assert repeated == pytest.approx(4 * 2048**2 * 12288)
 
 
+def test_recomputation_by_operations_repeats_every_second_product() -> None:
+    """Query, key, value, output, gate, up, down: keys, output and up run again, attention does not."""
+    model = gpt(heads=32, kv_heads=8, hidden=4096, ffn_hidden=14336, gated=True)
+    here = shape(fused_attention=True)
+    elements = block_elements(model, DENSE, here)
+    backward = element_pass(elements, "backward", "operations")
+    again = 4096 * (1024 + 4096 + 14336)
+    assert flops(backward, ("recompute",)) == pytest.approx(2 * 2048 * again)
+    assert not any(isinstance(op, Attention) for op in backward.operations if op.part == "recompute")
+    assert flops(backward, ("gemm",)) == pytest.approx(flops(element_pass(elements, "backward"), ("gemm",)))
+    block_input = 2.0 * 2048 * 4096
+    kept = float(saved_bytes(elements, "operations", block_input))
+    statistics = 4.0 * 32 * 2048
+    results = 4096 + 1024 + 4096 + 14336 + 4096  # queries, values, attention, gate, down
+    assert kept == pytest.approx(block_input + 2.0 * 2048 * results + statistics)
+    assert block_input < kept < float(saved_bytes(elements, "none", block_input))
+
+
+def test_recomputation_by_operations_keeps_sums_over_the_tensor_group() -> None:
+    elements = block_elements(gpt(), DENSE, shape(tensor=8.0, sequence_parallel=True, fused_attention=True))
+    more, plain = (element_pass(elements, "backward", mode) for mode in ("operations", "none"))  # type: ignore[arg-type]
+    assert len(messages(more, "all-gather")) > len(messages(plain, "all-gather"))
+    assert messages(more, "reduce-scatter") == messages(plain, "reduce-scatter")
+
+
 def test_fused_attention_skips_masked_blocks() -> None:
     fused = element_pass(block_elements(gpt(), DENSE, shape(fused_attention=True)), "forward")
     unfused = element_pass(block_elements(gpt(), DENSE, shape()), "forward")

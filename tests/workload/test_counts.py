@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from builders import gpt, moe
+from builders import gpt, moe, shape
 
+from clustersim.inputs.model import Model, layer_kinds
 from clustersim.inputs.training import Training
+from clustersim.workload.blocks import block_elements
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
+from clustersim.workload.operations import Gemm
 from clustersim.workload.parameters import active_parameters, block_parameters, total_parameters
+from clustersim.workload.passes import element_pass
 from clustersim.workload.states import held_states, shard_sizes, state_bytes_of
 
 
@@ -62,10 +66,26 @@ def test_multi_token_prediction_adds_layer_projection_and_head() -> None:
 def test_full_recomputation_adds_a_forward_pass() -> None:
     """A third of forward and backward, the head left out (Korthikanti et al. 2022, appendix A)."""
     model = gpt()
-    added = recomputed_flops_per_token(model, training(), model.layers, 0, fused=True)
+    added = recomputed_flops_per_token(model, training(), {"full": model.layers}, fused=True)
     head = 6 * 12288 * 51200
     assert added == pytest.approx((model_flops_per_token(model, training()) - head) / 3)
-    assert recomputed_flops_per_token(model, training(), 0, 1, fused=False) == pytest.approx(4 * 12288 * 2048)
+    assert recomputed_flops_per_token(model, training(), {"selective": 1}, fused=False) == pytest.approx(
+        4 * 12288 * 2048
+    )
+
+
+@pytest.mark.parametrize("model", [gpt(), gpt(gated=True, kv_heads=8), moe()], ids=["gpt", "gated", "experts"])
+def test_flops_of_recomputation_by_operations_are_those_of_the_passes(model: Model) -> None:
+    kinds = layer_kinds(model)
+    passes = [
+        element_pass(block_elements(model, kind, shape(fused_attention=True)), "backward", "operations")
+        for kind in kinds
+    ]
+    played = sum(
+        float(op.flops) for each in passes for op in each.operations if isinstance(op, Gemm) and op.part == "recompute"
+    )
+    counted = recomputed_flops_per_token(model, training(), {"operations": model.layers}, fused=True)
+    assert played / 2048 == pytest.approx(counted, rel=0.02)
 
 
 @pytest.mark.parametrize(
