@@ -13,11 +13,11 @@ from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
 from clustersim.inputs.hardware import Accelerator
-from clustersim.inputs.library import known_words, slug
 from clustersim.inputs.load import config_names, load_scenario
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.shelves import known_words, slug
 from clustersim.inputs.units import shown
 from clustersim.inputs.usual import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
 from clustersim.inputs.yaml import read_yaml

@@ -143,7 +143,10 @@ def _by_passes(schedules: Sequence[Schedule]) -> list[list[Schedule]]:
 
 
 def _modes(scenario: Scenario) -> list[Recomputation]:
-    """A fused kernel keeps nothing that selective recomputation would drop; latent attention and experts do."""
+    """A fused kernel keeps nothing that selective recomputation would drop; latent attention and experts do.
+
+    Software that recomputes by operations knows no other selection.
+    """
     model = scenario.model
     if scenario.stack.defaults.recompute == "operations":
         return ["none", "operations", "full"]

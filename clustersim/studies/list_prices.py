@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import plain_document
 from clustersim.inputs.claim import Relation
-from clustersim.inputs.library import slug
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.shelves import slug
 from clustersim.inputs.units import parse_quantity, shown
 from clustersim.studies.amounts import number
 from clustersim.studies.consistency import Equation, share

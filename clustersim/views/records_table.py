@@ -12,8 +12,8 @@ from rich.text import Text
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
-from clustersim.inputs.library import known_words, slug
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.shelves import known_words, slug
 from clustersim.inputs.units import parse_quantity, shown
 from clustersim.studies.measured_records import fastest_measured, measured_chips
 from clustersim.studies.records import Record

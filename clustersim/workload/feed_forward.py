@@ -12,13 +12,14 @@ from clustersim.workload.shape import Shape
 def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
     """Up-projection (both halves when gated), activation, down-projection, cut by the tensor group.
 
-    Of every second product, counted from the queries', one half of a gated up-projection is the one here.
+    Every second product, counted from the queries' on, is the second of the gated up-projection's two, else the
+    down-projection.
     """
-    inner, gate = ffn_hidden / shape.tensor, 0.5 if model.gated else 0.0
+    inner, gated = ffn_hidden / shape.tensor, float(model.gated)
     return [
-        column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden, again=gate),
+        column(f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden, again=gated / 2),
         activation(f"{prefix}activation", model, shape, shape.tokens * inner),
-        row(f"{prefix}ffn down", model, shape, inner, again=0.0),
+        row(f"{prefix}ffn down", model, shape, inner, again=1.0 - gated),
     ]
 
 

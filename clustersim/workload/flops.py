@@ -91,17 +91,17 @@ def _selective(model: Model, training: Training, kind: BlockKind, fused: bool) -
 
 
 def _every_second(model: Model, kind: BlockKind) -> float:
-    """Parameters of every second matrix of a layer: keys, output and one half of a gated up-projection.
+    """Parameters of every second matrix of a layer: keys, output, and half of a gated up-projection or the down one.
 
     Half of latent attention and of routed experts (assumed: their order is not told).
     """
     attention = float((model.kv_heads * model.head_size + model.heads * model.v_head_size) * model.hidden)
     if model.latent is not None:
         attention = 0.5 * sum(attention_matrices(model))
-    moe, gates = model.moe, model.hidden * float(model.gated)  # of a matrix so wide
+    moe = model.moe
     if not kind.experts or moe is None:
-        return attention + gates * model.ffn_hidden
-    shared = gates * moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
+        return attention + model.hidden * model.ffn_hidden
+    shared = model.hidden * moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
     return attention + shared + 0.5 * moe.top_k * ffn_matrices(model, moe.ffn_hidden)
 
 

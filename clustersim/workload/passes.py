@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -62,6 +63,8 @@ def _operations_again(elements: Sequence[Element]) -> Iterator[Element]:
         if isinstance(element, Linear):
             if np.any(element.again):
                 yield element.repeated()
+        elif isinstance(element, CoveredExchange):
+            yield replace(element, elements=tuple(_operations_again(element.elements)))
         elif not isinstance(element, FusedAttention | RingAttention):
             yield element
 

@@ -70,20 +70,6 @@ def _grows(measure: Measure, group: str, changes: dict[str, Any], size: int, *, 
     measure(play, group=group, name=f"{size:,}", size=size, **more)
 
 
-@pytest.mark.usefixtures("only_measured")
-@pytest.mark.parametrize("stages", [32, 64, 128, 256])
-def test_growth_with_stages(measure: Measure, stages: int) -> None:
-    changes = {
-        "model.layers": 256,
-        "training.global_batch": 256,
-        "cluster.nodes": stages,
-        "layout.pipeline": stages,
-        "layout.virtual_stages": 1,
-        "layout.schedule": "1f1b",
-    }
-    _grows(measure, "a cold step, stages", changes, stages, cold=True, rounds=6)
-
-
 @pytest.mark.parametrize("micro_batches", [128, 256, 512])
 def test_growth_with_micro_batches(measure: Measure, micro_batches: int) -> None:
     changes = {"training.global_batch": micro_batches}
@@ -117,6 +103,20 @@ def test_growth_of_a_planned_order(measure: Measure, schedule: str, micro_batche
     }
     more = {"rounds": 1, "warm": False}
     _grows(measure, f"a cold step of {schedule}, micro-batches", changes, micro_batches, cold=True, **more)
+
+
+@pytest.mark.usefixtures("only_measured")
+@pytest.mark.parametrize("stages", [32, 64, 128, 256])
+def test_growth_with_stages(measure: Measure, stages: int) -> None:
+    changes = {
+        "model.layers": 256,
+        "training.global_batch": 256,
+        "cluster.nodes": stages,
+        "layout.pipeline": stages,
+        "layout.virtual_stages": 1,
+        "layout.schedule": "1f1b",
+    }
+    _grows(measure, "a cold step, stages", changes, stages, cold=True, rounds=6)
 
 
 @pytest.mark.parametrize("nodes", [16, 64, 256, 4096])

@@ -11,8 +11,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.studies.candidates import USUAL
 from clustersim.studies.search import search_layouts
 from clustersim.views.search_plot import NAMED, draw_search
-
-GIB = 2.0**30
+from clustersim.views.words import GIB, percent
 
 
 def test_the_front_and_what_is_written_of_it() -> None:
@@ -25,5 +24,5 @@ def test_the_front_and_what_is_written_of_it() -> None:
     assert (np.diff(points.get_xydata(), axis=0) > 0.0).all()  # more memory is worth it, or it is no front
     lines = next(text.get_text() for text in axes.texts if "\n" in text.get_text()).splitlines()
     assert len(lines) == min(NAMED, len(front))
-    assert lines[0].startswith(f"1   {front[-1][1]:.1%}".replace("%", " %"))
-    assert f"{front[0][1]:.1%}".replace("%", " %") in lines[-1]
+    assert lines[0].startswith(f"1   {percent(front[-1][1])}")
+    assert percent(front[0][1]) in lines[-1]

@@ -129,6 +129,14 @@ def test_recomputation_by_operations_repeats_every_second_product() -> None:
     assert block_input < kept < float(saved_bytes(elements, "none", block_input))
 
 
+def test_recomputation_by_operations_selects_among_what_covers_an_exchange() -> None:
+    def again(*overlap: str) -> float:
+        here = shape(expert=4.0, fused_attention=True, overlap=frozenset(overlap))
+        return flops(element_pass(block_elements(moe(), EXPERTS, here), "backward", "operations"), ("recompute",))
+
+    assert again("shared_expert") == pytest.approx(again())
+
+
 def test_recomputation_by_operations_keeps_sums_over_the_tensor_group() -> None:
     elements = block_elements(gpt(), DENSE, shape(tensor=8.0, sequence_parallel=True, fused_attention=True))
     more, plain = (element_pass(elements, "backward", mode) for mode in ("operations", "none"))  # type: ignore[arg-type]
