@@ -31,6 +31,8 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 gallery: $(VENV)/.ready
+	$(BIN)/clustersim sweep utilization_vs_scale
+	cp results/utilization_vs_scale/mfu_against_devices_by_accelerator.png results/gallery/mfu_against_devices.png
 	$(BIN)/clustersim plot timeline gpt3_175b_a100 --set training.global_batch=16 --output results/gallery/timeline.svg
 	$(BIN)/clustersim plot layer deepseek_v3_h800_2048 --output results/gallery/layer.svg
 	$(BIN)/clustersim plot memory gpt3_175b_a100 --output results/gallery/memory.svg
