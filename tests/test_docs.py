@@ -16,8 +16,8 @@ from clustersim.inputs.claim_metrics import ALIASES, FIGURES
 from clustersim.inputs.load import load_claim, load_scenario
 from clustersim.inputs.reliability import Checkpoint, Failure, Reliability, Restart, Stragglers
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.claims import check_claims
-from clustersim.studies.verdicts import VERDICTS
+from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.verdicts import VERDICTS
 
 RUNS = Path(__file__).parent.parent / "docs" / "runs.md"
 CLAIMS = Path(__file__).parent.parent / "docs" / "claims.md"

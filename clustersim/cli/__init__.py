@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from clustersim import __version__
 from clustersim.cli.errors import exit_with
+from clustersim.version import __version__
 
 COMMANDS = (
     "run",

@@ -57,14 +57,14 @@ def command(
     if not files and not logs:
         raise click.UsageError("Give a CSV file of measured runs, or --log LOG SCENARIO.")
     from clustersim.cli.options import spinner
-    from clustersim.studies.calibration import calibrate
-    from clustersim.studies.stack_parameters import checked_names
+    from clustersim.studies.calibration.calibration import calibrate
+    from clustersim.studies.calibration.parameters import checked_names
 
     names = None if only is None else checked_names(only)
     with spinner("calibrating") as progress:
         found = calibrate(files, logs=logs, extends=extends, parameters=names, progress=progress)
     if output is not None:
-        from clustersim.studies.stack_file import write_stack
+        from clustersim.studies.calibration.stack_file import write_stack
 
         write_stack(found, output)
     if as_json:
@@ -79,9 +79,9 @@ def command(
 
 def _remake() -> int:
     from clustersim.cli.options import spinner
-    from clustersim.studies.cells import read_rows
-    from clustersim.studies.remake import remake
-    from clustersim.studies.validation import packaged_rows
+    from clustersim.studies.calibration.refit_catalog import remake
+    from clustersim.studies.measured.csv_cells import read_rows
+    from clustersim.studies.validation.validation import packaged_rows
 
     with spinner("calibrating the packaged stacks") as progress:
         remake(read_rows(packaged_rows()), packaged_rows().parents[1], progress)

@@ -28,7 +28,7 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 @json_option
 def command(claim: str, seed: int, workers: int | None, output: str | None, report: str | None, as_json: bool) -> int:
     """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse."""
-    from clustersim.studies.claims import check_claims
+    from clustersim.studies.claims.judge import check_claims
     from clustersim.views.claim_table import claim_view
     from clustersim.views.reports import write_report
 

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 import click
 
-from clustersim import __version__
 from clustersim.errors import ClustersimError, DeadlockError, InfeasibleError
+from clustersim.version import __version__
 
 DONE, FAILED, BAD_INPUT, INFEASIBLE, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 130
 STDOUT = 1  # its file descriptor

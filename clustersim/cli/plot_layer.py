@@ -40,8 +40,8 @@ def command(
     Where the software runs one micro-batch's forward beside another's backward pass, the two together come last.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
-    from clustersim.simulation.pass_detail import played_passes, usual_layer
-    from clustersim.simulation.step import play_step
+    from clustersim.simulation.inspect.pass_detail import played_passes, usual_layer
+    from clustersim.simulation.step.step import play_step
     from clustersim.views.layer_plot import chosen_passes, draw_layer
     from clustersim.views.words import scenario_words
 

@@ -38,7 +38,7 @@ def command(
     A layout that does not fit is drawn, too. --json prints the bytes. Memory over time is in `clustersim trace`.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
-    from clustersim.simulation.step import simulate_step
+    from clustersim.simulation.step.step import simulate_step
     from clustersim.views.memory_plot import draw_memory, stage_document
     from clustersim.views.words import layout_words
 

@@ -46,7 +46,7 @@ def command(
     A step that is too long to read is shown by its beginning and its end, unless --from and --to say more.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
-    from clustersim.simulation.step import play_step
+    from clustersim.simulation.step.step import play_step
     from clustersim.views.timeline_boxes import excerpt_of
     from clustersim.views.timeline_plot import draw_timeline
     from clustersim.views.words import scenario_words

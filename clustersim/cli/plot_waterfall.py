@@ -38,8 +38,8 @@ def command(
     The losses are those of the device that ends last; the bars sum to the MFU. --json prints them.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
-    from clustersim.simulation.step import play_step
-    from clustersim.simulation.waterfall import waterfall
+    from clustersim.simulation.inspect.waterfall import waterfall
+    from clustersim.simulation.step.step import play_step
     from clustersim.views.waterfall_plot import draw_waterfall
     from clustersim.views.words import scenario_words
 

@@ -94,7 +94,7 @@ def command(
         _draw(result, Path(output))
     if not result.step.fits:
         from clustersim.errors import InfeasibleError
-        from clustersim.studies.remedies import remedies
+        from clustersim.studies.layouts.remedies import remedies
         from clustersim.views.memory_words import shortage
 
         raise InfeasibleError(shortage(result.step.memory, remedies(result.step.scenario)))

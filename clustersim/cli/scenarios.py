@@ -12,14 +12,14 @@ import click
 from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
+from clustersim.inputs.assumptions import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
 from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.load import config_names, load_scenario
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.shelves import known_words, slug
+from clustersim.inputs.search_path import known_words, slug
 from clustersim.inputs.units import shown
-from clustersim.inputs.usual import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
 from clustersim.inputs.yaml import read_yaml
 
 KEYS = {
@@ -55,7 +55,7 @@ def laid_out(scenario: Scenario) -> tuple[Scenario, str]:
     """The scenario with a layout, and how that was found where it was searched; raises InfeasibleError if none fits."""
     if scenario.layout != "search":
         return scenario, ""
-    from clustersim.studies.search import search_layouts
+    from clustersim.studies.layouts.search import search_layouts
 
     with progress_bar("playing the best layouts") as progress:
         found = search_layouts(scenario, top=1, progress=progress)

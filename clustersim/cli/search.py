@@ -11,8 +11,8 @@ import click
 from clustersim.cli.options import examples, json_option, print_json, progress_bar, seed_option, set_option
 
 if TYPE_CHECKING:
-    from clustersim.studies.candidates import Space
-    from clustersim.studies.search import SearchResult
+    from clustersim.studies.layouts.candidates import Space
+    from clustersim.studies.layouts.search import SearchResult
 
 
 @click.command(
@@ -61,7 +61,7 @@ def command(
     promises more. Ctrl-C ends it with the best so far.
     """
     from clustersim.cli.scenarios import scenario_from
-    from clustersim.studies.search import search_layouts
+    from clustersim.studies.layouts.search import search_layouts
 
     space = _space(where, quick)
     described = scenario_from(scenario, [*changes, "layout=search"], flags)
@@ -89,7 +89,7 @@ def _space(where: str | None, quick: bool) -> Space:
 
     from clustersim.inputs.layout import WHERE_NAMES
     from clustersim.inputs.where import check_expression
-    from clustersim.studies.candidates import EVERYTHING, USUAL
+    from clustersim.studies.layouts.candidates import EVERYTHING, USUAL
 
     if where is not None:
         try:

@@ -27,7 +27,7 @@ def command(scenario: str, changes: tuple[str, ...], output: str | None, as_json
     Batches grow until memory or the latency target stops them. Figures come between two bounds: no communication
     hidden behind compute, and all of it.
     """
-    from clustersim.studies.serving import serve
+    from clustersim.studies.serving.report import serve
     from clustersim.views.serving_table import serving_view
 
     report = serve(scenario, changes)

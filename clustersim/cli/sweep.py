@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from clustersim.studies.sweep import SweepResult
+    from clustersim.studies.sweeps.sweep import SweepResult
 
 
 @click.command(
@@ -64,7 +64,7 @@ def command(
     VALUES are a list, 16,32,64, or a range: 1..8, "16..1024 x2", "0..100 step 10". Results go to results/<name>:
     sweep.yaml, journal.jsonl, results.csv and figures. Ctrl-C loses nothing that is finished.
     """
-    from clustersim.studies.sweep import run_sweep
+    from clustersim.studies.sweeps.sweep import run_sweep
 
     with progress_bar(f"sweep {sweep}") as progress, _executor(dask) as executor:
         result = run_sweep(
@@ -80,7 +80,7 @@ def command(
         )
     figures = _draw(result)
     if parquet:
-        from clustersim.studies.parquet import write_parquet
+        from clustersim.studies.sweeps.parquet import write_parquet
 
         figures.append(write_parquet(result.folder / "results.parquet", result.columns, result.rows))
     if as_json:
@@ -101,7 +101,7 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
     if address is None:
         yield None
         return
-    from clustersim.studies.remote import dask_executor
+    from clustersim.studies.sweeps.dask_workers import dask_executor
 
     with dask_executor(address) as executor:
         yield executor

@@ -36,7 +36,7 @@ def command(
     After the stages, a process a pass over each kind of layer, with its kernels and collectives.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
-    from clustersim.simulation.step import play_step
+    from clustersim.simulation.step.step import play_step
     from clustersim.views.trace_file import write_trace
 
     described, _ = laid_out(scenario_from(scenario, changes, flags))

@@ -24,7 +24,7 @@ from clustersim.cli.options import examples, json_option, output_option, print_j
 @json_option
 def command(file: str | None, max_mape: float | None, output: str | None, page: Path | None, as_json: bool) -> int:
     """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim."""
-    from clustersim.studies.validation import validate
+    from clustersim.studies.validation.validation import validate
     from clustersim.views.reports import write_report
     from clustersim.views.validation_table import validation_view
 

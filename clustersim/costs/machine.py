@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clustersim.costs.attention import fused_attention_time
 from clustersim.costs.collectives import (
     Link,
     all_gather_time,
@@ -17,9 +16,8 @@ from clustersim.costs.collectives import (
     link_of,
     send_time,
 )
-from clustersim.costs.memory_bound import streaming_time
+from clustersim.costs.gemm_on_chip import product_time
 from clustersim.costs.placement import Placement
-from clustersim.costs.products import product_time
 from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
@@ -149,3 +147,20 @@ def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) 
         out=link_of(node.scale_out, stack.scale_out_efficiency).slowed(slower),
         groups=groups,
     )
+
+
+def fused_attention_time(flops: Array, *, peak: float, efficiency: float) -> Array:
+    """Seconds of a fused attention kernel: executed FLOP / (peak * efficiency).
+
+    Efficiency by chip and direction; Dao 2023 (FlashAttention-2, arXiv 2307.08691, section 4.1) for A100.
+    """
+    return flops / (peak * efficiency)
+
+
+def streaming_time(ideal_bytes: Array, *, factor: float, bandwidth: float, kernels: float, launch: float) -> Array:
+    """Seconds of memory-bound work: max(factor * bytes / bandwidth, kernels * launch).
+
+    `factor`: bytes that the stack really moves over those of fully fused kernels. `bandwidth`: what streaming kernels
+    reach. `kernels * launch`: the least that issuing them takes.
+    """
+    return np.maximum(factor * ideal_bytes / bandwidth, kernels * launch)

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.costs.attention import fused_attention_time
 from clustersim.costs.gemm import gemm_time
-from clustersim.costs.machine import Machine, machine_of
+from clustersim.costs.machine import Machine, fused_attention_time, machine_of
 from clustersim.costs.placement import Placement, place
 from clustersim.inputs.hardware import Cluster, Node
 from clustersim.inputs.model import Experts
 from clustersim.inputs.serving import BYTES, ExchangeRates, PhaseKernels, ServingStack, Unit, WeightPrecision
 from clustersim.workload.arrays import Array
-from clustersim.workload.experts import DISPATCH
+from clustersim.workload.layers.experts import DISPATCH
 from clustersim.workload.operations import Attention, Collective, Gemm
 
 

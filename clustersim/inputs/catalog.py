@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Literal, overload
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.merging import KINDS
@@ -32,7 +32,7 @@ def sections() -> tuple[str, ...]:
 
 def names(section: str) -> list[str]:
     """The names of a section's entries, the user's own among them."""
-    return sorted({name for shelf in shelves.entries(shelves.catalog_folders(), section) for name in shelf})
+    return sorted({name for shelf in search_path.entries(search_path.catalog_folders(), section) for name in shelf})
 
 
 def document(section: str, name: str) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def plain_document(section: str, name: str) -> dict[str, Any]:
 
 
 def _document(section: str, name: str, *, raw: bool) -> Table:
-    file = shelves.find(shelves.catalog_folders(), section, name)
+    file = search_path.find(search_path.catalog_folders(), section, name)
     if file is None:
-        hint = did_you_mean(shelves.slug(name), shelves.known_words(section))
+        hint = did_you_mean(search_path.slug(name), search_path.known_words(section))
         raise InputError(name, [Problem(f"no {shown(name)} in the catalog's {section}{hint}", key=section)])
     problems: list[Problem] = []
-    found = shelves.read_document(file, problems, raw=raw)
+    found = search_path.read_document(file, problems, raw=raw)
     if found is None or problems:
         raise InputError(str(file), in_file(problems, str(file)))
     return found
@@ -94,7 +94,7 @@ def _load(section: str, name: str, state: tuple[Any, ...]) -> Description:
 
 def _state_of_own_catalog() -> tuple[Any, ...]:
     """Changes whenever a file of the user's own catalog does, so that what was loaded is loaded again."""
-    own, *packaged = shelves.catalog_folders()
+    own, *packaged = search_path.catalog_folders()
     if not packaged:
         return ()
     found = [entry for folder in sections() for entry in _files(os.path.join(own, folder))]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.problems import did_you_mean, in_file
 from clustersim.inputs.references import is_path
 from clustersim.inputs.table import Table, as_table
@@ -39,7 +39,9 @@ def labelled_config(kind: str, source: Source) -> tuple[str, Table]:
 
 def config_names(kind: str) -> list[str]:
     """The names of the scenarios, sweeps or claims in ./configs and among the shipped ones."""
-    return sorted({file.stem for shelf in shelves.entries(shelves.config_folders(), kind) for file in shelf.values()})
+    return sorted(
+        {file.stem for shelf in search_path.entries(search_path.config_folders(), kind) for file in shelf.values()}
+    )
 
 
 def find_document(kind: str, source: Source, problems: list[Problem], *, raw: bool = False) -> tuple[str, Table | None]:
@@ -51,18 +53,18 @@ def find_document(kind: str, source: Source, problems: list[Problem], *, raw: bo
         except ValueError as error:
             problems.append(Problem(str(error), label))
             return label, None
-        return label, document if raw else shelves.bare(document)
+        return label, document if raw else search_path.bare(document)
     file = config_file(kind, source, problems)
     if file is None:
         return str(source), None
-    return str(file), shelves.read_document(file, problems, raw=raw)
+    return str(file), search_path.read_document(file, problems, raw=raw)
 
 
 def config_file(kind: str, source: str | Path, problems: list[Problem]) -> Path | None:
     """The file that a path names, or a bare name among the configs."""
     if isinstance(source, Path) or is_path(source):
         return Path(os.path.expanduser(source))
-    file = shelves.find(shelves.config_folders(), kind, source)
+    file = search_path.find(search_path.config_folders(), kind, source)
     if file is None:
         hint = did_you_mean(source, config_names(kind))
         message = f"no {KINDS[kind]} {shown(source)} in ./configs/{kind} or among the shipped ones{hint}"

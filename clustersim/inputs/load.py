@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.base import Description
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
@@ -74,7 +74,7 @@ def load_claim(source: Source) -> Claim:
     from clustersim.inputs.claim import Claim  # only claims need it
 
     label, document = labelled_config("claims", source)
-    document = document.without(*shelves.ABOUT_THE_FILE)
+    document = document.without(*search_path.ABOUT_THE_FILE)
     if "name" not in document and not isinstance(source, Mapping):
         document = document.with_entry("name", Path(label).stem)
     problems: list[Problem] = []
@@ -144,7 +144,7 @@ def _extended(document: Table, problems: list[Problem], chain: tuple[str, ...]) 
         file = config_file("scenarios", target, problems)
         if file is None:
             return None
-        if shelves.same_file(file, chain):
+        if search_path.same_file(file, chain):
             reason = f"{name} extends itself"
         else:
             return _scenario_document(file, problems, chain)[1]

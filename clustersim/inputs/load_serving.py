@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.documents import Source, config_file, find_document
 from clustersim.inputs.load import Overrides, as_overrides, place
 from clustersim.inputs.merging import REFERENCES, merge
@@ -52,7 +52,7 @@ def _document(source: Source, problems: list[Problem], chain: tuple[str, ...]) -
         return label, None
     target: str | Path = Path(origin.file).parent / os.path.expanduser(name) if is_path(name) else name
     file = config_file(SECTION, target, problems)
-    if file is not None and shelves.same_file(file, chain):
+    if file is not None and search_path.same_file(file, chain):
         problems.append(Problem(f"{name} extends itself", "extends", *origin[::-1]))
         return label, None
     base = None if file is None else _document(file, problems, chain)[1]

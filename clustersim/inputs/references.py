@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.problems import did_you_mean
-from clustersim.inputs.shelves import YAML_SUFFIXES
+from clustersim.inputs.search_path import YAML_SUFFIXES
 from clustersim.inputs.table import KeyPath, Origin, Table, as_table, dotted
 from clustersim.inputs.units import shown
 
@@ -81,11 +81,11 @@ class Resolver:
         """The entry that a name or a path refers to."""
         if is_path(name):
             file = _beside(origin, name)
-            if shelves.same_file(file, chain):
+            if search_path.same_file(file, chain):
                 self._complain(f"{name} extends itself", path, origin)
                 return None
         else:
-            found = shelves.find(shelves.catalog_folders(), section, name, chain)
+            found = search_path.find(search_path.catalog_folders(), section, name, chain)
             if found is None:
                 self._complain(self._unknown(section, name), path, origin)
                 return None
@@ -101,14 +101,14 @@ class Resolver:
             return None
         if file.name.lower().endswith(".json"):
             return self._read_json(section, file, path, origin)
-        return shelves.read_document(file, self.problems)
+        return search_path.read_document(file, self.problems)
 
     def _read_json(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
         """A model from a Hugging Face config.json."""
         if section != "models":
             self._complain(f"only a model can be a JSON file; a {WHAT[section]} is YAML", path, origin)
             return None
-        config = shelves.read_json(file, self.problems)
+        config = search_path.read_json(file, self.problems)
         if config is None:
             return None
         from clustersim.inputs.huggingface import model_from_config
@@ -121,9 +121,9 @@ class Resolver:
         return Table(as_table(fields), dict.fromkeys(fields, Origin(str(file))))
 
     def _unknown(self, section: str, name: str) -> str:
-        if shelves.find(shelves.catalog_folders(), section, name) is not None:
+        if search_path.find(search_path.catalog_folders(), section, name) is not None:
             return f"{name} extends itself"
-        hint = did_you_mean(shelves.slug(name), shelves.known_words(section))
+        hint = did_you_mean(search_path.slug(name), search_path.known_words(section))
         return f"no {WHAT[section]} {shown(name)} in the catalog{hint or f'. `clustersim show {section}` lists them'}"
 
     def _settle_cluster(self, table: Table, path: KeyPath) -> Table:

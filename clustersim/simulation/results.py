@@ -149,7 +149,7 @@ class StepResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints, as far as one step goes."""
-        from clustersim import __version__
+        from clustersim.version import __version__
 
         scenario = self.scenario.model_dump(mode="json")
         return {

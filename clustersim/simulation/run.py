@@ -14,7 +14,7 @@ from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
 from clustersim.simulation.run_clock.runs import PlayedRuns
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
-from clustersim.simulation.step import play_step, result_of, simulate_steps
+from clustersim.simulation.step.step import play_step, result_of, simulate_steps
 from clustersim.simulation.stragglers import slow_nodes_of
 
 SECONDS_A_DAY = 86_400.0

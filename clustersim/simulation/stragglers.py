@@ -7,8 +7,8 @@ import numpy as np
 from clustersim.engines import makespan
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.run_clock.slow_nodes import Slowdowns, SlowNodes, slow_among
-from clustersim.simulation.step import PlayedStep
-from clustersim.simulation.unfolded import COMPUTE
+from clustersim.simulation.step.step import PlayedStep
+from clustersim.simulation.step.unfolded import COMPUTE
 
 FACTORS = (1.0, 1.1, 1.25, 1.5, 2.0, 4.0)  # that are played; others lie between
 

@@ -1,14 +1,138 @@
-"""Published figures by number of devices, to stand beside simulated curves."""
+"""What has been published: series of MFU by number of devices, and the best throughput anybody showed on a chip."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs.catalog import document, load
+from clustersim.inputs.catalog import document, load, names, plain_document
 from clustersim.inputs.problems import did_you_mean
-from clustersim.inputs.units import shown
+from clustersim.inputs.training import Training
+from clustersim.inputs.units import parse_quantity, shown
+from clustersim.workload.flops import Convention, model_flops_per_token
+
+CONVENTIONS: tuple[Convention, ...] = ("full", "causal", "6N")
+WORDS = {
+    "full": "full attention",
+    "causal": "causal attention",
+    "6N": "6N",
+    "hardware": "recomputed work counted",
+    "unstated": "convention unstated",
+}
+SMALLER = 64  # MegaScale lost 15 % of its rate from 256 to 12,288 devices: smaller runs say little of larger ones
+# By the convention of a claimed figure: records that count no more than it does, or don't say what they count.
+COMPARABLE = {
+    "full": ("full", "causal", "6N", "unstated"),
+    "causal": ("causal", "6N", "unstated"),
+    "6N": ("6N", "unstated"),
+    "hardware": tuple(WORDS),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One published run: model FLOP/s a device, and how they were counted."""
+
+    id: str
+    accelerator: str  # its name
+    label: str
+    kind: str  # dense or moe
+    devices: int
+    sequence_length: int
+    convention: str  # full, causal, 6N, hardware or unstated
+    flops: float  # FLOP/s a device
+    per_token: Mapping[str, float] = field(default_factory=dict)  # model FLOPs by convention, of a known model
+    precision: str = "unstated"  # of the matrix products
+
+    def flops_by(self, convention: str) -> float | None:
+        """FLOP/s a device to hold against a figure of `convention`: recounted where the model is known.
+
+        None where the record counts more than the figure does and can't be recounted.
+        """
+        if self._recounts(convention):
+            return self.flops * self.per_token[convention] / self.per_token[self.convention]
+        return self.flops if self.convention in COMPARABLE[convention] else None
+
+    def counted_by(self, convention: str) -> str:
+        """How `flops_by` counts, in words."""
+        own = WORDS[self.convention]
+        return f"{WORDS[convention]}, recounted from {own}" if self._recounts(convention) else own
+
+    def _recounts(self, convention: str) -> bool:
+        return convention != self.convention and {convention, self.convention} <= set(self.per_token)
+
+
+def training_records() -> tuple[Record, ...]:
+    """Every record in the catalog: a series of published MFU gives one for each number of devices."""
+    known = set(names("models"))
+    return tuple(
+        Record(
+            series["id"],
+            load("accelerators", series["accelerator"]).name,
+            series["label"],
+            series["kind"],
+            int(devices),
+            series["sequence_length"],
+            series["convention"],
+            mfu * parse_quantity(series["base"], "FLOP/s"),
+            _per_token(series) if series["model"] in known else {},
+            series["precision"],
+        )
+        for series in plain_document("records", "published-mfu")["series"]
+        for devices, mfu in series["mfu_by_devices"].items()
+    )
+
+
+def _per_token(series: Mapping[str, Any]) -> dict[str, float]:
+    model = load("models", series["model"])
+    training = Training(sequence_length=series["sequence_length"], global_batch=1)
+    return {convention: model_flops_per_token(model, training, convention) for convention in CONVENTIONS}
+
+
+@dataclass(frozen=True)
+class Published:
+    """The best published run to hold against a figure."""
+
+    flops: float  # FLOP/s a device, by the figure's convention
+    described: str  # how much, counted how, by whom, on how many
+    same_kind: bool  # of model; one of another kind shows what the chip can do, no more
+    groups: int = 1  # that published runs of the chip and this kind of model
+
+
+def best_published(
+    records: Iterable[Record],
+    accelerator: str,
+    kind: str,
+    convention: str,
+    *,
+    longest_sequence: int,
+    devices: int,
+    more_than: int,
+) -> Published | None:
+    """The highest record of a chip by a `convention`, of another kind of model if there is none of this `kind`.
+
+    Longer sequences flatter attention, so records past the longest sequence in question are left out; and so are
+    those of `more_than` devices or fewer, such as runs on one node where a cluster is claimed, and of a cluster that is
+    SMALLER times smaller, unless there are no others.
+    """
+    fitting = [
+        (record, flops)
+        for record in records
+        if record.accelerator == accelerator
+        and record.sequence_length <= longest_sequence
+        and record.devices > more_than
+        and (flops := record.flops_by(convention)) is not None
+    ]
+    fitting = [found for found in fitting if found[0].devices * SMALLER >= devices] or fitting
+    if not fitting:
+        return None
+    same = [found for found in fitting if found[0].kind == kind]
+    record, flops = max(same or fitting, key=lambda found: found[1])
+    words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
+    counted = len({found[0].id for found in same or fitting})
+    return Published(flops, f"{words}, {record.label} ({record.kind}), {record.devices:,} devices", bool(same), counted)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import mean
 
-from clustersim.studies.accuracy import Checks, accuracy_checks
-from clustersim.studies.layout_order import LayoutOrder
-from clustersim.studies.scale_checks import scale_checks
-from clustersim.studies.summaries import LEVELS, Summary, two_standard_errors
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.validation.accuracy import Checks, accuracy_checks
+from clustersim.studies.validation.layout_order import LayoutOrder
+from clustersim.studies.validation.scale_checks import scale_checks
+from clustersim.studies.validation.summaries import LEVELS, Summary, two_standard_errors
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.drawing import write
 from clustersim.views.kernel_tables import kernel_section
 from clustersim.views.markdown import markdown_table

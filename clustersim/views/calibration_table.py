@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.calibration import Calibration, Estimate
-from clustersim.studies.stack_file import with_unit
+from clustersim.studies.calibration.calibration import Calibration, Estimate
+from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.views.words import percent
 
 MOST_REFUSED = 8

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from clustersim.studies.amounts import amount
-from clustersim.studies.requirements import Requirement
-from clustersim.studies.unknowns import Swing
-from clustersim.studies.verdicts import Boast
+from clustersim.studies.claims.requirements import Requirement
+from clustersim.studies.claims.sensitivity import Swing
+from clustersim.studies.claims.verdicts import Boast
 from clustersim.views.drawing import COLOURS, GREY, canvas, name_figure
 from clustersim.views.waterfall_plot import draw_waterfall
 

@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from clustersim import __version__
 from clustersim.simulation.intervals import model_error
 from clustersim.studies.amounts import amount
-from clustersim.studies.claims import AssertionRow, ClaimReport
-from clustersim.studies.consistency import Equation
-from clustersim.studies.draws import DRAWS
-from clustersim.studies.insights import Insight
+from clustersim.studies.claims.draws import DRAWS
+from clustersim.studies.claims.equations import Equation
+from clustersim.studies.claims.insights import Insight
+from clustersim.studies.claims.judge import AssertionRow, ClaimReport
+from clustersim.version import __version__
 from clustersim.views.claim_plots import draw_distribution, draw_needed_waterfall, draw_tornado
 from clustersim.views.claim_words import best_words, meaning_words, probability_words, tried_lines
 from clustersim.views.drawing import svg

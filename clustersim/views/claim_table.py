@@ -10,10 +10,10 @@ from rich.text import Text
 
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
-from clustersim.studies.claims import AssertionRow, ClaimReport, Equation
-from clustersim.studies.draws import DRAWS
-from clustersim.studies.insights import Insight
-from clustersim.studies.requirements import Requirement
+from clustersim.studies.claims.draws import DRAWS
+from clustersim.studies.claims.insights import Insight
+from clustersim.studies.claims.judge import AssertionRow, ClaimReport, Equation
+from clustersim.studies.claims.requirements import Requirement
 from clustersim.views.claim_words import best_words, probability_words
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant

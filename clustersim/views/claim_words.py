@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
-from clustersim.studies.claim_rows import AssertionRow
+from clustersim.studies.claims.assertion_rows import AssertionRow
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clustersim.studies.coupling_errors import PASSES, CouplingError, coupling_errors
+from clustersim.studies.validation.coupling_errors import PASSES, CouplingError, coupling_errors
 
 PLACE = re.compile(r"(<!-- written by `make coupling` -->\n).*(<!-- up to here -->)", re.DOTALL)
 

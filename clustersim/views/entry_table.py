@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs import catalog
-from clustersim.inputs.shelves import CITATION_KEYS
+from clustersim.inputs.search_path import CITATION_KEYS
 from clustersim.views.show_table import DESCRIBED, KEY_FIGURES, check_section
 
 DOUBTFUL = ("assumed", "inferred", "recalled", "rumour", "missing", "nominal")  # statuses that a reader should notice

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.kernel_accuracy import KernelErrors, KernelReport
+from clustersim.studies.kernels.accuracy import KernelErrors, KernelReport
 from clustersim.views.markdown import markdown_table
 from clustersim.views.words import percent
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from clustersim.errors import InputError, Problem
-from clustersim.simulation.pass_detail import PlayedPass
+from clustersim.simulation.inspect.pass_detail import PlayedPass
 from clustersim.simulation.results import BREAKDOWN_PARTS
 from clustersim.views.breakdown_plot import PART_COLOURS
 from clustersim.views.drawing import GREY, canvas, name_figure

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.memory_validation import MemorySummary, summarize_memory
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.validation.memory import MemorySummary, summarize_memory
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.words import percent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clustersim.simulation.results import MemoryReport
-from clustersim.studies.remedies import Remedy
+from clustersim.studies.layouts.remedies import Remedy
 from clustersim.views.words import gib, percent, significant
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from clustersim.studies.summaries import ValidationRow
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.validation.summaries import ValidationRow
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.drawing import COLOURS, GREY, MARKERS, canvas, plain_numbers
 from clustersim.views.words import percent
 

@@ -13,10 +13,10 @@ from rich.text import Text
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
 from clustersim.inputs.problems import did_you_mean
-from clustersim.inputs.shelves import known_words, slug
+from clustersim.inputs.search_path import known_words, slug
 from clustersim.inputs.units import parse_quantity, shown
-from clustersim.studies.measured_records import fastest_measured, measured_chips
-from clustersim.studies.records import Record
+from clustersim.studies.measured.records import fastest_measured, measured_chips
+from clustersim.studies.published import Record
 from clustersim.views.words import percent
 
 ENTRY = "published-mfu"  # the catalog entry that holds the series

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clustersim.studies.summaries import ValidationRow, known
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.validation.summaries import ValidationRow, known
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.drawing import COLOURS, GREY, MARKERS, panels, plain_numbers
 
 INPUTS = {

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clustersim.simulation.results import RunResult
-from clustersim.studies.search import SearchResult
+from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure
 from clustersim.views.run_table import headline

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clustersim.simulation.serving import PHASES, PhaseResult, ServingResult
+from clustersim.simulation.serving.serving import PHASES, PhaseResult, ServingResult
 from clustersim.views.columns import Column
 from clustersim.views.drawing import COLOURS, GREY, canvas, from_zero, label_axis
 from clustersim.views.words import significant

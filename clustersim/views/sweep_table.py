@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.sweep import SweepResult
+from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
 from clustersim.views.words import gib, percent, significant
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.load import config_names
-from clustersim.studies.rows import COLUMNS
+from clustersim.studies.sweeps.result_columns import COLUMNS
 from clustersim.views.columns import Cell
 
 TABLE = "results.csv"

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from clustersim import __version__
-from clustersim.simulation.step import PlayedStep
+from clustersim.simulation.step.step import PlayedStep
+from clustersim.version import __version__
 from clustersim.views.trace_events import trace_events
 from clustersim.views.trace_slices import Event
 

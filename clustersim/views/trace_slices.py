@@ -9,7 +9,7 @@ import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Kind, Operation
-from clustersim.simulation.step import PlayedStep
+from clustersim.simulation.step.step import PlayedStep
 
 Event = dict[str, Any]
 

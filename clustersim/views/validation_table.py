@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.layout_order import LayoutOrder
-from clustersim.studies.summaries import Summary, ValidationRow
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.validation.layout_order import LayoutOrder
+from clustersim.studies.validation.summaries import Summary, ValidationRow
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.kernel_tables import kernel_parts
 from clustersim.views.memory_validation_table import memory_parts
 from clustersim.views.words import percent, significant

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clustersim.inputs.units import format_quantity
-from clustersim.simulation.waterfall import ADJUSTMENTS, Fall, Waterfall
+from clustersim.simulation.inspect.waterfall import ADJUSTMENTS, Fall, Waterfall
 from clustersim.views.breakdown_plot import PART_COLOURS
 from clustersim.views.drawing import GREY, canvas, name_figure
 from clustersim.views.words import PART_NAMES, percent

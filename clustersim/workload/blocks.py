@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from clustersim.inputs.model import BlockKind, Model
-from clustersim.workload.elements import Element, Exchange, Memory
-from clustersim.workload.experts import expert_elements
-from clustersim.workload.feed_forward import dense_elements
-from clustersim.workload.linear import Linear
-from clustersim.workload.self_attention import attention_elements
+from clustersim.workload.layers.attention import attention_elements
+from clustersim.workload.layers.elements import Element, Exchange, Memory
+from clustersim.workload.layers.experts import expert_elements
+from clustersim.workload.layers.feed_forward import dense_elements
+from clustersim.workload.layers.linear import Linear
 from clustersim.workload.shape import Shape
 
 MASK_BYTES = 1.0

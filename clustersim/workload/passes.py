@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from clustersim.workload.arrays import Array
-from clustersim.workload.attention import FusedAttention, RingAttention
-from clustersim.workload.elements import CoveredExchange, Element
-from clustersim.workload.linear import Linear
+from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention
+from clustersim.workload.layers.elements import CoveredExchange, Element
+from clustersim.workload.layers.linear import Linear
 from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 
 Phase = Literal["forward", "backward", "input_gradient", "weight_gradient"]

@@ -12,10 +12,10 @@ from typing import Literal, Protocol
 
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.elements import Memory
-from clustersim.workload.experts import expert_elements
-from clustersim.workload.feed_forward import column, dense_elements, row
-from clustersim.workload.linear import Linear
+from clustersim.workload.layers.elements import Memory
+from clustersim.workload.layers.experts import expert_elements
+from clustersim.workload.layers.feed_forward import column, dense_elements, row
+from clustersim.workload.layers.linear import Linear
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass, PassBuilder
 from clustersim.workload.passes import interleave, runs_of
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.measure import Measure
 
 from clustersim.inputs.load import load_scenario
-from clustersim.studies.candidates import EVERYTHING, MEMORY, USUAL, candidate_families
-from clustersim.studies.search import search_layouts
+from clustersim.studies.layouts.candidates import EVERYTHING, MEMORY, USUAL, candidate_families
+from clustersim.studies.layouts.search import search_layouts
 
 
 @pytest.mark.usefixtures("only_measured")

@@ -10,7 +10,7 @@ from benchmarks.measure import SAY_PEAK, Measure, call_alone
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
-from clustersim.simulation.step import simulate_step, simulate_steps
+from clustersim.simulation.step.step import simulate_step, simulate_steps
 
 # GPT-3 175B on 64 A100 is 8 stages, 3 chunks each, interleaved.
 WARM = {

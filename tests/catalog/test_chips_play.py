@@ -6,7 +6,7 @@ import pytest
 
 from clustersim.inputs.catalog import load, names
 from clustersim.inputs.load import load_scenario
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.step.step import simulate_step
 
 
 @pytest.mark.parametrize("chip", names("accelerators"))

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from clustersim.cli import cli
 from clustersim.inputs.catalog import load
-from clustersim.studies.cells import read_rows
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.validation import packaged_rows
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clustersim.cli import cli
-from clustersim.studies import points
+from clustersim.studies.sweeps import points
 
 SWEEP = """
 base: gpt3_175b_a100

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clustersim.cli import cli
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.validation.validation import packaged_rows
 
 
 @pytest.fixture(autouse=True)

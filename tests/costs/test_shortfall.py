@@ -6,7 +6,7 @@ import pytest
 from builders import cluster, scenario, stack
 
 from clustersim.inputs.stack import Stack
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.step.step import simulate_step
 
 
 def short(by: float) -> Stack:

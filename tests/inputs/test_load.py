@@ -13,7 +13,7 @@ import pytest
 from small_catalog import SCENARIO, write_entry
 
 from clustersim.errors import InfeasibleError, InputError
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.load import config_names, load_claim, load_config, load_scenario
 from clustersim.inputs.table import locate
@@ -206,10 +206,10 @@ def test_shipped_configs_are_found_in_a_checkout_and_in_an_installation(
     checkout = tmp_path / "checkout"
     (checkout / "clustersim").mkdir(parents=True)
     (checkout / "configs/claims").mkdir(parents=True)
-    monkeypatch.setattr(shelves, "_packaged", lambda package: checkout / package.replace(".", "/"))
-    assert shelves.config_folders()[1] == checkout / "configs"
+    monkeypatch.setattr(search_path, "_packaged", lambda package: checkout / package.replace(".", "/"))
+    assert search_path.config_folders()[1] == checkout / "configs"
     shutil.move(checkout / "configs", checkout / "clustersim/configs")
-    assert shelves.config_folders()[1] == checkout / "clustersim/configs"
+    assert search_path.config_folders()[1] == checkout / "clustersim/configs"
 
 
 @pytest.mark.parametrize("source", ["absent.yaml", Path("absent.yaml"), "absent/", "a\0.yaml", "~nobody-here/x.yaml"])

@@ -6,9 +6,9 @@ import pytest
 from small_catalog import write_entry
 
 from clustersim.errors import InputError
-from clustersim.inputs import shelves
+from clustersim.inputs import search_path
 from clustersim.inputs.catalog import document, load, names, plain_document, sections
-from clustersim.inputs.shelves import find, slug
+from clustersim.inputs.search_path import find, slug
 from clustersim.inputs.table import as_table
 
 
@@ -163,7 +163,7 @@ def test_unreadable_aliases_are_passed_over(catalog: Path) -> None:
     write_entry(catalog, "models/odder", "aliases: {a: 1}\nextends: tiny\n")
     write_entry(catalog, "models/oddest", "aliases: [3, petit]\nextends: tiny\n")
     assert load("models", "petit").layers == 16
-    assert find(shelves.catalog_folders(), "models", "nothing-like-it") is None
+    assert find(search_path.catalog_folders(), "models", "nothing-like-it") is None
 
 
 def test_citations_are_stripped_at_any_depth_and_only_they() -> None:
@@ -175,4 +175,4 @@ def test_citations_are_stripped_at_any_depth_and_only_they() -> None:
             "sources": {"s": "..."},
         }
     )
-    assert shelves.bare(table) == {"a": {"b": 1}, "c": {"value": 2, "unit": "GB"}, "d": [3]}
+    assert search_path.bare(table) == {"a": {"b": 1}, "c": {"value": 2, "unit": "GB"}, "d": [3]}

@@ -15,9 +15,9 @@ from clustersim.engines import makespan, play
 from clustersim.engines.fluid import fair_shares
 from clustersim.engines.sharing import Sharing
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.coupling import Coupling, couple, play_coupled
-from clustersim.simulation.meetings import Meetings
-from clustersim.simulation.step import play_step, simulate_step
+from clustersim.simulation.segment.coupling import Coupling, couple, play_coupled
+from clustersim.simulation.segment.meetings import Meetings
+from clustersim.simulation.step.step import play_step, simulate_step
 from clustersim.simulation.stragglers import slowdowns_of
 
 SECONDS = st.floats(0.1, 10.0)

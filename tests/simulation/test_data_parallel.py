@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.engines import play
-from clustersim.simulation.data_parallel import COMPUTE_TASKS, _beside_messages, _graph
+from clustersim.simulation.step.data_parallel import COMPUTE_TASKS, _beside_messages, _graph
 
 
 @given(st.integers(1, 7), st.booleans(), st.integers(1, 3), st.integers(0, 2**32 - 1))

@@ -11,10 +11,10 @@ import pytest
 from clustersim.engines.sharing import NO_LINK, Sharing
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Operation, Program
-from clustersim.simulation.demands import pass_demands, sharing_of
-from clustersim.simulation.step import micro_batches_of, price_stages, step_machine, step_program
-from clustersim.simulation.step_demands import StepDemands
-from clustersim.simulation.task_prices import TaskPrices
+from clustersim.simulation.segment.demands import pass_demands, sharing_of
+from clustersim.simulation.step.step import micro_batches_of, price_stages, step_machine, step_program
+from clustersim.simulation.step.step_demands import StepDemands
+from clustersim.simulation.step.task_prices import TaskPrices
 from clustersim.workload.operations import Collective, Gemm, PassBuilder
 
 OUT_NEAR, OUT_FAR, IN_NEAR, IN_FAR = range(4)

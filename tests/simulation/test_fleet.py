@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from serving_scenarios import serving
 
-from clustersim.simulation.fleet import fleet_of
-from clustersim.simulation.serving import PHASES, simulate_serving
+from clustersim.simulation.serving.fleet import fleet_of
+from clustersim.simulation.serving.serving import PHASES, simulate_serving
 
 
 @pytest.mark.parametrize("devices", [32, 40, 160, 1000])

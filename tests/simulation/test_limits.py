@@ -8,8 +8,8 @@ import builders
 import pytest
 
 from clustersim.errors import InfeasibleError
-from clustersim.simulation.limits import MOST_TASKS, check_durations, tasks_a_micro_batch
-from clustersim.simulation.step import simulate_step, step_program
+from clustersim.simulation.step.limits import MOST_TASKS, check_durations, tasks_a_micro_batch
+from clustersim.simulation.step.step import simulate_step, step_program
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import gpt, scenario, stack
 
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.step.step import simulate_step
 from clustersim.workload.parameters import total_parameters
 
 

@@ -8,9 +8,9 @@ from builders import gpt, scenario, stack
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import in_flight
-from clustersim.simulation.memory import memory_parts, sharding_of
-from clustersim.simulation.memory_timeline import memory_timeline
-from clustersim.simulation.step import play_step, result_of
+from clustersim.simulation.inspect.memory_timeline import memory_timeline
+from clustersim.simulation.memory.holdings import memory_parts, sharding_of
+from clustersim.simulation.step.step import play_step, result_of
 
 LAYOUTS = [
     {"pipeline": 4, "schedule": "gpipe"},

@@ -13,7 +13,7 @@ from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.evidence import evidence
 from clustersim.simulation.run import expected_goodput, simulate_run
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.step.step import simulate_step
 from clustersim.studies.seeds import play_runs
 
 

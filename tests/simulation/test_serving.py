@@ -14,10 +14,10 @@ from clustersim.inputs.catalog import load
 from clustersim.inputs.load import config_names
 from clustersim.inputs.load_serving import load_serving
 from clustersim.inputs.serving import Serving
-from clustersim.simulation.serving import OVERLAPS, PHASES, ServingResult, simulate_serving
-from clustersim.simulation.serving_memory import cache_bytes_of, weights
-from clustersim.simulation.serving_pass import pass_times
-from clustersim.simulation.serving_transfers import transfer_seconds
+from clustersim.simulation.serving.memory import cache_bytes_of, weights
+from clustersim.simulation.serving.passes import pass_times
+from clustersim.simulation.serving.serving import OVERLAPS, PHASES, ServingResult, simulate_serving
+from clustersim.simulation.serving.transfers import transfer_seconds
 from clustersim.workload.parameters import total_parameters
 
 

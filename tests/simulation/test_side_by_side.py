@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.columns import side_by_side, structure_of
 from clustersim.simulation.device_tasks import device_tasks, idle_seconds
-from clustersim.simulation.memory_timeline import memory_timeline
-from clustersim.simulation.step import play_step, result_of, simulate_step, simulate_steps
+from clustersim.simulation.inspect.memory_timeline import memory_timeline
+from clustersim.simulation.step.side_by_side import side_by_side, structure_of
+from clustersim.simulation.step.step import play_step, result_of, simulate_step, simulate_steps
 
 MODELS = {
     "gpt": builders.gpt(layers=8, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096),

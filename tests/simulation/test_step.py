@@ -13,7 +13,7 @@ from clustersim.errors import InfeasibleError
 from clustersim.inputs.layout import PartialOffload
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import BREAKDOWN_PARTS
-from clustersim.simulation.step import simulate_step
+from clustersim.simulation.step.step import simulate_step
 
 LAYOUTS: list[dict[str, Any]] = [
     {},

@@ -14,9 +14,9 @@ from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.run import simulate_run
 from clustersim.simulation.run_clock.slow_nodes import Slowdowns, SlowNodes
-from clustersim.simulation.step import play_step
+from clustersim.simulation.step.step import play_step
+from clustersim.simulation.step.unfolded import COMPUTE
 from clustersim.simulation.stragglers import FACTORS, slow_nodes_of, slowdowns_of
-from clustersim.simulation.unfolded import COMPUTE
 
 
 def with_stragglers(here: Scenario, **changes: Any) -> Scenario:

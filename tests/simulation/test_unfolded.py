@@ -9,8 +9,8 @@ import pytest
 from builders import scenario
 
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step import micro_batches_of, play_step, simulate_step, step_program
-from clustersim.simulation.unfolded import stage_factors, unfolded_seconds
+from clustersim.simulation.step.step import micro_batches_of, play_step, simulate_step, step_program
+from clustersim.simulation.step.unfolded import stage_factors, unfolded_seconds
 
 
 def uneven(here: Scenario, **changes: Any) -> Scenario:

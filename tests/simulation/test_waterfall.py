@@ -9,8 +9,8 @@ from builders import gpt, moe, scenario, stack
 
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step import play_step, result_of
-from clustersim.simulation.waterfall import ADJUSTMENTS, Waterfall, waterfall
+from clustersim.simulation.inspect.waterfall import ADJUSTMENTS, Waterfall, waterfall
+from clustersim.simulation.step.step import play_step, result_of
 
 NAMES = (
     "gpt3_175b_a100",

@@ -7,9 +7,9 @@ from builders import gpt, moe, scenario
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Operation
-from clustersim.simulation.breakdown import step_windows
-from clustersim.simulation.planned_ratios import planned_ratios
-from clustersim.simulation.step import play_step, simulate_step
+from clustersim.simulation.step.breakdown import step_windows
+from clustersim.simulation.step.planned_ratios import planned_ratios
+from clustersim.simulation.step.step import play_step, simulate_step
 
 MODEL = gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096, dropout=False, tied_embeddings=False)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.studies.attainable_price import Attainable, attainable_price, attainable_saving
-from clustersim.studies.serving_price import price_a_million_tokens
+from clustersim.studies.claims.attainable_price import Attainable, attainable_price, attainable_saving
+from clustersim.studies.serving.price import price_a_million_tokens
 
 R2 = "DeepSeek-R2 (rumoured)"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clustersim.studies.baseline import constant_efficiency_times, work_per_device
+from clustersim.studies.validation.baseline import constant_efficiency_times, work_per_device
 
 ROW = {"hidden": "1024", "layers": "4", "heads": "16", "seq_len": "512", "global_batch_seqs": "8", "n_devices": "2"}
 ROW |= {"ffn_hidden": "4096", "vocab": "1000"}

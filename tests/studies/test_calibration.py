@@ -10,12 +10,12 @@ import pytest
 
 from clustersim.errors import InputError
 from clustersim.inputs.catalog import load
-from clustersim.studies.calibration import Calibration, calibrate, calibrated
-from clustersim.studies.cells import read_rows
-from clustersim.studies.row_predictor import FitRow, RowPredictor, predictor_of
-from clustersim.studies.stack_file import write_stack
-from clustersim.studies.stack_parameters import checked_names
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.calibration.calibration import Calibration, calibrate, calibrated
+from clustersim.studies.calibration.parameters import checked_names
+from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
+from clustersim.studies.calibration.stack_file import write_stack
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.validation import packaged_rows
 
 STACK = "megatron-lm-2022"
 TRUTH = {"sustained": 0.82, "memory_factor": 1.7, "kernel_gap": 25e-6, "scale_up_efficiency": 0.7}

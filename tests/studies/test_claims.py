@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from clustersim.errors import InfeasibleError, InputError
-from clustersim.studies.claims import AssertionRow, ClaimReport, check_claims, verdicts_by_figure
-from clustersim.studies.consistency import Equation
+from clustersim.studies.claims.equations import Equation
+from clustersim.studies.claims.judge import AssertionRow, ClaimReport, check_claims, verdicts_by_figure
 
 SMALL: dict[str, Any] = {
     "name": "a small claim",

@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.inputs.load import config_names, load_claim, load_config
 from clustersim.inputs.table import as_plain
-from clustersim.studies.claims import check_claims
+from clustersim.studies.claims.judge import check_claims
 
 CLAIMS = {name: load_claim(name).source.reliability for name in config_names("claims")}
 TRUE = [name for name, reliability in CLAIMS.items() if reliability in ("paper", "vendor", "measured")]

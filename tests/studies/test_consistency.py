@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from clustersim.inputs.catalog import load
-from clustersim.studies.consistency import Devices, Equation, chips_of, other_utilization
-from clustersim.studies.readings import bases
+from clustersim.studies.claims.definitions import bases
+from clustersim.studies.claims.equations import Devices, Equation, chips_of, other_utilization
 
 CHIP, A100 = load("accelerators", "ascend-910b2"), load("accelerators", "a100-sxm-80gb")
 OPEN = Devices(2048, 6144, stated=False)

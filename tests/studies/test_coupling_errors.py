@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.studies.coupling_errors import CASES, PASSES, CouplingError, coupling_errors
+from clustersim.studies.validation.coupling_errors import CASES, PASSES, CouplingError, coupling_errors
 from clustersim.views.coupling_page import coupling_table, with_table
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "coupling.md"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from clustersim.studies.cells import read_rows
-from clustersim.studies.departures import Departure, departures, widening
-from clustersim.studies.family_fit import FamilyFit
-from clustersim.studies.left_out import left_out
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.calibration.extrapolation import Departure, departures, widening
+from clustersim.studies.calibration.held_out import left_out
+from clustersim.studies.calibration.stack_fits import FamilyFit
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.validation import packaged_rows
 
 
 def test_spreads_grow_by_the_mean_excess_in_quadrature() -> None:

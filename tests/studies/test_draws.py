@@ -9,9 +9,17 @@ import pytest
 
 from clustersim.inputs.load import load_claim
 from clustersim.simulation.evidence import evidence
-from clustersim.studies.claim_scenarios import Setting, possible_settings
-from clustersim.studies.draws import DRAWS, RECORD_SPREAD, SILENCE, Draws, attainable, error_spread, reached_again
-from clustersim.studies.open_points import SOFTWARE, Point, best_points
+from clustersim.studies.claims.draws import (
+    DRAWS,
+    RECORD_SPREAD,
+    SILENCE,
+    Draws,
+    attainable,
+    error_spread,
+    reached_again,
+)
+from clustersim.studies.claims.outcomes import SOFTWARE, Point, best_points
+from clustersim.studies.claims.scenarios import Setting, possible_settings
 
 CLAIM: dict[str, Any] = {
     "name": "a small claim",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from test_draws import CLAIM
 
-from clustersim.studies.claim_rows import AssertionRow
-from clustersim.studies.claims import check_claims
+from clustersim.studies.claims.assertion_rows import AssertionRow
+from clustersim.studies.claims.judge import check_claims
 
 
 def judged(value: str, nodes: int = 256, **given: Any) -> AssertionRow:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from test_draws import CLAIM
 
-from clustersim.studies.claims import ClaimReport, check_claims
-from clustersim.studies.insights import Insight
-from clustersim.studies.requirements import Requirement
+from clustersim.studies.claims.insights import Insight
+from clustersim.studies.claims.judge import ClaimReport, check_claims
+from clustersim.studies.claims.requirements import Requirement
 
 
 def judged(value: str, metric: str = "mfu", **parts: Any) -> ClaimReport:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustersim.studies.journal import Journal, key_of, read_journal
+from clustersim.studies.sweeps.journal import Journal, key_of, read_journal
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from clustersim.costs.products import product_time
+from clustersim.costs.gemm_on_chip import product_time
 from clustersim.inputs.catalog import load
-from clustersim.studies.kernel_accuracy import KernelErrors, KernelReport, judged_products, kernel_report, level_of
-from clustersim.studies.kernel_levels import level_line, write_levels
-from clustersim.studies.kernel_tables import TimedProduct, timed_collectives, timed_products
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.kernels.accuracy import KernelErrors, KernelReport, judged_products, kernel_report, level_of
+from clustersim.studies.kernels.levels import level_line, write_levels
+from clustersim.studies.kernels.tables import TimedProduct, timed_collectives, timed_products
+from clustersim.studies.validation.validation import packaged_rows
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clustersim.studies.layout_order import LaidOut, layout_key, layout_order, setting_of
+from clustersim.studies.validation.layout_order import LaidOut, layout_key, layout_order, setting_of
 
 
 def _rows(*told: tuple[str, str, float, float]) -> list[LaidOut]:

@@ -14,14 +14,14 @@ import pytest
 
 from clustersim.inputs.catalog import load, names
 from clustersim.simulation.evidence import evidence
-from clustersim.studies.cells import read_rows
-from clustersim.studies.family_fit import FamilyFit
-from clustersim.studies.left_out import SHRINKING, LeftOut, left_out, shortfall
-from clustersim.studies.remake import remake, stack_spreads
-from clustersim.studies.stack_family import children, family
-from clustersim.studies.stack_parameters import PARAMETERS
-from clustersim.studies.summaries import LEVELS, two_standard_errors
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.calibration.held_out import SHRINKING, LeftOut, left_out, shortfall
+from clustersim.studies.calibration.lineage import children, family
+from clustersim.studies.calibration.parameters import PARAMETERS
+from clustersim.studies.calibration.refit_catalog import remake, stack_spreads
+from clustersim.studies.calibration.stack_fits import FamilyFit
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.summaries import LEVELS, two_standard_errors
+from clustersim.studies.validation.validation import packaged_rows
 
 SOURCES = ("korthikanti2022-via-calculon", "simumax-b200")
 PARENTS = (

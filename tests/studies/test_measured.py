@@ -13,9 +13,9 @@ from clustersim.inputs.catalog import load, names
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.studies import measured
-from clustersim.studies.cells import REQUIRED, Row, read_rows
-from clustersim.studies.measured import MeasuredRun, measured_run
-from clustersim.studies.validation import packaged_rows, validate_row
+from clustersim.studies.measured.csv_cells import REQUIRED, Row, read_rows
+from clustersim.studies.measured.runs import MeasuredRun, measured_run
+from clustersim.studies.validation.validation import packaged_rows, validate_row
 
 ROW = {
     "id": "one",

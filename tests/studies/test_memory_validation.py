@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clustersim.studies.cells import read_rows, text
-from clustersim.studies.memory_validation import MemoryRow, packaged_memory, summarize_memory, validate_memory
-from clustersim.studies.validation import packaged_rows
+from clustersim.studies.measured.csv_cells import read_rows, text
+from clustersim.studies.validation.memory import MemoryRow, packaged_memory, summarize_memory, validate_memory
+from clustersim.studies.validation.validation import packaged_rows
 
 TOLERANCES = {  # of every row; the first mark that its quantity or source holds
     "parameters + gradients + optimizer": 0.03,

@@ -7,8 +7,8 @@ import pytest
 
 from clustersim.inputs.catalog import load
 from clustersim.simulation.results import StepResult
-from clustersim.simulation.step import simulate_step
-from clustersim.studies.readings import (
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.claims.definitions import (
     MATRIX_PEAK,
     NO_BASE,
     bases,

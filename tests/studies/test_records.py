@@ -8,8 +8,7 @@ import pytest
 
 from clustersim.inputs.catalog import document, load, names
 from clustersim.inputs.hardware import Precision
-from clustersim.studies.published import published_series
-from clustersim.studies.records import COMPARABLE, WORDS, Record, best_published, training_records
+from clustersim.studies.published import COMPARABLE, WORDS, Record, best_published, published_series, training_records
 
 RECORDS = training_records()
 

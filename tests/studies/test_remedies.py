@@ -6,8 +6,8 @@ import pytest
 from builders import gpt, scenario, stack
 
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step import simulate_step
-from clustersim.studies.remedies import KEYS, Remedy, remedies
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.layouts.remedies import KEYS, Remedy, remedies
 
 GIB = 2.0**30
 

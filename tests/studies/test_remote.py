@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from clustersim.errors import ClustersimError, MissingExtraError
-from clustersim.studies.parquet import write_parquet
-from clustersim.studies.remote import dask_executor
-from clustersim.studies.sweep import run_sweep
+from clustersim.studies.sweeps.dask_workers import dask_executor
+from clustersim.studies.sweeps.parquet import write_parquet
+from clustersim.studies.sweeps.sweep import run_sweep
 
 AXES = {"layout.micro_batch": [1, 2, 4], "training.global_batch": [64 * times for times in range(1, 17)]}
 
@@ -52,7 +52,7 @@ def test_a_dask_cluster_gives_the_same_bytes_with_a_worker_lost(
 
 
 def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clustersim.studies.remote.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("clustersim.studies.sweeps.dask_workers.CONNECT_SECONDS", 0.2)
     with pytest.raises(ClustersimError, match="no Dask scheduler answers"), dask_executor("tcp://127.0.0.1:9"):
         pass
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from clustersim.inputs.load import load_scenario
-from clustersim.simulation.step import simulate_step
-from clustersim.studies.scale_checks import scale_checks
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.validation.scale_checks import scale_checks
 
 WITHIN = {  # what is promised of each; the rest is what was reached, for nothing to grow worse unseen
     "GPT-3 175B, MindSpeed-LLM, Ascend 910B": 0.06,

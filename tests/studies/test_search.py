@@ -16,15 +16,15 @@ from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.run import simulate_run
-from clustersim.simulation.step import simulate_step
-from clustersim.studies.candidates import (
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.layouts.candidates import (
     USUAL,
     VIRTUAL_STAGES,
     Family,
     Space,
     candidate_families,
 )
-from clustersim.studies.search import search_layouts
+from clustersim.studies.layouts.search import search_layouts
 
 
 def open_scenario(model: Model, nodes: int = 1, memory_gib: float = 64.0, batch: int = 32, **stack: object) -> Scenario:
@@ -187,7 +187,7 @@ def test_an_unknown_metric_is_refused() -> None:
 
 
 def test_an_interrupted_search_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    import clustersim.studies.search as module
+    import clustersim.studies.layouts.search as module
 
     played: list[Scenario] = []
 
@@ -266,7 +266,7 @@ def test_a_batch_that_nothing_divides_says_so() -> None:
 
 
 def test_layouts_that_turn_out_not_to_fit_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    import clustersim.studies.search as module
+    import clustersim.studies.layouts.search as module
 
     def refuse(*_: object, **__: object) -> None:
         raise InfeasibleError("no")

@@ -7,10 +7,9 @@ from serving_scenarios import serving
 
 from clustersim.errors import InputError
 from clustersim.inputs.load_serving import load_serving
-from clustersim.simulation.serving import simulate_serving
-from clustersim.studies.list_prices import listed
-from clustersim.studies.serving import Comparison, ServingReport, serve
-from clustersim.studies.serving_price import (
+from clustersim.simulation.serving.serving import simulate_serving
+from clustersim.studies.serving.list_prices import listed
+from clustersim.studies.serving.price import (
     Spread,
     break_even_rent,
     cost_of,
@@ -18,6 +17,7 @@ from clustersim.studies.serving_price import (
     mixed_price,
     price_a_million_tokens,
 )
+from clustersim.studies.serving.report import Comparison, ServingReport, serve
 
 
 @pytest.fixture(scope="module")

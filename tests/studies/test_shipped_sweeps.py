@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from clustersim.inputs.load import config_names
-from clustersim.studies.points import Settings, resolve_points
 from clustersim.studies.published import published_series
-from clustersim.studies.rows import COLUMNS
-from clustersim.studies.sweep import run_sweep
-from clustersim.studies.sweep_file import read_sweep
+from clustersim.studies.sweeps.points import Settings, resolve_points
+from clustersim.studies.sweeps.result_columns import COLUMNS
+from clustersim.studies.sweeps.sweep import run_sweep
+from clustersim.studies.sweeps.sweep_file import read_sweep
 from clustersim.views.plots import draw
 
 SHIPPED = config_names("sweeps")

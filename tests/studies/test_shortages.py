@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from clustersim.inputs.load import load_scenario
-from clustersim.simulation.step import simulate_step
-from clustersim.studies.cells import Row, read_rows, text
-from clustersim.studies.measured import measured_run
-from clustersim.studies.shortages import explained_shortage
-from clustersim.studies.validation import packaged_rows
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.measured.csv_cells import Row, read_rows, text
+from clustersim.studies.measured.runs import measured_run
+from clustersim.studies.validation.shortages import explained_shortage
+from clustersim.studies.validation.validation import packaged_rows
 
 ROWS = {text(row, "id"): row for row in read_rows(packaged_rows())}
 

@@ -18,9 +18,10 @@ import pytest
 from clustersim.errors import ClustersimError, InfeasibleError, InputError
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.run import simulate_run, simulate_runs
-from clustersim.studies import points, workers
-from clustersim.studies.rows import COLUMNS
-from clustersim.studies.sweep import run_sweep
+from clustersim.studies import workers
+from clustersim.studies.sweeps import points
+from clustersim.studies.sweeps.result_columns import COLUMNS
+from clustersim.studies.sweeps.sweep import run_sweep
 
 AXES = {"cluster.nodes": [8, 16], "layout.micro_batch": "1..4", "layout.data": "auto"}
 
@@ -272,7 +273,7 @@ SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a parent in the background would have it ignore
 from clustersim.simulation import run
-from clustersim.studies import points, sweep
+from clustersim.studies.sweeps import points, sweep
 def slowly(scenario, **settings):
     time.sleep(0.04)
     return run.simulate_run(scenario, **settings)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from test_draws import CLAIM
 
-from clustersim.studies.claims import ClaimReport, check_claims
-from clustersim.studies.consistency import Equation
+from clustersim.studies.claims.equations import Equation
+from clustersim.studies.claims.judge import ClaimReport, check_claims
 
 
 def judged(*assertions: dict[str, Any], given: dict[str, Any] | None = None, **parts: Any) -> ClaimReport:

@@ -8,7 +8,7 @@ import pytest
 from builders import scenario
 
 from clustersim.errors import InputError
-from clustersim.studies.training_logs import read_log
+from clustersim.studies.measured.logs import read_log
 
 MEGATRON = (
     " [2024-05-01 10:00:00] iteration {step:8d}/  500000 | consumed samples: {step} | elapsed time per iteration (ms): "

@@ -7,9 +7,9 @@ from statistics import median
 
 import pytest
 
-from clustersim.studies.cells import read_rows
-from clustersim.studies.summaries import summarize
-from clustersim.studies.validation import (
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.summaries import summarize
+from clustersim.studies.validation.validation import (
     ValidationReport,
     packaged_rows,
     validate,

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.studies.amounts import amount, number, times, whole
-from clustersim.studies.validation import packaged_rows
-from clustersim.studies.verdicts import PROBABILITY_FLOOR, Boast, best_of, judge, verdict_of, worst
+from clustersim.studies.claims.verdicts import PROBABILITY_FLOOR, Boast, best_of, judge, verdict_of, worst
+from clustersim.studies.validation.validation import packaged_rows
 
 SPREAD = np.exp(0.1 * np.array([NormalDist().inv_cdf((draw + 0.5) / 4001) for draw in range(4001)]))
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clustersim.studies.accuracy import accuracy_checks
-from clustersim.studies.cells import read_rows
-from clustersim.studies.kernel_accuracy import KernelErrors, KernelReport
-from clustersim.studies.validation import ValidationReport, packaged_rows, validate_row
+from clustersim.studies.kernels.accuracy import KernelErrors, KernelReport
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.accuracy import accuracy_checks
+from clustersim.studies.validation.validation import ValidationReport, packaged_rows, validate_row
 from clustersim.views.accuracy_page import accuracy_page, write_accuracy_page
 from clustersim.views.residuals import INPUTS, draw_residuals
 from clustersim.views.validation_table import validation_view

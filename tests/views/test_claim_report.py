@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from clustersim.cli import cli
-from clustersim.studies.claims import check_claims
+from clustersim.studies.claims.judge import check_claims
 from clustersim.views.claim_report import claim_page
 
 CLAIM: dict[str, Any] = {

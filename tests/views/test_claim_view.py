@@ -8,7 +8,7 @@ from builders import scenario
 
 from clustersim.inputs.claim import Claim
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.claims import AssertionRow, ClaimReport, Equation
+from clustersim.studies.claims.judge import AssertionRow, ClaimReport, Equation
 from clustersim.views.claim_table import claim_view
 from clustersim.views.console import plain_text
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clustersim.studies.rows import COLUMNS as ROW_COLUMNS
-from clustersim.studies.rows import LAYOUT
+from clustersim.studies.sweeps.result_columns import COLUMNS as ROW_COLUMNS
+from clustersim.studies.sweeps.result_columns import LAYOUT
 from clustersim.views.columns import COLUMNS, column_of, numbers
 
 

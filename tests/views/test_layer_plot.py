@@ -9,8 +9,8 @@ from builders import moe, scenario
 from pictures import assert_looks_like
 
 from clustersim.errors import InputError
-from clustersim.simulation.pass_detail import PlayedPass, played_passes, usual_layer
-from clustersim.simulation.step import play_step
+from clustersim.simulation.inspect.pass_detail import PlayedPass, played_passes, usual_layer
+from clustersim.simulation.step.step import play_step
 from clustersim.views.layer_plot import chosen_passes, draw_layer, slots_of
 
 STEP = play_step(scenario(model=moe(layers=8), pipeline=2, data=32, expert=8, overlap=frozenset({"expert"})))

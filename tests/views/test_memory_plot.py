@@ -28,7 +28,7 @@ def test_neighbours_that_hold_the_same_share_a_bar() -> None:
 def test_every_part_of_a_step_belongs_to_a_group() -> None:
     from builders import scenario
 
-    from clustersim.simulation.step import simulate_step
+    from clustersim.simulation.step.step import simulate_step
 
     memory = simulate_step(scenario(pipeline=4, tensor=2)).memory
     grouped = [part for _, parts, _ in GROUPS for part in parts]

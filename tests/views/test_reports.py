@@ -12,10 +12,10 @@ from builders import scenario
 from rich.console import Console, RenderableType
 
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.search import SearchResult
-from clustersim.studies.summaries import Summary, ValidationRow
-from clustersim.studies.sweep import SweepResult
-from clustersim.studies.validation import ValidationReport
+from clustersim.studies.layouts.search import SearchResult
+from clustersim.studies.sweeps.sweep import SweepResult
+from clustersim.studies.validation.summaries import Summary, ValidationRow
+from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.parity import draw_parity
 from clustersim.views.reports import write_report
 from clustersim.views.search_table import search_view

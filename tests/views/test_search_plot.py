@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clustersim.inputs.load import load_scenario
-from clustersim.studies.candidates import USUAL
-from clustersim.studies.search import search_layouts
+from clustersim.studies.layouts.candidates import USUAL
+from clustersim.studies.layouts.search import search_layouts
 from clustersim.views.search_plot import NAMED, draw_search
 from clustersim.views.words import GIB, percent
 

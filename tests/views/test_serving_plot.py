@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from serving_scenarios import serving
 
-from clustersim.simulation.serving import PHASES, simulate_serving
+from clustersim.simulation.serving.serving import PHASES, simulate_serving
 from clustersim.views.serving_plot import draw_serving
 
 

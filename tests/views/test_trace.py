@@ -14,8 +14,8 @@ from builders import moe, scenario, stack
 
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.memory_timeline import memory_timeline
-from clustersim.simulation.step import PlayedStep, play_step, result_of
+from clustersim.simulation.inspect.memory_timeline import memory_timeline
+from clustersim.simulation.step.step import PlayedStep, play_step, result_of
 from clustersim.views.trace_events import trace_events
 from clustersim.views.trace_file import write_trace
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pictures import assert_looks_like
 
-from clustersim.simulation.waterfall import Fall, Waterfall
+from clustersim.simulation.inspect.waterfall import Fall, Waterfall
 from clustersim.views.drawing import svg
 from clustersim.views.waterfall_plot import draw_waterfall, rungs_of
 

@@ -7,7 +7,7 @@ from builders import scenario
 
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.simulation.results import MemoryReport
-from clustersim.studies.remedies import Remedy
+from clustersim.studies.layouts.remedies import Remedy
 from clustersim.views.memory_words import memory_words, shortage
 from clustersim.views.words import bar, between, count, dollars, gib, layout_words, percent, significant
 

@@ -1,0 +1,1 @@
+"""What a device holds: states and activations, and the peak of every stage."""

@@ -1,0 +1,147 @@
+"""What a device holds at the peak of a step, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from clustersim.engines.graph import Floats
+from clustersim.inputs.layout import Offload
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Stack
+from clustersim.simulation.segment.stages import Stage
+from clustersim.workload.arrays import Array
+from clustersim.workload.states import StateBytes, held_states, shard_sizes, state_bytes_of
+
+LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
+LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How the states of one rank are cut and kept. Replicas may be arrays, one entry a layout."""
+
+    kind: str  # none, zero1, zero2, ...
+    offload: Offload  # what host memory holds
+    replicas: Array  # of the dense parameters
+    expert_replicas: Array
+    each: StateBytes  # of a parameter
+
+
+def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> Sharding:
+    """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step, which
+    holds the model `copies` times.
+    """
+    layout = scenario.plan
+    replicas: Array = 1.0 * layout.data * layout.context * copies
+    expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
+    if layout.sharding == "hybrid":
+        replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // layout.tensor))
+    each = state_bytes_of(scenario.training, "fp32")
+    at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
+    kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
+    return Sharding(kind, layout.offload, replicas, expert_replicas, each)
+
+
+def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes on a device that holds `chunks` at its peak, by part, for many layouts at once.
+
+    What stays all step, and what one micro-batch keeps of a chunk, times the chunk passes in flight. A played step's
+    own figures (`memory_timeline`) tell chunks apart.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.
+    """
+    split = [offloaded_activations(chunk, sharding.offload) for chunk in chunks]
+    staying = sum(each.staying for each in split) / len(chunks) * flying
+    kept = staying + np.max([each.passing for each in split], axis=0)
+    return resident_parts(chunks, sharding, stack) | {
+        "activations": kept,
+        "embedding": sum(chunk.embedding_bytes for chunk in chunks) / len(chunks) * flying,
+        "working": np.max([chunk.working_bytes for chunk in chunks], axis=0),
+        "logits": sum(chunk.logit_bytes for chunk in chunks),
+        "fragmentation": stack.fragmentation * kept,
+    }
+
+
+def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes that a device holding `chunks` keeps all step, by part."""
+    return kept_all_step(held_by(np.array([holdings(chunk) for chunk in chunks])), sharding, stack)
+
+
+class Held(NamedTuple):
+    """Parameters, and bytes of placeholders, of one rank's chunks; arrays of one shape."""
+
+    dense: Floats  # that the data group shares
+    experts: Floats
+    ends: Floats  # of the dense ones, those of embedding and head
+    largest_layer: Floats  # of its largest layer
+    placeholder_bytes: Floats
+
+
+def holdings(chunk: Stage) -> Held:
+    """What one chunk holds, [points] each."""
+    return Held(
+        chunk.dense_parameters,
+        chunk.expert_parameters,
+        chunk.end_parameters,
+        chunk.largest_layer,
+        chunk.placeholder_bytes,
+    )
+
+
+def held_by(chunks: Floats) -> Held:
+    """What devices hold: `chunks` are the holdings of each of their chunks, [chunks, ..., holdings, points].
+
+    Layers come one after the other, so that of largest layers and placeholders one set is there at a time.
+    """
+    added, most = (np.moveaxis(figures, -2, 0) for figures in (chunks.sum(axis=0), chunks.max(axis=0)))
+    return Held(*added[:3], *most[3:])
+
+
+def kept_all_step(held: Held, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+    """Bytes that devices keep all step, by part: states as they are sharded, and buffers.
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054.
+    """
+    states: dict[str, Array] = {}
+    for parameters, replicas in ((held.dense, sharding.replicas), (held.experts, sharding.expert_replicas)):
+        kept = held_states(parameters, shard_sizes(sharding.kind, replicas), sharding.each)
+        states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in kept.items()}
+    if sharding.offload == "optimizer":
+        states["optimizer"] = 0.0
+    return states | _unsharded(held, sharding) | {"buffers": stack.buffers}
+
+
+def _unsharded(held: Held, sharding: Sharding) -> dict[str, Array]:
+    """Bytes of whole parameters and gradients beside the shards, by part.
+
+    FSDP and ZeRO-3 hold the layer that computes and the one that is gathered (or reduced) meanwhile, and the model's
+    ends all step; ZeRO-2 the gradients of two layers. Placeholders of weight gradients stand beside.
+    Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4.
+    """
+    whole = LAYERS_UNSHARDED * held.largest_layer + held.ends
+    gathers = sharding.kind in ("zero3", "fsdp", "hybrid")
+    reduces = gathers or sharding.kind == "zero2"
+    return {
+        "gathered_parameters": sharding.each.parameters * whole * gathers,
+        "gradient_buffers": sharding.each.gradients * whole * reduces + held.placeholder_bytes,
+    }
+
+
+@dataclass(frozen=True)
+class KeptActivations:
+    """Bytes [points] of the activations that one micro-batch leaves of a chunk's layers."""
+
+    staying: Floats  # on the device, from forward to backward
+    passing: Floats  # on the device while a pass runs: one layer's computed, one's on its way
+    moving: Floats  # to the host behind the forward pass, and back before the backward one
+
+
+def offloaded_activations(chunk: Stage, offload: Offload) -> KeptActivations:
+    """What an offloading layout keeps of a chunk's activations, and where. Layers are taken as equal."""
+    layers = max(1, chunk.layers)
+    gone = {"activations": layers}.get(offload, 0) if isinstance(offload, str) else min(layers, offload.layers)
+    each = chunk.activation_bytes / layers
+    return KeptActivations((layers - gone) * each, min(LAYERS_ON_DEVICE, gone) * each, gone * each)

@@ -1,0 +1,140 @@
+"""What devices hold at the peak of a step, for many points at once.
+
+A device runs its passes in an order that is fixed before any duration is known, and a pass takes and gives back bytes
+when it starts and ends (`memory_timeline.py` says which). So how many activations of each chunk are alive together is
+counted once a program; a state in which no more of anything is alive than in another is no peak, whatever its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from clustersim.engines.graph import Floats, Ints
+from clustersim.inputs.scenario import Scenario
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.simulation.device_tasks import device_tasks
+from clustersim.simulation.memory.holdings import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
+from clustersim.simulation.results import MemoryReport
+from clustersim.simulation.segment.stages import Stage
+
+FLYING, FORWARD, BACKWARD, LATER = range(4)  # kept for backward; running forward; backward; for weights' gradients
+STARTS = dict.fromkeys(FORWARDS, (1, 1, 0, 0)) | dict.fromkeys(BACKWARDS, (0, 0, 1, 0))
+ENDS = dict.fromkeys(FORWARDS, (0, -1, 0, 0)) | dict.fromkeys(BACKWARDS, (-1, 0, -1, 0))
+ENDS |= {Operation.INPUT_GRADIENT: (-1, 0, -1, 1), Operation.WEIGHT_GRADIENT: (0, 0, 0, -1)}
+NOTHING = (0, 0, 0, 0)
+MOST_NUMBERS = 2**62  # that an integer tells apart
+
+
+class States(NamedTuple):
+    """The states of all devices that may be a peak, device by device, each in the order of time."""
+
+    bounds: Ints  # [stages + 1] where each device's states start
+    alive: Ints  # [states, virtual stages, 4] how many micro-batches of each virtual stage are in each way alive
+
+
+def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> list[MemoryReport]:
+    """What every pipeline stage holds when it holds most, for every point of a scenario whose numbers may be arrays."""
+    bounds = states_of(program).bounds
+    held = _resident(program, stages, scenario, points)  # {part: [stages, points]}
+    moving = _moving(program, stages, scenario, points)  # {part: [states, points]}
+    states_a_stage = np.diff(bounds)
+    total = sum(moving.values(), np.repeat(sum(held.values()), states_a_stage, axis=0))
+    peaks = np.array(
+        [low + total[low:high].argmax(axis=0) for low, high in pairwise(bounds.tolist())]
+    )  # [stages, points]
+    held |= {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
+    by_point = np.array(list(held.values())).transpose(2, 1, 0).tolist()  # [points, stages, parts]
+    usable = (np.zeros(points) + scenario.cluster.accelerator.memory.usable_bytes).tolist()
+    names = tuple(held)
+    return [MemoryReport(names, by_stage, most) for by_stage, most in zip(by_point, usable, strict=True)]
+
+
+def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
+    """Bytes [stages, points] that stay all step, by part."""
+    each = {id(stage): holdings(stage) for stage in stages}  # virtual stages that hold the same are one object
+    place = {key: row for row, key in enumerate(each)}
+    rows = np.array([place[id(stage)] for stage in stages])[program.placement.virtual]  # [chunks, stages]
+    held = held_by(np.array(list(each.values()))[rows])
+    sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
+    nothing = np.zeros((program.stages, points))
+    return {part: nothing + bytes_ for part, bytes_ in kept_all_step(held, sharding, scenario.stack).items()}
+
+
+def _moving(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
+    """Bytes [states, points] that passes have taken, by part."""
+    each = {id(stage): stage for stage in stages}
+    place = {key: row for row, key in enumerate(each)}
+    counts = _alive_together(program, tuple(place[id(stage)] for stage in stages))
+    activations, embedding, working, logits, later = np.zeros((5, counts.shape[2], points))
+    for stage, count in zip(each.values(), counts, strict=True):
+        kept = offloaded_activations(stage, scenario.plan.offload)
+        activations += count[FLYING] * kept.staying + (count[FORWARD] + count[BACKWARD]) * kept.passing
+        embedding += count[FLYING] * stage.embedding_bytes
+        working += count[BACKWARD] * stage.working_bytes
+        logits += count[FLYING] * stage.logit_bytes
+        later += count[LATER] * stage.weight_input_bytes
+    parts = {"activations": activations, "embedding": embedding, "working": working, "logits": logits}
+    parts |= {"weight_gradient_inputs": later}
+    return parts | {"fragmentation": scenario.stack.fragmentation * activations}
+
+
+@lru_cache(maxsize=64)
+def _alive_together(program: Program, held: tuple[int, ...]) -> Floats:
+    """[what is held, 4, states, 1] how many micro-batches are in each way alive on virtual stages that hold the same.
+
+    `held`: a number for what each virtual stage holds.
+    """
+    alive, numbers = states_of(program).alive, np.array(held)
+    alike = [alive[:, numbers == number].sum(axis=1).T for number in range(max(held) + 1)]
+    return np.array(alike, dtype=np.float64)[..., np.newaxis]
+
+
+@lru_cache(maxsize=64)
+def states_of(program: Program) -> States:
+    """The states of a program's devices that may be a peak, counted once."""
+    graph, placement = program.graph, program.placement
+    changes = np.zeros((graph.kinds, 2, placement.chunks, 4), dtype=np.int64)  # at start and end of each kind
+    for row, kind in enumerate(program.kinds):
+        changes[row, 0, kind.chunk] = STARTS.get(kind.operation, NOTHING)
+        changes[row, 1, kind.chunk] = ENDS.get(kind.operation, NOTHING)
+    by_device = []
+    for stage, device in enumerate(device_tasks(program)):
+        kinds = graph.kind[device.compute]
+        counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)[::2]  # after starts, which take only
+        largest = _largest(counts).reshape(-1, placement.chunks, 4)
+        alive = np.zeros((len(largest), int(placement.virtual.max()) + 1, 4), dtype=np.int64)
+        alive[:, placement.virtual[:, stage]] = largest
+        by_device.append(alive)
+    return States(np.cumsum([0, *map(len, by_device)]), np.concatenate(by_device))
+
+
+def _largest(counts: Ints) -> Ints:
+    """The rows [states, counts] that no other row reaches in every count, in the order in which they come first."""
+    met = counts[:, counts.any(axis=0)]
+    numbers = _numbers(met)
+    order = np.argsort(numbers, kind="stable")
+    firsts = order[np.diff(numbers[order], prepend=-1) > 0]  # of each number
+    firsts = firsts[np.argsort(-met[firsts].sum(axis=1), kind="stable")]
+    left, kept = met[firsts].astype(np.int32), []
+    while len(left):  # the row with the largest sum is reached by none
+        kept.append(int(firsts[0]))
+        above = (left > left[0]).any(axis=1)
+        left, firsts = left[above], firsts[above]
+    return counts[sorted(kept)]
+
+
+def _numbers(rows: Ints) -> Ints:
+    """[rows] a number for each row [rows, counts], the same for those that are equal."""
+    numbers, size = np.zeros(len(rows), dtype=np.int64), 1
+    for column in rows.T:
+        values = int(column.max(initial=0)) + 1
+        if size * values > MOST_NUMBERS:  # number anew what there is
+            found, numbers = np.unique(numbers, return_inverse=True)
+            size = len(found)
+        numbers, size = numbers * values + column, size * values
+    return numbers

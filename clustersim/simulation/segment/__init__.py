@@ -1,0 +1,1 @@
+"""A few consecutive layers on the streams of one device, in microseconds."""

@@ -1,0 +1,208 @@
+"""What each kind of layer and each end of the model takes for one micro-batch, pass by pass, and what it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from clustersim.costs.machine import Machine
+from clustersim.engines.graph import Floats
+from clustersim.inputs.layout import PartialRecompute, Recompute
+from clustersim.inputs.model import BlockKind, Model, layer_kinds
+from clustersim.schedules.program import Operation
+from clustersim.simulation.segment.segment import Segment, Works, shared_parts
+from clustersim.workload.arrays import Array
+from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
+from clustersim.workload.layers.elements import Element
+from clustersim.workload.operations import Pass
+from clustersim.workload.passes import (
+    Phase,
+    Recomputation,
+    beside,
+    element_pass,
+    placeholder_bytes,
+    saved_bytes,
+    weight_input_bytes,
+    working_bytes,
+)
+from clustersim.workload.shape import Shape
+
+Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
+
+WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
+ALONE = WHOLE | {Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT}  # what is played by itself
+PHASES: Mapping[Operation, Phase] = {  # what a pass works on
+    Operation.FORWARD: "forward",
+    Operation.BACKWARD: "backward",
+    Operation.INPUT_GRADIENT: "input_gradient",
+    Operation.WEIGHT_GRADIENT: "weight_gradient",
+    Operation.FORWARD_BESIDE: "forward",
+    Operation.BACKWARD_BESIDE: "backward",
+}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A layer or an end of the model, played once, to be counted as often as stages hold it."""
+
+    passes: Passes
+    kept_bytes: Floats  # [points] from forward to backward
+    working_bytes: Floats  # [points] beyond them while the backward pass runs
+    placeholder_bytes: Floats  # [points] of unused weight gradients that stand all step
+    weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
+    name: str
+    work: Mapping[Operation, Pass]  # what was played
+
+    @property
+    def forward(self) -> Segment:
+        """The forward pass."""
+        return self.passes[Operation.FORWARD]
+
+    @property
+    def backward(self) -> Segment:
+        """The backward pass, both gradients."""
+        return self.passes[Operation.BACKWARD]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Every kind of layer under every recomputation that is asked for, and the model's ends."""
+
+    model: Model
+    shape: Shape
+    points: int
+    layers: Mapping[tuple[BlockKind, Recomputation], Piece]
+    embedding: Piece
+    head: Piece
+    prediction: Piece | None
+
+
+class Recipe(NamedTuple):
+    """The work of a piece, before it is priced."""
+
+    name: str
+    work: Mapping[Operation, Pass]
+    beside: tuple[Pass, ...]  # two and three layers forward and backward beside each other, where they run so
+    kept_bytes: Array
+    working_bytes: Array
+    placeholder_bytes: Array
+    weight_input_bytes: Array
+
+
+def price_pieces(
+    model: Model,
+    shape: Shape,
+    machine: Machine,
+    modes: Sequence[Recomputation],
+    points: int = 1,
+    *,
+    operations: frozenset[Operation] = WHOLE,
+) -> Pieces:
+    """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
+
+    `operations`: the passes that the schedule runs, forward and backward at least.
+    """
+    layers = tuple((kind, mode) for kind in sorted(set(layer_kinds(model))) for mode in modes)
+    write = _recipes if shape.is_plain else _recipes.__wrapped__
+    recipes, works = write(model, shape, layers, operations, machine.stack.early_stop, machine.lone_groups)
+    played = iter(works.segments(machine, points))
+    together, zero = _run_together(operations, shape), np.zeros(points)
+    pieces = [
+        Piece(
+            passes=_passes(played, tuple(_alone(recipe)), together),
+            kept_bytes=zero + recipe.kept_bytes,
+            working_bytes=zero + recipe.working_bytes,
+            placeholder_bytes=zero + recipe.placeholder_bytes,
+            weight_input_bytes=zero + recipe.weight_input_bytes,
+            name=recipe.name,
+            work=recipe.work,
+        )
+        for recipe in recipes
+    ]
+    embedding, head, *prediction = pieces[len(layers) :]
+    return Pieces(
+        model, shape, points, dict(zip(layers, pieces, strict=False)), embedding, head, next(iter(prediction), None)
+    )
+
+
+@lru_cache(maxsize=128)
+def _recipes(
+    model: Model,
+    shape: Shape,
+    layers: tuple[tuple[BlockKind, Recomputation], ...],
+    operations: frozenset[Operation],
+    early_stop: bool,
+    lone_groups: frozenset[str],
+) -> tuple[list[Recipe], Works]:
+    """Of every kind of layer, embedding, head, and multi-token prediction where there is any; and what is played."""
+    together = _run_together(operations, shape)
+
+    def recipe(name: str, elements: Sequence[Element], mode: Recomputation = "none") -> Recipe:
+        def work(operation: Operation, times: int = 1) -> Pass:
+            return element_pass(list(elements) * times, PHASES[operation], mode, early_stop=early_stop)
+
+        block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
+        return Recipe(
+            name,
+            {operation: work(operation) for operation in PHASES if operation in operations | WHOLE},
+            tuple(beside(work(back, times), work(forward, times), lone_groups) for times in (2, 3)) if together else (),
+            saved_bytes(elements, mode, block_input),
+            working_bytes(elements, mode, block_input),
+            placeholder_bytes(elements),
+            weight_input_bytes(elements),
+        )
+
+    forward, back = together or (Operation.FORWARD, Operation.BACKWARD)
+    recipes = [recipe(_layer_name(kind, mode), block_elements(model, kind, shape), mode) for kind, mode in layers]
+    recipes += [recipe("embedding", embedding_elements(model, shape)), recipe("head", head_elements(model, shape))]
+    if model.mtp_layers:
+        recipes.append(recipe("multi-token prediction", prediction_elements(model, shape)))
+    passes = [work for recipe in recipes for work in (*_alone(recipe).values(), *recipe.beside)]
+    return recipes, Works(tuple(passes))
+
+
+def _alone(recipe: Recipe) -> dict[Operation, Pass]:
+    """The passes that are played by themselves."""
+    return {operation: work for operation, work in recipe.work.items() if operation in ALONE}
+
+
+def _run_together(operations: frozenset[Operation], shape: Shape) -> tuple[Operation, Operation] | None:
+    """The forward and the backward pass that the schedule or the stack runs beside each other."""
+    if Operation.FORWARD_BESIDE in operations:
+        return Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE
+    if "expert" not in shape.overlap:
+        return None
+    apart = Operation.INPUT_GRADIENT in operations
+    return Operation.FORWARD, Operation.INPUT_GRADIENT if apart else Operation.BACKWARD
+
+
+def _passes(
+    played: Iterator[Segment], operations: Sequence[Operation], together: tuple[Operation, Operation] | None
+) -> Passes:
+    """A piece's passes as they were played: alone, but for those that run beside each other.
+
+    A layer's forward and backward beside each other among layers of its kind take what the third one adds.
+    """
+    passes = {operation: next(played) for operation in operations}
+    if together is not None:
+        forward, back = together
+        two, three = next(played), next(played)
+        second = passes.get(back, passes[Operation.BACKWARD])
+        passes[forward], passes[back] = shared_parts(passes[Operation.FORWARD], second, three.beyond(two))
+    return passes
+
+
+def _layer_name(kind: BlockKind, mode: Recomputation) -> str:
+    """Such as `expert layer, sliding attention, full recomputation`; what is usual isn't said."""
+    attention = "" if kind.attention == "full" else f", {kind.attention} attention"
+    recomputed = "" if mode == "none" else f", {mode} recomputation"
+    return f"{'expert' if kind.experts else 'dense'} layer{attention}{recomputed}"
+
+
+def recomputations(recompute: Recompute) -> tuple[Recomputation, ...]:
+    """The modes that a layout's layers need."""
+    return ("none", "full") if isinstance(recompute, PartialRecompute) else (recompute,)

@@ -1,0 +1,207 @@
+"""What each virtual pipeline stage takes for one micro-batch, forward and backward, and what it keeps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, reduce
+from itertools import accumulate
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from clustersim.engines.graph import Floats
+from clustersim.inputs.layout import PartialRecompute, Recompute
+from clustersim.inputs.model import BlockKind, Model, layer_kinds
+from clustersim.schedules.program import Operation
+from clustersim.simulation.segment.pieces import Passes, Piece, Pieces
+from clustersim.simulation.segment.segment import Segment, in_a_row
+from clustersim.workload.parameters import (
+    block_parameters,
+    embedding_parameters,
+    head_parameters,
+    prediction_parameters,
+)
+from clustersim.workload.passes import Recomputation
+
+Place = Literal["embedding", "layer", "head"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Layers of one kind in a row (or an end of the model), with the parameters of each on one rank."""
+
+    piece: Piece
+    times: int
+    dense_parameters: Floats  # [points]
+    expert_parameters: Floats  # [points]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One virtual stage: units in the order in which a forward pass meets them."""
+
+    units: tuple[Unit, ...]
+    passes: Passes
+
+    @property
+    def forward(self) -> Segment:
+        """The forward pass."""
+        return self.passes[Operation.FORWARD]
+
+    @property
+    def backward(self) -> Segment:
+        """The backward pass, both gradients."""
+        return self.passes[Operation.BACKWARD]
+
+    @cached_property
+    def activation_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps of the layers from forward to backward."""
+        return self._total(lambda unit: unit.piece.kept_bytes, self._layer_units)
+
+    @cached_property
+    def embedding_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps of the embedding: its dropout mask."""
+        return self._total(lambda unit: unit.piece.kept_bytes, self._at("embedding"))
+
+    @property
+    def layers(self) -> int:
+        """Transformer layers, those of multi-token prediction counted."""
+        return sum(unit.times for unit in self._layer_units)
+
+    @cached_property
+    def logit_bytes(self) -> Floats:
+        """Bytes [points] that norm, output head and loss keep, for one micro-batch at a time."""
+        return self._total(lambda unit: unit.piece.kept_bytes, self._at("head"))
+
+    @cached_property
+    def weight_input_bytes(self) -> Floats:
+        """Bytes [points] that one micro-batch keeps from backward to a pass of its own over weights' gradients."""
+        return self._total(lambda unit: unit.piece.weight_input_bytes, self.units)
+
+    @cached_property
+    def working_bytes(self) -> Floats:
+        """Bytes [points] at most beyond what forward kept while the backward pass runs, less what it has freed."""
+        most, freed = np.zeros((2, len(self.forward.seconds)))
+        for unit in reversed(self.units):
+            most = np.maximum(most, unit.piece.working_bytes - freed)
+            freed = freed + unit.times * unit.piece.kept_bytes
+        return most
+
+    @cached_property
+    def placeholder_bytes(self) -> Floats:
+        """Bytes [points] of unused weight gradients: one set, for layers of a kind share them."""
+        return self._most(lambda unit: unit.piece.placeholder_bytes, self.units)
+
+    @cached_property
+    def largest_layer(self) -> Floats:
+        """Parameters [points] of one rank's largest layer."""
+        return self._most(lambda unit: unit.dense_parameters + unit.expert_parameters, self._layer_units)
+
+    @cached_property
+    def end_parameters(self) -> Floats:
+        """Parameters [points] of one rank's share of the model's ends."""
+        return self._total(lambda unit: unit.dense_parameters, [*self._at("embedding"), *self._at("head")])
+
+    @cached_property
+    def dense_parameters(self) -> Floats:
+        """Parameters [points] of one rank that the data group shares."""
+        return self._total(lambda unit: unit.dense_parameters, self.units)
+
+    @cached_property
+    def expert_parameters(self) -> Floats:
+        """Parameters [points] of one rank's routed experts."""
+        return self._total(lambda unit: unit.expert_parameters, self.units)
+
+    @cached_property
+    def _layer_units(self) -> list[Unit]:
+        return self._at("layer")
+
+    def _at(self, place: Place) -> list[Unit]:
+        return [unit for unit in self.units if unit.place == place]
+
+    def _most(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+        return reduce(np.maximum, map(figure, units), np.zeros(self.forward.seconds.shape))
+
+    def _total(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+        return sum((figure(unit) * unit.times for unit in units), np.zeros(self.forward.seconds.shape))
+
+
+class Contents(NamedTuple):
+    """What a virtual stage holds."""
+
+    layers: tuple[tuple[tuple[BlockKind, Recomputation], int], ...]  # of each kind so many
+    first: bool  # the embedding too
+    last: bool  # the head too
+
+
+def assemble_stages(pieces: Pieces, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
+    """Every virtual stage in pipeline order; stages that hold the same are built once."""
+    contents, place = _contents(pieces.model, tuple(stage_layers), recompute)
+    built = [_build(pieces, held, alone=len(stage_layers) == 1) for held in contents]
+    return [built[number] for number in place]
+
+
+@lru_cache(maxsize=512)
+def _contents(model: Model, stage_layers: tuple[int, ...], recompute: Recompute) -> tuple[list[Contents], list[int]]:
+    """What virtual stages hold, each once, and which of these every virtual stage holds."""
+    last, held_by = len(stage_layers) - 1, []
+    for index, (end, count) in enumerate(zip(accumulate(stage_layers), stage_layers, strict=True)):
+        held = list(range(end - count, end))
+        if index == last:
+            held += range(model.layers, model.layers + model.mtp_layers)
+        held_by.append(Contents(tuple(_count(model, held, recompute).items()), index == 0, index == last))
+    distinct = list(dict.fromkeys(held_by))
+    return distinct, [distinct.index(held) for held in held_by]
+
+
+def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[tuple[BlockKind, Recomputation]]:
+    """How many layers of each kind and recomputation; partial recomputation takes a stage's first layers."""
+    kinds = layer_kinds(model)
+    if not isinstance(recompute, PartialRecompute):
+        return Counter((kinds[layer], recompute) for layer in held)
+    modes: list[Recomputation] = ["full" if at < recompute.layers else "none" for at in range(len(held))]
+    return Counter((kinds[layer], mode) for layer, mode in zip(held, modes, strict=True))
+
+
+def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
+    units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in contents.layers]
+    if contents.first:
+        table = embedding_parameters(pieces.model)
+        units.insert(0, _end_unit(pieces, pieces.embedding, table, place="embedding"))
+    if contents.last:
+        units += _last_units(pieces, alone=alone)
+
+    def total(operation: Operation) -> Segment:
+        return in_a_row([(unit.piece.passes[operation], unit.times) for unit in units], pieces.points)
+
+    return Stage(tuple(units), {operation: total(operation) for operation in pieces.head.passes})
+
+
+def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> Unit:
+    """Matrices are cut by the tensor group, experts by their own groups; norms and the like are whole on every rank."""
+    block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
+    dense = block.tensor / shape.tensor + block.replicated + zero
+    experts = block.expert / (shape.expert * shape.expert_tensor) + zero
+    return Unit(pieces.layers[kind, mode], times, dense, experts, "layer")
+
+
+def _end_unit(pieces: Pieces, piece: Piece, parameters: float, times: int = 1, place: Place = "head") -> Unit:
+    zero = np.zeros(pieces.points)
+    return Unit(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
+
+
+def _last_units(pieces: Pieces, *, alone: bool) -> list[Unit]:
+    """Multi-token prediction and the output head, which runs once more for every such module.
+
+    The last stage keeps a copy of a tied embedding as its output head, unless it holds the embedding itself.
+    """
+    model = pieces.model
+    copy = model.hidden * model.vocab if model.tied_embeddings and not alone else 0.0
+    units = [_end_unit(pieces, pieces.head, head_parameters(model) + copy)]
+    if pieces.prediction is not None:
+        shared_head = _end_unit(pieces, pieces.head, 0.0, model.mtp_layers)
+        units += [_end_unit(pieces, pieces.prediction, prediction_parameters(model), model.mtp_layers), shared_head]
+    return units

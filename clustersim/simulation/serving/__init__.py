@@ -1,0 +1,1 @@
+"""Answering requests: prefill and decode passes, their memory, the fleet."""

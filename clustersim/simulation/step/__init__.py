@@ -1,0 +1,1 @@
+"""One training step: micro-batches through the stages, gradients, the optimizer."""

@@ -1,0 +1,255 @@
+"""Data-parallel collectives beside a stage's passes: what layers gather and reduce, and how much of it compute hides.
+
+A stage's layers are played once more, a task each, with their parameter gathers and gradient reductions on the data
+stream: gathers run one layer ahead of compute, reductions follow their layer. Source: Zhao et al. 2023, PyTorch FSDP,
+arXiv 2304.11277, section 3.3; Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 7; Megatron-LM's distributed
+optimizer (overlap of gradient reduction and parameter gathering).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Literal
+
+import numpy as np
+
+from clustersim.costs.machine import Machine
+from clustersim.engines import play
+from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
+from clustersim.inputs.layout import ResolvedLayout
+from clustersim.schedules.program import FORWARDS, Operation
+from clustersim.simulation.segment.coupling import play_coupled
+from clustersim.simulation.segment.demands import Demand, collective_demand, sent_by, sharing_of, work_demand
+from clustersim.simulation.segment.segment import Segment
+from clustersim.simulation.segment.stages import Stage, Unit
+from clustersim.workload.arrays import Array
+from clustersim.workload.operations import Collective, CollectiveKind, Group
+from clustersim.workload.states import StateBytes
+
+Messages = Callable[[Unit], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
+
+COMPUTE, DATA = 0, 1
+COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What every layer of a pass sends over its data groups, and whether compute may run meanwhile."""
+
+    gathers: bool = False  # parameters, before the layer computes
+    reduces: bool = False  # gradients, after it has
+    hidden: bool = False
+
+
+SILENT = Traffic()
+MAKE_GRADIENTS = frozenset({Operation.BACKWARD, Operation.BACKWARD_BESIDE, Operation.WEIGHT_GRADIENT})
+
+
+def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> Traffic:
+    """What a pass sends. `at_end`: the first forward or what ends the gradients of a step, where replicas meet.
+
+    ZeRO-3 and FSDP gather parameters for every pass and reduce after every backward; ZeRO-2 reduces after every
+    backward (and FSDP's form of it gathers for the forward); else gradients are reduced and parameters gathered once a
+    step, beside the passes where the stack overlaps them. Pipeline stages gather beside the whole pipeline's filling,
+    which is the step's graph to play. Gradients are reduced by the pass that makes those of weights.
+    """
+    forward, makes_gradients = operation in FORWARDS, operation in MAKE_GRADIENTS
+    if has_no_replicas(layout):
+        return SILENT
+    sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
+    hidden = "fsdp" in layout.overlap or layout.overlap >= {"grad_reduce", "param_gather"}
+    if sharded:
+        gathers_all = operation is not Operation.WEIGHT_GRADIENT
+        return Traffic(gathers=gathers_all, reduces=makes_gradients, hidden=hidden)
+    if layout.sharding == "zero2":
+        return Traffic(
+            gathers=forward and hidden, reduces=makes_gradients, hidden=hidden or "grad_reduce" in layout.overlap
+        )
+    if not at_end:
+        return SILENT
+    if forward:
+        return Traffic(gathers=True, hidden=True) if gathers(layout) == "beside" else SILENT
+    return Traffic(reduces=True, hidden=True) if makes_gradients and "grad_reduce" in layout.overlap else SILENT
+
+
+def has_no_replicas(layout: ResolvedLayout) -> bool:
+    """Whether nobody else holds the same parameters."""
+    alone = layout.data * layout.context == 1
+    return alone if isinstance(alone, bool) else bool(np.all(alone))
+
+
+def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:
+    """When parameters that other ranks have updated arrive.
+
+    `beside` the first forward pass, a layer ahead; `before` it, chunk by chunk while the pipeline fills; `after` the
+    optimizer, with nothing to hide behind; or not at all.
+    """
+    if has_no_replicas(layout) or layout.sharding not in ("zero1", "zero2"):
+        return "none"
+    if layout.sharding == "zero2":
+        return "none" if "fsdp" in layout.overlap else "after"
+    if "param_gather" not in layout.overlap:
+        return "after"
+    return "beside" if layout.pipeline == 1 else "before"
+
+
+@dataclass(frozen=True)
+class SharedPass:
+    """A stage's pass with its data traffic: as long as compute took, and what was left to send when it ended."""
+
+    segment: Segment  # its data_comm is what compute waited for
+    carry_s: Floats  # [points] seconds that the data stream runs on
+
+    @property
+    def whole(self) -> Segment:
+        """The pass until its last message has arrived."""
+        return _waiting(self.segment, self.carry_s) if self.carry_s.any() else self.segment
+
+
+def shared_pass(
+    stage: Stage, machine: Machine, layout: ResolvedLayout, each: StateBytes, operation: Operation, *, at_end: bool
+) -> SharedPass:
+    """Play a stage's layers with their data traffic; `each`: bytes of a parameter's states."""
+    plain = stage.passes[operation]
+    traffic, none = pass_traffic(layout, operation, at_end), np.zeros(plain.seconds.shape)
+    if traffic == SILENT:
+        return SharedPass(plain, none)
+    units = [unit for unit in stage.units for _ in range(unit.times)]
+    if operation not in FORWARDS:
+        units.reverse()
+    messages = partial(data_messages, machine=machine, sharding=layout.sharding, each=each, traffic=traffic)
+    took = {id(unit): [none + _seconds(some, machine) for some in messages(unit)] for unit in stage.units}
+    gather, reduce = zip(*(took[id(unit)] for unit in units), strict=True)
+    if not traffic.hidden:
+        return SharedPass(_waiting(plain, sum([*gather, *reduce], none)), none)
+    compute = [unit.piece.passes[operation].seconds for unit in units]
+    layers = zip([*gather[1:], none], compute, reduce, strict=True)
+    durations = np.array([gather[0], *(seconds for layer in layers for seconds in layer)])  # [tasks, points]
+    graph, stack = _graph(len(units), traffic.gathers), machine.stack
+    if stack.coupling:
+        sharing = sharing_of(_layer_demands(units, durations, operation, machine, messages), machine)
+        timeline = play_coupled(graph, durations, sharing, stack.coupling).timeline
+    else:
+        timeline = play(graph, durations)
+        if np.any(stack.overlap_slowdown):
+            durations[COMPUTE_TASKS] += stack.overlap_slowdown * _beside_messages(timeline)
+            timeline = play(graph, durations)
+    computed = timeline.end[COMPUTE_TASKS].max(axis=0)
+    waited = np.maximum(0.0, computed - plain.seconds)
+    return SharedPass(_waiting(plain, waited), np.maximum(0.0, timeline.makespan - computed))
+
+
+def _layer_demands(
+    units: Sequence[Unit], durations: Floats, operation: Operation, machine: Machine, messages: Messages
+) -> list[Demand]:
+    """What the tasks of the graph below draw on; `messages`: what a layer gathers and reduces."""
+    sent = {}  # by unit: in its gathers, inside its compute, in its reductions
+    for key, unit in {id(unit): unit for unit in units}.items():
+        gathers, reduces = messages(unit)
+        inside = unit.piece.work[operation].operations
+        sent[key] = [sent_by(some, machine, durations.shape[1]) for some in (gathers, inside, reduces)]
+    demands = [collective_demand(0, durations[0], sent[id(units[0])][0])]
+    layers = zip(units, [*units[1:], units[-1]], durations[1:].reshape(len(units), 3, -1), strict=True)
+    for unit, following, (gather, compute, reduce) in layers:
+        demands += [
+            collective_demand(0, gather, sent[id(following)][0]),
+            work_demand(0, compute, unit.piece.passes[operation].parts, sent[id(unit)][1]),
+            collective_demand(0, reduce, sent[id(unit)][2]),
+        ]
+    return demands
+
+
+def _beside_messages(timeline: Timeline) -> Floats:
+    """Seconds [layers, points] that each layer's compute ran while the data stream was busy. One pass of coupling."""
+    messages = np.ones(len(timeline.start), dtype=np.bool_)
+    messages[COMPUTE_TASKS] = False
+    start, end = timeline.start[messages], timeline.end[messages]  # [messages, points], one behind the other
+    took = end - start
+    done = np.zeros_like(took)  # seconds of messages before each one
+    np.cumsum(took[:-1], axis=0, out=done[1:])
+    moments = np.concatenate([timeline.start[COMPUTE_TASKS], timeline.end[COMPUTE_TASKS]])
+    order = np.argsort(np.concatenate([start, moments]), axis=0, kind="stable")  # a message before what starts with it
+    under_way = np.empty_like(order)
+    np.put_along_axis(under_way, order, np.cumsum(order < len(start), axis=0) - 1, axis=0)
+    at = under_way[len(start) :]  # the message under way at each moment; the first starts at 0
+    begun, length, before = (np.take_along_axis(figure, at, axis=0) for figure in (start, took, done))
+    opening, closing = np.split(before + np.minimum(moments - begun, length), 2)
+    return np.asarray(closing - opening)
+
+
+def gather_time(unit: Unit, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
+    """Seconds to gather one layer's parameters from the ranks that they are spread over."""
+    return _seconds(gathers_of(unit, sharding, parameter_bytes), machine)
+
+
+def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
+    """Seconds to reduce one layer's gradients."""
+    return _seconds(reductions_of(unit, machine, sharding, gradient_bytes), machine)
+
+
+def gathers_of(unit: Unit, sharding: str, parameter_bytes: float) -> list[Collective]:
+    """The messages that gather one layer's parameters from the ranks that they are spread over."""
+    return _both(unit, "all-gather", "data_shard" if sharding == "hybrid" else "data", parameter_bytes)
+
+
+def reductions_of(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> list[Collective]:
+    """The messages that reduce one layer's gradients: to all, or to the ranks that keep them; hybrid both in turn."""
+    if sharding == "none" or (sharding == "zero1" and machine.stack.sums_everywhere):
+        return _both(unit, "all-reduce", "data", gradient_bytes)
+    if sharding != "hybrid":
+        return _both(unit, "reduce-scatter", "data", gradient_bytes)
+    shards = machine.groups["data_shard"].ranks
+    inside = _both(unit, "reduce-scatter", "data_shard", gradient_bytes)
+    return inside + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
+
+
+def _both(unit: Unit, kind: CollectiveKind, group: Group, element_bytes: Array) -> list[Collective]:
+    """Dense parameters over the data group, experts over theirs, one after the other."""
+    dense = Collective(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
+    experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
+    return [message for message in (dense, experts) if np.any(message.bytes)]
+
+
+def data_messages(
+    unit: Unit, machine: Machine, sharding: str, each: StateBytes, traffic: Traffic
+) -> tuple[list[Collective], list[Collective]]:
+    """What one layer gathers, and what it reduces, as far as the `traffic` has it."""
+    gathers = gathers_of(unit, sharding, each.parameters) if traffic.gathers else []
+    return gathers, reductions_of(unit, machine, sharding, each.gradients) if traffic.reduces else []
+
+
+def _seconds(messages: Sequence[Collective], machine: Machine) -> Array:
+    return sum(machine.collective_time(message) for message in messages)
+
+
+def _waiting(segment: Segment, seconds: Floats) -> Segment:
+    parts = dict(segment.parts)
+    parts["data_comm"] = parts.get("data_comm", 0.0) + seconds
+    return replace(segment, seconds=segment.seconds + seconds, parts=parts)
+
+
+@lru_cache(maxsize=256)
+def _graph(layers: int, gathers: bool) -> TaskGraph:
+    """The first gather, then for every layer: the next layer's gather, its own compute, its own reduction.
+
+    One data stream, as both kinds of message share the network; the next gather starts with the layer's compute, so
+    parameters are at most one layer ahead.
+    """
+    waits: list[list[int]] = [[]]
+    for layer in range(layers):
+        first = 3 * layer + 1  # the next layer's gather
+        before, own_gather = first - 2, first - 3 if layer else 0
+        waits += [[before] if layer else [], [own_gather] if gathers else [], [first + 1]]
+    tasks = len(waits)
+    return TaskGraph(
+        kind=np.arange(tasks),
+        stream=np.array([DATA] + [DATA, COMPUTE, DATA] * layers),
+        dependency_offsets=np.cumsum([0, *(len(wait) for wait in waits)]),
+        dependencies=np.array([task for wait in waits for task in wait], dtype=np.int64),
+        barrier=np.full(tasks, NO_BARRIER),
+        kinds=tasks,
+        streams=2,
+        barriers=0,
+    )

@@ -1,0 +1,96 @@
+"""What the tasks of a step draw on, a pipeline stage being a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from clustersim.costs.machine import Machine
+from clustersim.engines.graph import Floats
+from clustersim.engines.sharing import Sharing
+from clustersim.inputs.scenario import Scenario
+from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.simulation.segment.demands import TIERS, Demand, collective_demand, sent_by, sharing_of, work_demand
+from clustersim.simulation.segment.stages import Stage, Unit
+from clustersim.simulation.step.data_parallel import Traffic, data_messages, pass_traffic
+from clustersim.simulation.step.optimizer_tail import reduce_stage_time
+from clustersim.simulation.step.task_prices import Parts, Table, boundary_bytes, boundary_of
+from clustersim.workload import operations
+from clustersim.workload.states import state_bytes_of
+
+GATHERS, REDUCES = Traffic(gathers=True), Traffic(reduces=True)
+
+
+@dataclass(frozen=True)
+class StepDemands:
+    """Says of every kind of task of a step what it draws on."""
+
+    scenario: Scenario
+    machine: Machine
+    stages: Sequence[Stage]  # virtual stages in pipeline order
+    program: Program
+    points: int
+    _known: dict[Hashable, Floats] = field(default_factory=dict)  # bytes of stages
+
+    def sharing(self, table: Table) -> Sharing:
+        """Of all kinds, from what they take alone."""
+        demands = [self._of_kind(kind, parts) for kind, parts in zip(self.program.kinds, table.parts, strict=True)]
+        return sharing_of(demands, self.machine)
+
+    def _of_kind(self, kind: Kind, parts: Parts) -> Demand:
+        seconds = np.asarray(sum(parts.values()))
+        match kind.operation:
+            case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+                return self._transfer(kind, seconds)
+            case Operation.GATHER_PARAMETERS:
+                return collective_demand(kind.stage, seconds, self._data_bytes(self._stage(kind), GATHERS))
+            case Operation.REDUCE_GRADIENTS:  # all of a chunk's gradients, or what the passes have left of them
+                stage = self._stage(kind)
+                whole = np.zeros(self.points) + reduce_stage_time(self.scenario, self.machine, stage)
+                share = np.divide(seconds, whole, out=np.zeros_like(whole), where=whole > 0.0)
+                return collective_demand(kind.stage, seconds, share * self._data_bytes(stage, REDUCES))
+            case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:  # when everything else has been sent
+                return Demand(kind.stage, seconds, moving=1.0)
+            case Operation.OPTIMIZER:
+                return work_demand(kind.stage, seconds, parts, None)
+            case _:
+                return work_demand(kind.stage, seconds, parts, self._pass_bytes(kind))
+
+    def _stage(self, kind: Kind) -> Stage:
+        return self.stages[self.program.placement.cells[kind.chunk][kind.stage]]
+
+    def _transfer(self, kind: Kind, seconds: Floats) -> Demand:
+        """A message to the stage on the other side of the boundary."""
+        boundary = boundary_of(self.program, kind)
+        ends = (boundary, (boundary + 1) % self.program.stages)
+        crosses = self.machine.leaves_domain(float(boundary))
+        message = boundary_bytes(self.scenario) / self.scenario.plan.tensor + np.zeros(self.points)
+        sent = np.array([np.where(crosses, 0.0, message), np.where(crosses, message, 0.0)])
+        return Demand(kind.stage, seconds, moving=1.0, sent=sent, receiver=ends[kind.stage == boundary])
+
+    def _pass_bytes(self, kind: Kind) -> Floats:
+        """Of collectives inside the layers, and among replicas beside them."""
+        traffic = pass_traffic(self.scenario.plan, kind.operation, at_end=kind.position is not Position.STEADY)
+        stage = self._stage(kind)
+        inside = self._total(stage, kind.operation, lambda unit: unit.piece.work[kind.operation].operations)
+        return inside + self._data_bytes(stage, traffic)
+
+    def _data_bytes(self, stage: Stage, traffic: Traffic) -> Floats:
+        """Of all parameters that a stage gathers and gradients that it reduces."""
+        each, sharding = state_bytes_of(self.scenario.training, "fp32"), self.scenario.plan.sharding
+        return self._total(
+            stage, traffic, lambda unit: chain(*data_messages(unit, self.machine, sharding, each, traffic))
+        )
+
+    def _total(
+        self, stage: Stage, what: Hashable, messages: Callable[[Unit], Iterable[operations.Operation]]
+    ) -> Floats:
+        """Bytes [tiers, points] of all layers of a stage, worked out once for stages that hold the same."""
+        key = (id(stage), what)
+        if key not in self._known:
+            each = (unit.times * sent_by(messages(unit), self.machine, self.points) for unit in stage.units)
+            self._known[key] = sum(each, np.zeros((TIERS, self.points)))
+        return self._known[key]

@@ -1,0 +1,235 @@
+"""Calibration: a stack's numbers fitted to measured runs, with what the runs can't tell said."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.catalog import load
+from clustersim.inputs.load import load_scenario
+from clustersim.inputs.stack import Stack
+from clustersim.simulation.intervals import spread_of
+from clustersim.studies.calibration.parameters import PARAMETERS, Parameter, outer_values, values_of
+from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
+from clustersim.studies.calibration.stack_fits import REGULAR, problem_of
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.measured.logs import read_log
+from clustersim.studies.measured.runs import MeasuredRun
+from clustersim.studies.robust_fit import Fit, Floats, LinearModel, fit, solve
+from clustersim.studies.robust_fit import Problem as FitProblem
+
+Progress = Callable[[str], None]
+
+TOLD_BY_ROWS = 0.8  # a deviation above this share of the prior's: the rows say little
+TANGLED = 0.9  # correlation past which two numbers can't be told apart
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number of the stack."""
+
+    name: str
+    meaning: str
+    value: float
+    deviation: float  # one sd; the parent's spread is in it where the rows say little
+    parent: float
+    told: bool  # whether the rows say more than the parent did
+    at_bound: bool
+
+
+@dataclass(frozen=True)
+class GroupErrors:
+    """Residuals of a group of rows, as shares of the measured step time."""
+
+    rows: int
+    mean_absolute: float
+    bias: float
+    left_out: float | None  # mean absolute error when the group is held out; None where it is the only one
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted stack, the evidence for it, and what that leaves open."""
+
+    extends: str
+    estimates: tuple[Estimate, ...]
+    tangled: tuple[tuple[str, str], ...]  # pairs of numbers that the rows can't tell apart
+    groups: Mapping[str, GroupErrors]
+    rows: int
+    unused: int  # rows of other quality than `complete`: foretold, not fitted
+    spread: float  # sd of log(measured / predicted), groups held out where there are several
+    refused: Mapping[str, str]
+    mean_absolute: float
+    left_out: float | None
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The fitted numbers by name."""
+        return {estimate.name: estimate.value for estimate in self.estimates}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that `clustersim calibrate --json` prints."""
+        from clustersim.version import __version__
+
+        return asdict(self) | {"version": __version__}
+
+
+def read_runs(files: Sequence[str], logs: Sequence[tuple[str, str]], extends: str | None) -> tuple[RowPredictor, str]:
+    """Rows of CSV files and logs with their scenarios, all under one stack; and that stack's name.
+
+    Raises InputError where a file can't be read or nothing is left.
+    """
+    rows = [row for file in files for row in read_rows(file)]
+    scenarios = [(log, load_scenario(path)) for log, path in logs]
+    named = Counter(row["stack"] for row in rows if row.get("stack"))
+    if extends is None:
+        known = [slug for slug, _ in named.most_common()]
+        extends = known[0] if known else None
+    if extends is None:
+        accepted = "give the nearest stack of the catalog; `clustersim show stacks` lists them"
+        raise InputError("--extends", [Problem(f"no row names a stack; {accepted}")])
+    stack = load("stacks", extends)
+    predictor = predictor_of(rows, extends)
+    logged = tuple(_logged_row(log, scenario.model_copy(update={"stack": stack})) for log, scenario in scenarios)
+    found = RowPredictor((*predictor.rows, *logged), predictor.refused)
+    if not len(found):
+        reasons = sorted(set(found.refused.values())) or ["no row has a measured step time"]
+        raise InputError(", ".join(map(str, files)) or "--log", [Problem(reason) for reason in reasons[:8]])
+    return found, extends
+
+
+def _logged_row(log: str, scenario: Any) -> FitRow:
+    seconds = read_log(log, scenario).step_time_s
+    chip, name = scenario.cluster.accelerator.name, scenario.model.name
+    run = MeasuredRun(Path(log).name, "log", f"log/{chip}/{name}", scenario.stack.name, chip, "", {}, seconds, ())
+    return FitRow(run, scenario, seconds)
+
+
+def calibrate(
+    files: Sequence[str] | str,
+    *,
+    logs: Sequence[tuple[str, str]] = (),
+    extends: str | None = None,
+    parameters: Sequence[str] | None = None,
+    progress: Progress = lambda what: None,
+) -> Calibration:
+    """Fit a stack that extends `extends` to measured runs: CSV files of the form of measured_runs.csv, and logs.
+
+    Rows of doubtful quality are foretold but not fitted. Raises InputError where nothing can be fitted.
+    """
+    found, extends = read_runs([files] if isinstance(files, str) else files, logs, extends)
+    return calibrated(found, extends, parameters, progress)
+
+
+def calibrated(
+    rows: RowPredictor,
+    extends: str,
+    names: Sequence[str] | None = None,
+    progress: Progress = lambda what: None,
+) -> Calibration:
+    """Fit to rows that are read."""
+    chosen = tuple(parameter for parameter in PARAMETERS if names is None or parameter.name in names)
+    stack = load("stacks", extends)
+    regular = [at for at, row in enumerate(rows.rows) if row.run.quality in REGULAR] or list(range(len(rows)))
+    fitted, start = rows.subset(regular), values_of(stack, chosen)
+    problem = problem_of(chosen, start, start)
+    passes = 0
+
+    def predict(points: Sequence[Floats]) -> Floats:
+        nonlocal passes
+        passes += 1
+        progress(f"pass {passes} over {len(fitted)} rows")
+        return fitted.log_predicted_at([outer_values(chosen, inner) for inner in points])
+
+    found = fit(predict, fitted.log_measured(), fitted.groups, problem)
+    progress("checking")
+    values = outer_values(chosen, found.inner)
+    missed = rows.log_measured() - rows.log_predicted(values)
+    held_out = _held_out(fitted, found, problem)
+    groups = _groups(rows, missed, held_out)
+    spread = spread_of(list(held_out.items()) or _by_group(fitted.groups, missed[regular]))
+    left_out = [abs(np.exp(-error) - 1.0) for errors in held_out.values() for error in errors]
+    return Calibration(
+        extends=extends,
+        estimates=_estimates(chosen, found, problem, stack),
+        tangled=_tangled(chosen, found),
+        groups=groups,
+        rows=len(rows),
+        unused=len(rows) - len(regular),
+        spread=spread,
+        refused=rows.refused,
+        mean_absolute=float(np.mean(np.abs(np.exp(-missed) - 1.0))),
+        left_out=float(mean(left_out)) if left_out else None,
+    )
+
+
+def _estimates(chosen: Sequence[Parameter], found: Fit, problem: FitProblem, stack: Stack) -> tuple[Estimate, ...]:
+    deviations = np.sqrt(np.diag(found.covariance))
+    edge = 1e-3 * problem.prior_spread
+    return tuple(
+        Estimate(
+            parameter.name,
+            parameter.meaning,
+            parameter.outer(float(found.inner[at])),
+            parameter.deviation(parameter.outer(float(found.inner[at])), float(deviations[at])),
+            float(getattr(stack, parameter.name)),
+            bool(deviations[at] < TOLD_BY_ROWS * problem.prior_spread[at]),
+            bool(min(found.inner[at] - problem.low[at], problem.high[at] - found.inner[at]) < edge[at]),
+        )
+        for at, parameter in enumerate(chosen)
+    )
+
+
+def _tangled(chosen: Sequence[Parameter], found: Fit) -> tuple[tuple[str, str], ...]:
+    deviations = np.sqrt(np.diag(found.covariance))
+    correlation = found.covariance / np.outer(deviations, deviations)
+    return tuple(
+        (chosen[one].name, chosen[other].name)
+        for one, other in combinations(range(len(chosen)), 2)
+        if abs(correlation[one, other]) > TANGLED
+    )
+
+
+def _held_out(rows: RowPredictor, found: Fit, problem: FitProblem) -> dict[str, list[float]]:
+    """log(measured / predicted) of each group, fitted to the others; nothing where there is but one group."""
+    measured, groups = rows.log_measured(), np.array(rows.groups, dtype=object)
+    names = sorted(set(rows.groups))
+    if len(names) < 2:
+        return {}
+    errors = {}
+    for name in names:
+        others, held = np.flatnonzero(groups != name), np.flatnonzero(groups == name)
+        model = LinearModel(found.model.at, found.model.there[others], found.model.slopes[others])
+        inner = solve(model, measured[others], list(groups[others]), problem).inner
+        whole = LinearModel(found.model.at, found.model.there[held], found.model.slopes[held])
+        errors[name] = (measured[held] - whole.predict(inner)).tolist()
+    return errors
+
+
+def _by_group(groups: Sequence[str], errors: Floats) -> list[tuple[str, list[float]]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for group, error in zip(groups, errors.tolist(), strict=True):
+        found[group].append(error)
+    return list(found.items())
+
+
+def _groups(rows: RowPredictor, missed: Floats, held_out: Mapping[str, list[float]]) -> dict[str, GroupErrors]:
+    figures = {}
+    for name, errors in sorted(_by_group(rows.groups, missed)):
+        shares = np.exp(-np.array(errors)) - 1.0
+        left = held_out.get(name)
+        figures[name] = GroupErrors(
+            len(errors),
+            float(np.mean(np.abs(shares))),
+            float(np.mean(shares)),
+            float(np.mean(np.abs(np.exp(-np.array(left)) - 1.0))) if left else None,
+        )
+    return figures

@@ -1,0 +1,177 @@
+"""A claimed utilization, read every way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.claim import Assertion
+from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.units import shown
+from clustersim.simulation.results import StepResult
+from clustersim.studies.amounts import amount
+from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, judged_row, untestable_row
+from clustersim.studies.claims.definitions import (
+    MATRIX_PEAK,
+    NO_BASE,
+    Reading,
+    bases,
+    kernel_rate,
+    most_flops,
+    readings,
+)
+from clustersim.studies.claims.draws import attainable
+from clustersim.studies.claims.goodput import goodput_row
+from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.published import Published
+
+Systems = Sequence[tuple[Evidence, Evidence]]  # the claim's system and another, at the same points
+
+
+def utilization_rows(
+    assertion: Assertion,
+    evidence: Evidence,
+    smaller: tuple[Evidence, Evidence] | None,
+    longer: Evidence | None,
+    others: Systems,
+) -> list[AssertionRow]:
+    """Every meaning of a utilization; a stated one counts by itself, an unstated one by its MFU rows.
+
+    `smaller`: the largest cluster in question and a smaller one, for scaling; `longer`: it with long sequences;
+    `others`: systems that the claim compares with. Raises InputError for a base that the chip doesn't have.
+    """
+    check_base(assertion, evidence)
+    rows = []
+    for reading in readings(evidence.chip, evidence.scenario.training.precision):
+        boast, published = boast_of(assertion.claimed, reading, evidence, assertion.granted)
+        row = judged_row(
+            assertion.id,
+            reading.definition,
+            boast,
+            base=reading.base_words,
+            published=published,
+            counts=_counts(assertion, reading),
+            base_name=reading.base,
+        )
+        rows.append(row)
+    if longer is not None and assertion.meaning == "unstated":
+        rows += _long_rows(assertion, longer)
+    goodput = goodput_row(assertion.id, assertion.claimed, assertion.granted, evidence)
+    others_read = (_scaling_row(assertion, smaller), goodput, *_ratios(assertion, others))
+    return rows + [replace(row, counts=assertion.meaning == row.definition) for row in others_read]
+
+
+def boast_of(
+    claimed: float, reading: Reading, evidence: Evidence, tolerance: float = 0.0
+) -> tuple[Boast, Published | None]:
+    """A utilization beside what is attainable, bounded and published under one reading."""
+    if reading.base_flops is None:
+        predicted = evidence.draws.figure(reading.definition)
+        assert predicted is not None
+        limit = "the whole time"
+        return Boast(claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit), None
+    bases_of = [base_of(step, reading) for step in evidence.steps]
+    base = evidence.draws.by_point(bases_of)
+    if reading.convention is None:
+        products = evidence.draws.figure("gemm_efficiency")
+        assert products is not None
+        peaks = evidence.draws.by_point([step.scenario.cluster.accelerator.base_peak for step in evidence.steps])
+        reached = attainable(products, evidence.draws) * peaks / base
+        bound = max(kernel_rate(step) / peak for step, peak in zip(evidence.steps, bases_of, strict=True))
+        limit = "the chip's best measured matrix kernel"
+        return Boast(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
+    published = evidence.published(reading.convention)
+    record = None if published is None else published.flops / bases_of[0]
+    convention = reading.convention
+    boast = Boast(
+        claimed,
+        evidence.rate(convention) / base,
+        max(most_flops(step, convention) / peak for step, peak in zip(evidence.steps, bases_of, strict=True)),
+        "%",
+        record=record,
+        again=evidence.again(published, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
+        tolerance=tolerance,
+    )
+    return boast, published
+
+
+def base_of(step: StepResult, reading: Reading) -> float:
+    """FLOP/s of a reading's base on the chip of a step; its matrix peak where that chip has no such base."""
+    chip = step.scenario.cluster.accelerator
+    return bases(chip, step.scenario.training.precision).get(reading.base, chip.base_peak)
+
+
+def counting_bases(assertion: Assertion, evidence: Evidence) -> dict[str, float]:
+    """The peaks that a utilization may be a share of, as far as it is an MFU: all of them where nothing is stated."""
+    if not assertion.is_mfu:
+        return {}
+    peaks = bases(evidence.chip, evidence.scenario.training.precision)
+    named = MATRIX_PEAK if assertion.base is None and assertion.meaning != "unstated" else assertion.base
+    return peaks if named is None else {named: peaks[named]}
+
+
+def check_base(assertion: Assertion, evidence: Evidence) -> None:
+    """Raise InputError where the assertion names a base that the chip doesn't have."""
+    known = bases(evidence.chip, evidence.scenario.training.precision)
+    if assertion.base is not None and assertion.base not in known:
+        message = f"{evidence.chip.name} has no peak {shown(assertion.base)}{did_you_mean(assertion.base, known)}"
+        raise InputError(f"assertion {assertion.id}", [Problem(message, "base")])
+
+
+def scaling_boast(claimed: float, larger: Evidence, smaller: Evidence, tolerance: float) -> Boast:
+    """Throughput a device over that of a smaller cluster: what both share of the model's error cancels."""
+    rates = [attainable(system.predicted_rate("full"), system.draws) for system in (larger, smaller)]
+    return Boast(claimed, rates[0] / rates[1], math.inf, "%", tolerance=tolerance)
+
+
+def ratio_boast(claimed: float, mine: Evidence, theirs: Evidence, tolerance: float, *, both_ways: bool) -> Boast:
+    """Achieved FLOP/s a device over those of another system, both at their best."""
+    ratio = mine.rate("full") / theirs.rate("full")
+    return Boast(claimed, ratio, math.inf, "%", tolerance=tolerance, both_ways=both_ways)
+
+
+def _long_rows(assertion: Assertion, longer: Evidence) -> list[AssertionRow]:
+    """The MFU rows of the matrix peak with long sequences, where conventions differ most."""
+    length = longer.scenario.training.sequence_length
+    rows = []
+    for reading in readings(longer.chip):
+        if reading.base == MATRIX_PEAK and reading.definition in ("mfu", "mfu_causal"):
+            boast, published = boast_of(assertion.claimed, reading, longer, assertion.granted)
+            base = f"{reading.base_words}, {length:,} tokens"
+            rows.append(
+                judged_row(assertion.id, reading.definition, boast, base=base, published=published, counts=False)
+            )
+    return rows
+
+
+def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None) -> AssertionRow:
+    definition = "scaling_efficiency"
+    if smaller is None:
+        reason = "no smaller cluster of an eighth of the devices can run it, to scale from"
+        return untestable_row(assertion.id, definition, assertion.claimed, "%", reason)
+    larger, reference = smaller
+    boast = scaling_boast(assertion.claimed, larger, reference, assertion.granted)
+    base = f"{larger.devices.words} over {reference.devices.words}"
+    return judged_row(assertion.id, definition, boast, base=base)
+
+
+def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:
+    """The figure read as a ratio to each other system."""
+    rows = []
+    if assertion.meaning == "ratio" and not others:
+        reason = "a ratio needs what it is compared with: state it under relations"
+        return [untestable_row(assertion.id, "ratio", assertion.claimed, "%", reason)]
+    for mine, theirs in others:
+        boast = ratio_boast(assertion.claimed, mine, theirs, assertion.granted, both_ways=False)
+        reason = f"the best layouts reach {amount(boast.best, '%')} of {theirs.chip.name} on as many devices"
+        rows.append(judged_row(assertion.id, "ratio", boast, base=f"to {theirs.chip.name}", reason=reason))
+    return rows
+
+
+def _counts(assertion: Assertion, reading: Reading) -> bool:
+    """Whether the claim's verdict may rest on this reading."""
+    if assertion.meaning == "unstated":
+        return reading.counts and assertion.base in (None, reading.base)
+    return reading.definition == assertion.meaning and reading.base in (assertion.base or MATRIX_PEAK, NO_BASE)

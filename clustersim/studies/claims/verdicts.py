@@ -1,0 +1,154 @@
+"""Verdicts: what a claimed figure is called, given what is attainable, bounded and published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from clustersim.simulation.results import Interval
+from clustersim.studies.amounts import amount, times
+from clustersim.studies.claims.draws import Floats
+
+VERDICTS = ("supported", "plausible", "untestable", "implausible", "inconsistent", "impossible")  # best to worst
+PLAUSIBLE = 0.05
+SUPPORTED = 0.50
+PROBABILITY_FLOOR = 1.0 / 103.0  # 1 / (groups + 1): the packaged measured runs fall into 102 groups
+ROUNDING = 1e-9  # of a figure that is claimed just as it is computed
+
+
+@dataclass(frozen=True, eq=False)
+class Boast:
+    """A claimed figure beside what can be had, all in one unit."""
+
+    claimed: float
+    attainable: Floats  # in every draw
+    bound: float  # that no draw gets past
+    unit: str
+    record: float | None = None  # what somebody published
+    again: Floats | None = None  # the record reached once more, in every draw; of the same kind of model alone
+    lower: bool = False  # less is the greater boast: times and costs
+    tolerance: float = 0.0  # of an equality
+    both_ways: bool = False  # an equality that fails from above, too
+    limit: str = "the chip's best measured kernel with nothing else to do"  # what the bound is
+
+    @property
+    def record_supports(self) -> bool:
+        """Whether the record is of the same kind of model."""
+        return self.again is not None
+
+    @cached_property
+    def within(self) -> Floats:
+        """What is attainable, no draw past the bound."""
+        return np.maximum(self.attainable, self.bound) if self.lower else np.minimum(self.attainable, self.bound)
+
+    @cached_property
+    def best(self) -> float:
+        """The median of what is attainable."""
+        return float(np.median(self.within))
+
+    @property
+    def interval_80(self) -> Interval:
+        """From a tenth to nine tenths of the draws."""
+        low, high = np.quantile(self.within, (0.1, 0.9))
+        return float(low), float(high)
+
+    @property
+    def least(self) -> float:
+        """The least that makes the assertion true: an equality's tolerance is granted."""
+        return self.claimed * (1 + self.tolerance if self.lower else 1 - self.tolerance)
+
+    def reached_by(self, figure: float) -> bool:
+        """Whether a figure is as much as is claimed."""
+        if self.lower:
+            return figure <= self.least * (1 + ROUNDING)
+        return figure >= self.least * (1 - ROUNDING)
+
+    @cached_property
+    def probability(self) -> float:
+        """Share of the draws in which what is claimed is attainable, never below what the evidence supports.
+
+        Whoever can do more can do as much, so an equality is judged by its easy end; one of `both_ways`, between two
+        systems at their best, by whichever end is the less probable. A record counts as evidence of its own.
+        """
+        share = max(self._share(self.within), 0.0 if self.again is None else self._share(self.again))
+        if self.both_ways:
+            share = min(share, float(np.mean(self.within <= self.claimed * (1 + self.tolerance))))
+        return max(PROBABILITY_FLOOR, share)
+
+    def _share(self, draws: Floats) -> float:
+        return float(np.mean(draws <= self.least if self.lower else draws >= self.least))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its probability and one sentence of reason."""
+
+    verdict: str
+    probability: float
+    reason: str
+
+
+def judge(boast: Boast) -> Judgement:
+    """The verdict on a boast: by the bound, by a published record, then by probability."""
+    if not boast.reached_by(boast.bound):
+        return Judgement("impossible", 0.0, _past_the_bound(boast))
+    verdict = verdict_of(boast.probability)
+    if boast.record is not None and boast.record_supports and boast.reached_by(boast.record):
+        verdict = "supported"
+    return Judgement(verdict, boast.probability, _reason(boast, verdict))
+
+
+def verdict_of(probability: float) -> str:
+    """What a probability within the bound is called."""
+    return "supported" if probability >= SUPPORTED else "plausible" if probability >= PLAUSIBLE else "implausible"
+
+
+def best_of(verdicts: Iterable[str]) -> str:
+    """The best of several verdicts, at least one."""
+    return min(verdicts, key=VERDICTS.index)
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The worst of several verdicts; `untestable` alone stays untestable and never makes a claim worse."""
+    testable = [verdict for verdict in verdicts if verdict != "untestable"]
+    return max(testable, key=VERDICTS.index) if testable else "untestable"
+
+
+def _published(boast: Boast) -> str:
+    return "the best published run" if boast.record_supports else "the best published run, of another kind of model,"
+
+
+def _past_the_bound(boast: Boast) -> str:
+    claimed, bound = amount(boast.claimed, boast.unit), amount(boast.bound, boast.unit)
+    side = "less than the" if boast.lower else "past the"
+    return f"{claimed} is {side} {bound} of {boast.limit}"
+
+
+def _reason(boast: Boast, verdict: str) -> str:
+    """One sentence: the best layouts and the best published run beside the claim."""
+    claimed, best = amount(boast.claimed, boast.unit), amount(boast.best, boast.unit)
+    record = None if boast.record is None else amount(boast.record, boast.unit)
+    if verdict == "implausible":
+        return _implausible(boast, claimed, best, record)
+    reason = f"the best layouts {'need' if boast.lower else 'reach'} {best}"
+    joint = ", " if verdict == "plausible" else " and "
+    if record is not None and boast.lower:
+        reason += f"{joint}at the rate of {_published(boast)} it comes to {record}"
+    elif record is not None:
+        reason += f"{joint}{_published(boast)} reached {record}"
+    return f"{reason}, and {claimed} lies within what is not known" if verdict == "plausible" else reason
+
+
+def _implausible(boast: Boast, claimed: str, best: str, record: str | None) -> str:
+    if boast.lower:
+        also = "" if record is None else f", and at the rate of {_published(boast)} it comes to {record}"
+        return f"the best layouts need {best}, {times(boast.best / boast.claimed)} the claim{also}"
+    if boast.claimed < boast.best:
+        return f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts: too little"
+    reason = f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts"
+    if record is not None and boast.record:
+        reason += f" and {times(boast.claimed / boast.record)} the {record} of {_published(boast).removesuffix(',')}"
+    return reason

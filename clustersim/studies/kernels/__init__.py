@@ -1,0 +1,1 @@
+"""Kernel costs against published kernel timings."""

@@ -1,0 +1,1 @@
+"""The search for the best layout, and what would make one fit."""

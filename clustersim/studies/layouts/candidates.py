@@ -1,0 +1,334 @@
+"""Layouts to choose from: every combination of sizes and choices, in arrays; what fits, with bounds from below."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clustersim.engines.graph import Floats
+from clustersim.inputs.layout import Layout, ResolvedLayout, Schedule, Sharding
+from clustersim.inputs.model import Model
+from clustersim.inputs.resolve import resolve_training, spread_layers
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.where import satisfies
+from clustersim.schedules import build_program
+from clustersim.schedules.program import Program
+from clustersim.schedules.registry import passes_of
+from clustersim.simulation.segment.pieces import Pieces, price_pieces
+from clustersim.simulation.segment.stages import Stage, assemble_stages
+from clustersim.simulation.step.step import step_machine
+from clustersim.simulation.step.task_prices import TaskPrices
+from clustersim.studies.layouts.bounds import memory_bound, step_bound
+from clustersim.workload.passes import Recomputation
+from clustersim.workload.shape import Shape, busiest_rank, shape_of
+
+LONGEST_PIPELINE = 64
+VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+MICRO_BATCHES = (1, 2, 4, 8)
+POWERS = tuple(2**exponent for exponent in range(12))
+LONG = 8192  # tokens that a context rank usually has, of longer sequences. Source: Llama 3, arXiv 2407.21783, table 4
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is tried beside tensor, pipeline, virtual stages, data, experts and recomputation."""
+
+    contexts: tuple[int, ...] = (1,)  # and more where sequences are long
+    micro_batches: tuple[int, ...] = MICRO_BATCHES
+    shardings: tuple[Sharding, ...] = ()  # none given: what the stack does
+    schedules: tuple[Schedule, ...] = ("1f1b",)  # of one chunk a device; with more it is interleaved-1f1b
+    where: str | None = None  # a condition on the layout
+
+
+USUAL = Space()
+EVERYTHING = Space(
+    contexts=(1, 2, 4, 8, 16),
+    micro_batches=tuple(range(1, 17)),
+    shardings=get_args(Sharding),
+    schedules=("1f1b", "gpipe", "zb-h1"),
+)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What all layouts of a family have in common."""
+
+    pipeline: int
+    chunks: int
+    schedule: Schedule
+    mode: Recomputation
+    sharding: Sharding
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Sizes that layouts of a family differ by, [points] each."""
+
+    tensor: Floats
+    context: Floats
+    expert: Floats
+    expert_tensor: Floats
+    micro_batch: Floats
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, some: NDArray[np.bool_] | slice) -> Grid:
+        return Grid(*(size[some] for size in vars(self).values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """The candidates of one structure that should fit in memory, and why the others are none."""
+
+    structure: Structure
+    grid: Grid
+    data: Floats  # [points]
+    bound_s: Floats  # [points] seconds that a step takes at least
+    bound_bytes: Floats  # [points] bytes that the fullest device holds at least
+    rejected: Counter[str] = field(default_factory=Counter)
+    least_bytes: float = np.inf  # of the leanest layout that divides, on its fullest device
+    experts: bool = False
+
+    def layout(self, point: int) -> Layout:
+        """The layout of one point."""
+        structure, grid = self.structure, self.grid
+        return Layout(
+            tensor=int(grid.tensor[point]),
+            pipeline=structure.pipeline,
+            virtual_stages=structure.chunks,
+            data=int(self.data[point]),
+            context=int(grid.context[point]),
+            expert=int(grid.expert[point]),
+            expert_tensor=int(grid.expert_tensor[point]) if self.experts else None,
+            micro_batch=int(grid.micro_batch[point]),
+            recompute=structure.mode,
+            schedule=structure.schedule,
+            sharding=structure.sharding,
+        )
+
+
+MEMORY = "out of memory"
+HARMFUL = frozenset({"context", "expert", "expert_tensor"})  # sizes that must divide others in all arithmetic
+
+
+def candidate_families(scenario: Scenario, space: Space = USUAL) -> Iterator[Family]:
+    """Every structure that the devices and the model's layers allow, with its layouts that fit in memory."""
+    training = resolve_training(scenario.training, scenario.stack)
+    scenario = scenario.model_copy(update={"training": training})
+    shardings = space.shardings or (scenario.stack.defaults.sharding,)
+    for grid in _grids(scenario, space):
+        for mode, schedules in product(_modes(scenario), _by_passes((*space.schedules, "interleaved-1f1b"))):
+            for pieces, alike in _pieces(scenario, grid, mode, schedules[0], shardings):
+                for (pipeline, chunks), schedule in product(_pipelines(scenario), schedules):
+                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in alike]
+                    interleaves = schedule == "interleaved-1f1b"
+                    if (chunks > 1) == interleaves and (pipeline > 1 or schedule == space.schedules[0]):
+                        yield from _families(scenario, space, grid, pieces, structures)
+
+
+def _by_passes(schedules: Sequence[Schedule]) -> list[list[Schedule]]:
+    """Schedules that run the same passes together: their layers are priced once."""
+    groups: dict[frozenset[object], list[Schedule]] = {}
+    for schedule in schedules:
+        groups.setdefault(passes_of(schedule), []).append(schedule)
+    return list(groups.values())
+
+
+def _modes(scenario: Scenario) -> list[Recomputation]:
+    """A fused kernel keeps nothing that selective recomputation would drop; latent attention and experts do.
+
+    Software that recomputes by operations knows no other selection.
+    """
+    model = scenario.model
+    if scenario.stack.defaults.recompute == "operations":
+        return ["none", "operations", "full"]
+    fused = scenario.stack.fuses_attention(model.position)
+    drops = not fused or model.latent is not None or model.moe is not None
+    return ["none", "selective", "full"] if drops else ["none", "full"]
+
+
+def _pipelines(scenario: Scenario) -> Iterator[tuple[int, int]]:
+    """Pipeline stages and chunks a stage. Embedding and head may have a virtual stage of their own each."""
+    most, devices = scenario.model.layers + 2, scenario.cluster.devices
+    for pipeline in range(1, LONGEST_PIPELINE + 1):
+        if devices % pipeline == 0:
+            chunk_counts = VIRTUAL_STAGES if pipeline > 1 else (1,)
+            yield from ((pipeline, chunks) for chunks in chunk_counts if pipeline * chunks <= most)
+
+
+def _grids(scenario: Scenario, space: Space) -> Iterator[Grid]:
+    """All combinations of sizes; those whose layers hold other operations in grids of their own."""
+    model, training = scenario.model, scenario.training
+    tensors = [size for size in POWERS if size <= scenario.cluster.node.domain and _cuts_heads(size, model)]
+    length = training.sequence_length
+    contexts = [size for size in POWERS if size in space.contexts or size <= length // LONG]
+    contexts = [size for size in contexts if length % size == 0]
+    experts = [size for size in POWERS if model.moe.experts % size == 0] if model.moe else [1]
+    micro_batches = [size for size in space.micro_batches if training.global_batch % size == 0]
+    points = [
+        (tensor, context, expert, expert_tensor, micro_batch)
+        for tensor, context, expert, micro_batch in product(tensors, contexts, experts, micro_batches)
+        for expert_tensor in ({1, tensor} if model.moe else {tensor})
+    ]
+    grid = Grid(*np.array(sorted(points), dtype=float).T)
+    even = np.broadcast_to(np.asarray(busiest_rank(model, training, grid.expert)) == 1.0, len(grid))
+    for alone, alike in product((True, False), repeat=2):
+        some = ((grid.tensor == 1.0) == alone) & (even == alike)
+        if some.any():
+            yield grid[some]
+
+
+def _cuts_heads(tensor: int, model: Model) -> bool:
+    return model.heads % tensor == 0 and (model.kv_heads % tensor == 0 or tensor % model.kv_heads == 0)
+
+
+def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats) -> Scenario:
+    """The layouts of a grid side by side, as `simulation.columns` has scenarios."""
+    defaults = scenario.stack.defaults
+    sizes: dict[str, Any] = vars(grid) | {"data": data}
+    layout = ResolvedLayout.model_construct(
+        **sizes,
+        pipeline=structure.pipeline,
+        virtual_stages=structure.chunks,
+        schedule=structure.schedule,
+        sharding=structure.sharding,
+        recompute=structure.mode,
+        overlap=defaults.overlap,
+        sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
+        stage_layers=spread_layers(scenario.model.layers, structure.pipeline * structure.chunks),
+    )
+    return scenario.model_copy(update={"layout": layout})
+
+
+def _pieces(
+    scenario: Scenario, grid: Grid, mode: Recomputation, schedule: Schedule, shardings: Sequence[Sharding]
+) -> Iterator[tuple[Pieces, list[Sharding]]]:
+    """Every kind of layer priced for all points, once for all ways of sharding that it does not depend on.
+
+    What a layer takes does not depend on pipeline and replicas either.
+    """
+    data, shapes = np.ones(len(grid)), list[Shape]()
+    alike: list[list[Sharding]] = []
+    for sharding in shardings:
+        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, sharding), data)
+        shape = shape_of(columns.model, columns.training, columns.plan, columns.stack)
+        same = [number for number, other in enumerate(shapes) if _words(other) == _words(shape)]
+        if same:
+            alike[same[0]].append(sharding)
+        else:
+            shapes.append(shape)
+            alike.append([sharding])
+    for shape, together in zip(shapes, alike, strict=True):
+        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, together[0]), data)
+        machine = step_machine(columns)
+        operations = passes_of(schedule)
+        yield price_pieces(columns.model, shape, machine, [mode], len(grid), operations=operations), together
+
+
+def _words(shape: Shape) -> list[object]:
+    """What of a shape is no array: arrays are the grid's own."""
+    return [value for value in vars(shape).values() if not isinstance(value, np.ndarray)]
+
+
+def _families(
+    scenario: Scenario, space: Space, grid: Grid, pieces: Pieces, structures: Sequence[Structure]
+) -> Iterator[Family]:
+    """One family for every way of sharding a pipeline's states."""
+    first = structures[0]
+    data = scenario.cluster.devices / (grid.tensor * grid.context * first.pipeline)
+    micro_batches = scenario.training.global_batch / (data * grid.micro_batch)
+    rejected, possible = _dividing(grid, first, data, micro_batches)
+    yield Family(first, grid[:0], data[:0], data[:0], data[:0], rejected)
+    layers = spread_layers(scenario.model.layers, first.pipeline * first.chunks)
+    for alone in (True, False):  # who has no replicas sends nothing
+        some = possible & ((data * grid.context == 1.0) == alone)
+        if some.any():
+            stages = assemble_stages(pieces, layers, first.mode)
+            yield from _bounded(scenario, space, grid, stages, structures, some, data, micro_batches)
+
+
+def _bounded(
+    scenario: Scenario,
+    space: Space,
+    grid: Grid,
+    stages: Sequence[Stage],
+    structures: Sequence[Structure],
+    some: NDArray[np.bool_],
+    data: Floats,
+    micro_batches: Floats,
+) -> Iterator[Family]:
+    """The families of `some` points, with their bounds; the other points have sizes that do no harm."""
+    first, alone = structures[0], bool((data * grid.context)[some][0] == 1.0)
+    data, micro_batches = np.where(some, data, 1.0 if alone else 2.0), np.where(some, micro_batches, 1.0)
+    sound = Grid(**{name: np.where(some, size, 1.0) if name in HARMFUL else size for name, size in vars(grid).items()})
+    program = _program(first.schedule, first.pipeline, first.chunks, scenario.stack.blocking_transfers)
+    machine = step_machine(_columns(scenario, sound, first, data))
+    for structure in structures:
+        columns = _columns(scenario, sound, structure, data)
+        allowed = some & _meets(scenario, space, grid, structure, data)
+        held = memory_bound(columns, stages, program, micro_batches)
+        fits = allowed & (held <= scenario.cluster.accelerator.memory.usable_bytes)
+        bound = step_bound(TaskPrices(columns, machine, stages, program, len(grid)), micro_batches)
+        dropped = Counter({"condition not met": int((some & ~allowed).sum()), MEMORY: int((allowed & ~fits).sum())})
+        least = float(held[allowed].min(initial=np.inf))
+        experts = scenario.model.moe is not None
+        yield Family(structure, grid[fits], data[fits], bound[fits], held[fits], dropped, least, experts)
+
+
+@lru_cache(maxsize=256)
+def _program(schedule: str, pipeline: int, chunks: int, blocking: bool) -> Program:
+    """The smallest program of a schedule: it names all kinds of passes and the places of chunks."""
+    return build_program.__wrapped__(
+        schedule,
+        pipeline,
+        pipeline if chunks > 1 else 2,
+        chunks,
+        blocking_transfers=blocking,
+        gather="none",
+        reduce=False,
+        tied_embeddings=False,
+        synchronous_optimizer=False,
+    )
+
+
+def _dividing(
+    grid: Grid, structure: Structure, data: Floats, micro_batches: Floats
+) -> tuple[Counter[str], NDArray[np.bool_]]:
+    """Which sizes divide devices, batch and expert groups, [points]; the others counted by the first that does not."""
+    checks = {
+        "does not divide the devices": (data >= 1) & (data % 1 == 0),
+        "does not divide the batch": (micro_batches >= 1) & (micro_batches % 1 == 0),
+        "micro-batches no multiple of the stages": micro_batches % structure.pipeline == 0
+        if structure.chunks > 1
+        else np.ones(len(grid), dtype=np.bool_),
+        "does not divide into expert groups": (grid.tensor * grid.context * data) % (grid.expert * grid.expert_tensor)
+        == 0,
+    }
+    rejected, left = Counter[str](), np.ones(len(grid), dtype=np.bool_)
+    for reason, holds in checks.items():
+        rejected[reason] = int((left & ~holds).sum())
+        left = left & holds
+    return rejected, left
+
+
+def _meets(scenario: Scenario, space: Space, grid: Grid, structure: Structure, data: Floats) -> NDArray[np.bool_]:
+    """Which points meet the space's condition, [points]."""
+    if space.where is None:
+        return np.ones(len(grid), dtype=np.bool_)
+    values = vars(grid) | {
+        "data": data,
+        "pipeline": structure.pipeline,
+        "virtual_stages": structure.chunks,
+        "schedule": structure.schedule,
+        "sharding": structure.sharding,
+        "devices": scenario.cluster.devices,
+    }
+    return np.broadcast_to(satisfies(space.where, values), len(grid))

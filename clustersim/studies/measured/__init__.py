@@ -1,0 +1,1 @@
+"""Measured runs, read from tables and logs."""

@@ -1,0 +1,67 @@
+"""The layout of a measured run, in our words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from clustersim.inputs.layout import Overlap
+from clustersim.inputs.units import shown
+from clustersim.studies.measured.csv_cells import Row, flag, given, known_words, text, whole, whole_list
+
+COLUMNS = {
+    "tp": "tensor",
+    "pp": "pipeline",
+    "vpp": "virtual_stages",
+    "dp": "data",
+    "cp": "context",
+    "ep": "expert",
+    "expert_tp": "expert_tensor",
+    "micro_batch": "micro_batch",
+}
+# Marks in the source's words, without hyphens and blanks; the first that occurs decides.
+SHARDINGS = (
+    ("none", ("none", "zero0", "ddp")),
+    ("zero1", ("zero1", "distributedoptimizer", "paralleloptimizer")),
+    ("zero2", ("zero2", "shard_grad_op")),
+    ("hybrid", ("hybrid", "hsdp")),
+    ("fsdp", ("zero3", "fsdp", "full_shard")),
+)
+BETWEEN = ("partial", "auto")  # recomputation between none and full: selective stands for it
+
+
+def layout_of(row: Row, notes: list[str]) -> dict[str, Any]:
+    """The layout as a mapping; what the row leaves empty is the stack's default. Raises InputError for bad cells."""
+    sizes: dict[str, Any] = {name: whole(row, column) for column, name in COLUMNS.items()}
+    if sizes["micro_batch"] is None:
+        notes.append("micro-batch not stated: 1 assumed")
+    choices = {
+        "sequence_parallel": flag(row, "sequence_parallel"),
+        "stage_layers": whole_list(row, "stage_layers") or None,
+        "sharding": _sharding(row, notes),
+        "recompute": _recompute(row, notes),
+        "overlap": known_words(row, "overlap", get_args(Overlap), notes) if text(row, "overlap") else None,
+        "schedule": text(row, "schedule").lower() or None,
+    }
+    if flag(row, "cpu_offload"):
+        notes.append("what is offloaded to the host isn't told by a column, and is ignored")
+    return given(sizes | choices)
+
+
+def _sharding(row: Row, notes: list[str]) -> str | None:
+    """Our name for the source's words."""
+    words = text(row, "sharding")
+    folded = words.lower().replace("-", "").replace(" ", "")
+    for name, marks in SHARDINGS:
+        if any(mark in folded for mark in marks):
+            return name
+    if words:
+        notes.append(f"sharding {shown(words)} is not known: the stack's default")
+    return None
+
+
+def _recompute(row: Row, notes: list[str]) -> str | None:
+    word = text(row, "recompute").lower()
+    if word in BETWEEN:
+        notes.append(f"recompute {word} is taken as selective")
+        return "selective"
+    return word or None

@@ -1,0 +1,98 @@
+"""Records among the packaged measured runs: what was reached on a chip, counted from step times by every convention."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+from clustersim.errors import InputError
+from clustersim.inputs.catalog import load
+from clustersim.inputs.model import Model
+from clustersim.inputs.training import Training
+from clustersim.studies.measured.csv_cells import Row, number, text, whole
+from clustersim.studies.measured.model import model_of
+from clustersim.studies.measured.runs import group_of
+from clustersim.studies.published import CONVENTIONS, Record
+from clustersim.workload.flops import model_flops_per_token
+
+ONE_NODE = 8  # devices
+
+
+OF_A_KIND = ("n_devices", "seq_len", "document_len", "precision")  # columns that tell a group's runs apart
+
+
+@cache
+def measured_records(accelerator: str) -> tuple[Record, ...]:
+    """The fastest packaged run of each group, size and precision on a chip, by its name."""
+    fastest: dict[tuple[str, ...], tuple[float, Row]] = {}
+    for row in _rows():
+        rate = _tokens_per_s(row) if _chip(text(row, "accelerator")) == accelerator else None
+        if rate:
+            kind = (group_of(row), *(text(row, column) for column in OF_A_KIND))
+            fastest[kind] = max(fastest.get(kind, (0.0, row)), (rate, row), key=lambda found: found[0])
+    records = (_record(row, rate) for rate, row in fastest.values())
+    return tuple(record for record in records if record is not None)
+
+
+def measured_chips() -> tuple[str, ...]:
+    """Catalog names of the chips that packaged runs were measured on, as the rows name them."""
+    return tuple(sorted({text(row, "accelerator") for row in _rows()}))
+
+
+def fastest_measured(accelerator: str) -> tuple[Record, ...]:
+    """The fastest packaged run on a chip, by its name: of each kind of model and precision, on one node and on more.
+
+    By causal attention, so that long sequences don't win by what they count alone.
+    """
+    best: dict[tuple[str, str, bool], Record] = {}
+    for record in measured_records(accelerator):
+        key = (record.kind, record.precision, record.devices <= ONE_NODE)
+        best[key] = max(record, best.get(key, record), key=lambda found: found.flops_by("causal") or 0.0)
+    return tuple(sorted(best.values(), key=lambda record: -record.flops))
+
+
+@cache
+def _rows() -> tuple[Row, ...]:
+    table = files("clustersim.catalog").joinpath("measured/measured_runs.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(table.splitlines()))
+
+
+@cache
+def _chip(slug: str) -> str:
+    return load("accelerators", slug).name
+
+
+def _tokens_per_s(row: Row) -> float | None:
+    """Tokens a second and device of a row; None where it lacks something."""
+    sequence, devices = whole(row, "seq_len"), whole(row, "n_devices")
+    seconds, batch = number(row, "measured_step_time_s"), whole(row, "global_batch_seqs")
+    rate = number(row, "measured_tokens_per_s_per_device")
+    if sequence and devices and not rate and seconds and batch:
+        return batch * sequence / seconds / devices
+    return rate if sequence and devices else None
+
+
+def _record(row: Row, rate: float) -> Record | None:
+    """Model FLOP/s a device of a row by full attention; None where its model can't be read."""
+    try:
+        model = Model.model_validate(model_of(row, []))
+    except (InputError, ValueError):
+        return None
+    sequence = whole(row, "seq_len") or 1
+    training = Training(sequence_length=sequence, global_batch=1, document_length=whole(row, "document_len") or None)
+    per_token: dict[str, float] = {
+        convention: model_flops_per_token(model, training, convention) for convention in CONVENTIONS
+    }
+    return Record(
+        group_of(row),
+        _chip(text(row, "accelerator")),
+        f"{text(row, 'source')}, {text(row, 'model')}",
+        "moe" if model.moe else "dense",
+        whole(row, "n_devices") or 1,
+        sequence,
+        "full",
+        rate * per_token["full"],
+        per_token,
+        text(row, "precision") or "unstated",
+    )

@@ -1,0 +1,151 @@
+"""Measured runs: from a row of a `measured_runs.csv` to the scenario that ran.
+
+A row's empty cell means that the source doesn't say. A catalog model of that name supplies the architecture's empty
+cells, the stack the rest (its file lists its defaults); what was taken so is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clustersim.inputs.catalog import load, names
+from clustersim.inputs.stack import Stack
+from clustersim.studies.measured.csv_cells import Row, flag, given, number, problem, text, whole
+from clustersim.studies.measured.layout import layout_of
+from clustersim.studies.measured.model import model_of
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One row: the scenario as a mapping for `load_scenario`, and what was measured."""
+
+    id: str
+    source: str
+    group: str
+    stack: str
+    accelerator: str
+    quality: str
+    mapping: Mapping[str, Any]
+    measured_step_time_s: float | None
+    notes: tuple[str, ...]
+
+
+def measured_run(row: Row) -> MeasuredRun:
+    """The scenario of a row. Raises InputError where the row can't be read."""
+    notes: list[str] = []
+    stack = _stack(row, notes)
+    mapping = {
+        "name": text(row, "id") or "row",
+        "model": model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings),
+        "cluster": _cluster(row),
+        "training": _training(row, notes),
+        "layout": layout_of(row, notes),
+        "stack": _stack_as_run(row, stack, notes),
+    }
+    return MeasuredRun(
+        id=text(row, "id"),
+        source=text(row, "source"),
+        group=group_of(row),
+        stack=text(row, "stack"),
+        accelerator=text(row, "accelerator"),
+        quality=text(row, "quality"),
+        mapping=mapping,
+        measured_step_time_s=_step_time(row),
+        notes=tuple(notes),
+    )
+
+
+def group_of(row: Row) -> str:
+    """Rows of one source, chip and model belong together, whether or not a column says so."""
+    return text(row, "group") or "/".join(text(row, column) for column in ("source", "accelerator", "model"))
+
+
+def _step_time(row: Row) -> float | None:
+    """Seconds a step as measured, or from the tokens a second and device."""
+    seconds, rate = number(row, "measured_step_time_s"), number(row, "measured_tokens_per_s_per_device")
+    sizes = [whole(row, column) for column in ("global_batch_seqs", "seq_len", "n_devices")]
+    if seconds or not rate or not all(sizes):
+        return seconds or None
+    batch, sequence, devices = (size or 0 for size in sizes)
+    return batch * sequence / (rate * devices)
+
+
+def _stack(row: Row, notes: list[str]) -> str:
+    """The row's stack, or the nearest known one of the accelerator's vendor: by shared name, then by year."""
+    wanted = text(row, "stack")
+    stacks = {slug: load("stacks", slug) for slug in names("stacks")}
+    if wanted in stacks:
+        return wanted
+    vendor = load("accelerators", text(row, "accelerator")).vendor
+    fitting = {slug: stack for slug, stack in stacks.items() if vendor in stack.vendors}
+    if not fitting:
+        raise problem(row, "stack", f"no stack for chips of {vendor} in the catalog")
+    year = whole(row, "year") or _year_in(wanted) or max(stack.year for stack in fitting.values())
+    words = set(wanted.split("-"))
+
+    def likeness(slug: str) -> tuple[int, int, str]:
+        return len(words & set(slug.split("-"))), -abs(fitting[slug].year - year), slug
+
+    nearest = max(fitting, key=likeness)
+    notes.append(f"stack {wanted or '(not stated)'} is not in the catalog: {nearest} stands in")
+    return nearest
+
+
+def _year_in(slug: str) -> int | None:
+    return next((int(word) for word in slug.split("-") if word.isdecimal() and len(word) == 4), None)
+
+
+def _stack_as_run(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]:
+    """The stack, with what the row's columns say of it: whether attention is fused, and how checkpoints recompute.
+
+    PyTorch's checkpoints without re-entry came to llm-foundry together with its default of reducing in fp32.
+    """
+    stack: Stack = load("stacks", slug)
+    changes: dict[str, Any] = {}
+    fused = flag(row, "flash_attention")
+    if fused is not None and fused != stack.fused_attention:
+        notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
+        changes["fused_attention"] = fused
+    if stack.early_stop and text(row, "grad_reduce_precision") in ("bf16", "fp16"):
+        notes.append("gradients reduced in 16 bits: taken as the older release, which recomputes whole layers")
+        changes["early_stop"] = False
+    return {"extends": slug} | changes if changes else slug
+
+
+def _cluster(row: Row) -> dict[str, Any]:
+    devices = whole(row, "n_devices")
+    if not devices:
+        raise problem(row, "n_devices", "at least 1 device is needed")
+    usual = load("accelerators", text(row, "accelerator")).node
+    if usual is None:
+        raise problem(row, "accelerator", "the catalog names no usual node of this chip")
+    per_node = whole(row, "devices_per_node") or load("nodes", usual).devices
+    per_node = per_node if devices % per_node == 0 else _largest_divisor(devices, per_node)
+    node: dict[str, Any] = {"extends": usual, "accelerator": text(row, "accelerator"), "devices": per_node}
+    network = number(row, "node_network_gbps")
+    if network:
+        node["scale_out"] = {"bandwidth": f"{network / per_node} Gb/s"}
+    node |= given({"scale_up_domain": whole(row, "scale_up_domain") or None})
+    return {"node": node, "devices": devices}
+
+
+def _largest_divisor(devices: int, most: int) -> int:
+    """Devices a node where its usual number doesn't divide them all: a part of the nodes is used."""
+    return next(size for size in range(min(devices, most), 0, -1) if devices % size == 0)
+
+
+def _training(row: Row, notes: list[str]) -> dict[str, Any]:
+    precision = text(row, "precision")
+    if not precision and "bf16" not in load("accelerators", text(row, "accelerator")).peak:
+        precision = "fp16"
+        notes.append("precision not stated: fp16 assumed, for the chip has no bf16")
+    columns = {
+        "sequence_length": whole(row, "seq_len"),
+        "global_batch": whole(row, "global_batch_seqs"),
+        "precision": precision or None,
+        "grad_reduce_precision": text(row, "grad_reduce_precision") or None,
+        "document_length": whole(row, "document_len"),
+    }
+    return given(columns)

@@ -1,0 +1,1 @@
+"""What serving costs, and whether published rates and prices hold."""

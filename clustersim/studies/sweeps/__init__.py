@@ -1,0 +1,1 @@
+"""Sweeps over many points, and the store of their results."""

@@ -1,0 +1,221 @@
+"""Validation: simulate every row of a file of measured runs and say how far off the prediction is."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from clustersim.errors import ClustersimError, InputError
+from clustersim.inputs.load import load_scenario
+from clustersim.simulation.results import StepResult
+from clustersim.simulation.step.step import simulate_step
+from clustersim.studies.kernels.accuracy import KernelReport, kernel_report
+from clustersim.studies.measured.csv_cells import Row, read_rows, text
+from clustersim.studies.measured.runs import group_of, measured_run
+from clustersim.studies.validation.baseline import work_per_device
+from clustersim.studies.validation.layout_order import LayoutOrder
+from clustersim.studies.validation.memory import MemoryRow, summarize_memory, validate_memory
+from clustersim.studies.validation.shortages import explained_shortage
+from clustersim.studies.validation.summaries import (
+    Summary,
+    ValidationRow,
+    left_out_order_of,
+    order_of,
+    summaries,
+    summarize,
+)
+
+Progress = Callable[[int, int], None]
+
+REGULAR = "complete"  # quality of a row that states everything and behaves
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """All rows; errors and the order of layouts over sets of them."""
+
+    path: str
+    rows: tuple[ValidationRow, ...]
+    memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
+    kernels: KernelReport | None = None  # tables of kernels, where the packaged rows are validated
+
+    @cached_property
+    def overall(self) -> Summary:
+        """Over all rows."""
+        return summarize(self.rows)
+
+    @cached_property
+    def regular(self) -> Summary:
+        """Over rows that their sources vouch for: those of quality `complete`, or of none stated."""
+        return summarize(row for row in self.rows if is_regular(row))
+
+    @cached_property
+    def by_source(self) -> dict[str, Summary]:
+        """By where the measurement was published."""
+        return summaries(self.rows, lambda row: row.source)
+
+    @cached_property
+    def by_stack(self) -> dict[str, Summary]:
+        """By software."""
+        return summaries(self.rows, lambda row: row.stack)
+
+    @cached_property
+    def by_accelerator(self) -> dict[str, Summary]:
+        """By chip."""
+        return summaries(self.rows, lambda row: row.accelerator)
+
+    @cached_property
+    def by_group(self) -> dict[str, Summary]:
+        """By source, chip and model."""
+        return summaries(self.rows, lambda row: row.group)
+
+    @cached_property
+    def order(self) -> LayoutOrder:
+        """Over all pairs of layouts."""
+        return order_of(self.rows)
+
+    @cached_property
+    def order_by_source(self) -> dict[str, LayoutOrder]:
+        """Over pairs of regular rows."""
+        return self._orders(order_of)
+
+    @cached_property
+    def left_out_order(self) -> LayoutOrder:
+        """Over all pairs of layouts, groups held out: of the packaged rows."""
+        return left_out_order_of(self.rows)
+
+    @cached_property
+    def left_out_order_by_source(self) -> dict[str, LayoutOrder]:
+        """Over pairs of regular rows, groups held out: of the packaged rows."""
+        return self._orders(left_out_order_of)
+
+    def _orders(self, ordered: Callable[[Iterable[ValidationRow]], LayoutOrder]) -> dict[str, LayoutOrder]:
+        orders = {
+            source: ordered(row for row in self.rows if row.source == source and is_regular(row))
+            for source in self.by_source
+        }
+        return {source: order for source, order in orders.items() if order.pairs}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that `clustersim validate --json` prints."""
+        from clustersim.version import __version__
+
+        return {
+            "rows": [_plain_row(row) for row in self.rows],
+            "summary": {
+                "overall": asdict(self.overall),
+                "regular": asdict(self.regular),
+                "by_source": _plain(self.by_source),
+                "by_stack": _plain(self.by_stack),
+                "by_accelerator": _plain(self.by_accelerator),
+                "by_group": _plain(self.by_group),
+                "order": asdict(self.order),
+                "order_by_source": _plain(self.order_by_source),
+                "left_out_order": asdict(self.left_out_order),
+                "left_out_order_by_source": _plain(self.left_out_order_by_source),
+                "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
+                "kernels": None if self.kernels is None else asdict(self.kernels),
+            },
+            "memory": [asdict(row) | {"error": row.error} for row in self.memory],
+            "version": __version__,
+        }
+
+
+def is_regular(row: ValidationRow) -> bool:
+    """Whether the source states the row in full and nothing about it is odd."""
+    return row.quality in ("", REGULAR)
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: asdict(figure) for name, figure in figures.items()}
+
+
+def _plain_row(row: ValidationRow) -> dict[str, Any]:
+    document = asdict(row)
+    del document["cells"]
+    return document
+
+
+def packaged_rows() -> Path:
+    """The measured runs that come with the package."""
+    return Path(str(files("clustersim.catalog").joinpath("measured", "measured_runs.csv")))
+
+
+def left_out_errors() -> dict[str, float]:
+    """predicted / measured - 1 of the packaged runs with their groups held out of the fits, by id."""
+    with packaged_rows().with_name("left_out.csv").open(newline="", encoding="utf-8") as file:
+        return {row["id"]: math.expm1(-float(row["group_out"])) for row in csv.DictReader(file)}
+
+
+def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
+    """Simulate every row of a file of the form of `measured_runs.csv`; without one, the packaged rows.
+
+    Published memory and tables of kernels are predicted beside the packaged rows.
+    A row that can't be simulated is refused with its reason. Raises InputError when the file can't be read.
+    """
+    source = packaged_rows() if path is None else Path(path)
+    rows = read_rows(source)
+    held_out = left_out_errors() if path is None else {}
+    results = []
+    for number, row in enumerate(rows, start=1):
+        result = validate_row(row)
+        results.append(replace(result, left_out_error=held_out.get(result.id)))
+        if progress is not None:
+            progress(number, len(rows))
+    memory = validate_memory({text(row, "id"): row for row in rows}) if path is None else ()
+    kernels = kernel_report() if path is None else None
+    return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory, kernels)
+
+
+def validate_row(row: Row) -> ValidationRow:
+    """Simulate one row, or refuse it with a reason."""
+    blank = ValidationRow(
+        id=text(row, "id"),
+        source=text(row, "source"),
+        group=group_of(row),
+        accelerator=text(row, "accelerator"),
+        stack=text(row, "stack"),
+        quality=text(row, "quality"),
+        status="refused",
+        reason="",
+        measured_step_time_s=None,
+        predicted_step_time_s=None,
+        error=None,
+        interval_80=None,
+        interval_95=None,
+        fits=None,
+        cells=row,
+    )
+    try:
+        blank = replace(blank, work=work_per_device(row))
+        run = measured_run(row)
+        scenario = load_scenario(run.mapping)
+        step = simulate_step(scenario)
+        blank = replace(blank, shortage=explained_shortage(row, scenario, step.memory))
+    except InputError as error:
+        return replace(blank, reason="; ".join(str(problem).strip() for problem in error.problems))
+    except ClustersimError as error:
+        return replace(blank, reason=str(error))
+    return _simulated(blank, step, run.measured_step_time_s, run.notes)
+
+
+def _simulated(blank: ValidationRow, step: StepResult, measured: float | None, notes: tuple[str, ...]) -> ValidationRow:
+    predicted = step.step_time_s
+    bounds = step.intervals["step_time_s"]
+    return replace(
+        blank,
+        status="simulated",
+        measured_step_time_s=measured,
+        predicted_step_time_s=predicted,
+        error=None if not measured else predicted / measured - 1,
+        interval_80=bounds["80"],
+        interval_95=bounds["95"],
+        fits=step.fits,
+        notes=notes,
+    )

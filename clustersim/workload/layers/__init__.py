@@ -1,0 +1,1 @@
+"""What each kind of layer computes, keeps and sends: a layer kind is a file."""

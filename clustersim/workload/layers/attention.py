@@ -1,0 +1,147 @@
+"""The attention part of a layer: projections (or MLA's), rotary positions, context parallelism, core and output."""
+
+from __future__ import annotations
+
+from clustersim.inputs.model import BlockKind, LatentAttention, Model
+from clustersim.workload.arrays import Array
+from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention, UnfusedAttention
+from clustersim.workload.layers.elements import Element, Exchange, Memory
+from clustersim.workload.layers.feed_forward import column, row
+from clustersim.workload.layers.linear import Linear
+from clustersim.workload.shape import FP32_BYTES, Shape
+
+
+def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
+    """Everything between a layer's first norm and its first residual sum, on one rank."""
+    if model.latent is not None:
+        projections = _latent_projections(model, model.latent, shape)
+    else:
+        outputs = (model.heads + 2 * model.kv_heads) * model.head_size
+        keys = model.kv_heads / (model.heads + 2 * model.kv_heads)  # the second product of a layer
+        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, again=keys)]
+        if shape.biases_apart and (model.bias or model.qkv_bias):
+            projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
+    rotary = [_rotary(model, shape)] if model.position == "rotary" else []
+    core = _core_attention(model, kind, shape)
+    fourth = 1.0 if model.latent is None else 0.5
+    output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor, again=fourth)
+    return [*projections, *rotary, *_context_exchange(model, shape), core, *_context_return(model, shape), output]
+
+
+def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
+    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2).
+
+    Selective recomputation runs the up-projections again (DeepSeek-V3, arXiv 2412.19437, section 3.2.3).
+    """
+    rows, heads = shape.tokens, model.heads / shape.tensor
+    resident, hidden = shape.resident_tokens, float(model.hidden)
+    compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
+    down = compressed + (latent.q_lora_rank or 0)
+    elements: list[Element] = [
+        Linear("latent down", resident, float(down), hidden, shape, saved=shape.activation_bytes * resident * hidden),
+        Memory("latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2),
+    ]
+    q_inputs = float(latent.q_lora_rank or model.hidden)
+    q_outputs = heads * model.qk_head_size
+    kv_outputs = heads * (latent.qk_nope_head_dim + latent.v_head_dim)
+    for name, inputs, outputs in (
+        ("query up", q_inputs, q_outputs),
+        ("key-value up", float(latent.kv_lora_rank), kv_outputs),
+    ):
+        elements.append(
+            Linear(
+                name,
+                rows,
+                outputs,
+                inputs,
+                shape,
+                gathers=True,
+                group_bytes=shape.activation_bytes * rows * inputs,
+                saved=shape.activation_bytes * resident * inputs,
+                selective=True,
+            )
+        )
+    return elements
+
+
+def _rotary(model: Model, shape: Shape) -> Memory:
+    rotated = (model.latent.qk_rope_head_dim if model.latent else model.head_size) * (model.heads + model.kv_heads)
+    traffic = 2 * shape.activation_bytes * shape.tokens * rotated / shape.tensor
+    return Memory("rotary", traffic, traffic)
+
+
+def _bias(name: str, shape: Shape, elements: Array) -> Memory:
+    """Read, add and write; backward the sum over tokens (Megatron-LM, tensor_parallel/layers.py: output + bias)."""
+    width = shape.activation_bytes * elements
+    return Memory(name, 2 * width, width, fused=True)
+
+
+def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
+    heads = shape.micro_batch * model.heads / shape.tensor
+    queries = shape.sequence / shape.context
+    span = min(shape.span, model.window) if kind.attention == "sliding" and model.window else shape.span
+    kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
+    projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
+    if shape.fused_attention:
+        statistics = FP32_BYTES * heads * queries
+        sizes = (float(model.qk_head_size), float(model.v_head_size))
+        latent = model.latent is not None
+        output = shape.activation_bytes * heads * queries * model.v_head_size
+        core = FusedAttention(
+            heads,
+            queries,
+            span,
+            *sizes,
+            projections,
+            statistics,
+            shape.wide_precision,
+            output,
+            output_cast=shape.product_bytes < shape.activation_bytes,
+            projections_dropped=latent,
+        )
+        return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
+    return UnfusedAttention(
+        heads,
+        queries,
+        span,
+        model.qk_head_size,
+        model.v_head_size,
+        model.dropout,
+        shape.wide_precision,
+        projections,
+        shape.activation_bytes,
+        alibi=model.position == "alibi",
+    )
+
+
+def _key_value_width(model: Model) -> float:
+    """Elements of keys and values a token that attention keeps; MLA keeps them expanded to all heads in training."""
+    heads = model.heads if model.latent is not None else model.kv_heads
+    return heads * (model.qk_head_size + model.v_head_size)
+
+
+def _context_exchange(model: Model, shape: Shape) -> list[Element]:
+    """Gather the other ranks' keys and values, or trade sequence for heads (Ulysses); a ring passes beside the core."""
+    if shape.context_kind == "ulysses":
+        width = model.heads * model.qk_head_size + _key_value_width(model)
+        return [_all_to_all("context", shape, width)]
+    if shape.context_kind == "ring" and shape.fused_attention:
+        return []
+    return [Exchange("context", "context", "all-gather", "reduce-scatter", _key_value_bytes(model, shape))]
+
+
+def _key_value_bytes(model: Model, shape: Shape) -> Array:
+    """Keys and values of the whole sequence on one tensor rank."""
+    return shape.activation_bytes * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
+
+
+def _context_return(model: Model, shape: Shape) -> list[Element]:
+    if shape.context_kind != "ulysses":
+        return []
+    return [_all_to_all("context return", shape, model.heads * model.v_head_size)]
+
+
+def _all_to_all(name: str, shape: Shape, width: float) -> Exchange:
+    return Exchange(
+        name, "context", "all-to-all", "all-to-all", shape.activation_bytes * shape.tokens * width / shape.tensor
+    )

@@ -1,0 +1,91 @@
+"""The mixture of experts: router, dispatch, grouped products, combine, shared experts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clustersim.inputs.model import Experts, Model
+from clustersim.workload.arrays import Array
+from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, Memory, Waiting
+from clustersim.workload.layers.feed_forward import activation, dense_elements
+from clustersim.workload.layers.linear import Linear
+from clustersim.workload.shape import FP32_BYTES, Shape
+
+DISPATCH = "dispatch"  # the exchange that brings tokens to experts; its counterpart is the combine
+
+
+def expert_elements(model: Model, shape: Shape) -> list[Element]:
+    """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
+
+    Shared experts run after the routed ones, or behind their exchanges where the stack overlaps them: up-projection and
+    activation behind the dispatch, down-projection behind the combine.
+    Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
+    Every collective of the group waits for its busiest rank. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
+    """
+    moe = model.moe
+    if moe is None:
+        raise ValueError(f"{model.name} has no experts")
+    held = shape.resident_tokens
+    routed = held * moe.top_k
+    vector = shape.activation_bytes * model.hidden
+    message = vector * routed
+    gathered = message * shape.expert_tensor
+    sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
+    dispatch, combine = (
+        Exchange(name, "expert", "all-to-all", "all-to-all", there, moe.top_k, moe.groups_a_token, backward_bytes=back)
+        for name, there, back in ((DISPATCH, sent, message), ("combine", message, sent))
+    )
+    returned = 0.0 if shape.weighs_inside_experts else message  # kept for the gradient of the routing weights
+    shared = _shared_elements(model, moe, shape)
+    behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
+    return [
+        _router(model, moe, shape),
+        Memory("permute", 2 * message, 2 * message, gradients=message),
+        CoveredExchange(dispatch, tuple(behind[:-1])),
+        Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
+        *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
+        Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
+        CoveredExchange(combine, tuple(behind[-1:])),
+        Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=returned, gradients=message),
+        *after,
+    ]
+
+
+def _router(model: Model, moe: Experts, shape: Shape) -> Memory:
+    """Scores in fp32 (a thin product, bound by reading the tokens), softmax or sigmoid, top-k, counts."""
+    held = shape.resident_tokens
+    traffic = shape.activation_bytes * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
+    return Memory("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
+
+
+def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
+    """This rank's experts, `rows` tokens in all; selective recomputation drops what their activation makes."""
+    local = moe.experts / shape.expert
+    inner = moe.ffn_hidden / shape.expert_tensor
+    outputs = (2 if model.gated else 1) * inner
+    hidden = float(model.hidden)
+    products: list[Element] = [
+        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=shape.activation_bytes * rows * hidden),
+        activation("expert activation", model, shape, rows * inner, selective=True, kept=shape.expert_kept_bytes),
+        Linear(
+            "expert down",
+            rows / local,
+            hidden,
+            inner,
+            shape,
+            local,
+            saved=shape.activation_bytes * rows * inner,
+            input_dropped=True,
+        ),
+    ]
+    if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
+        return products
+    late = rows / local * (shape.busiest_expert_rank - 1.0)
+    return [*products, Waiting("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
+
+
+def _shared_elements(model: Model, moe: Experts, shape: Shape) -> list[Element]:
+    if not moe.shared:
+        return []
+    width = moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
+    return dense_elements(model, shape, width, prefix="shared ")
