@@ -77,4 +77,4 @@ def test_the_commands_of_the_page_on_coupling_parse_and_run() -> None:
     assert len(lines) == 2
     for line in lines:
         result = CliRunner().invoke(cli, [*shlex.split(line), "--json"])
-        assert '"unsettled": 0.0' in result.output
+        assert '"coupling_residual": 0.0' in result.output

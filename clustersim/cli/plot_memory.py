@@ -45,7 +45,7 @@ def command(
     described, _ = laid_out(scenario_from(scenario, changes, flags))
     memory = simulate_step(described, engine=engine, intervals=False).memory
     heading = described.name if title is None else title
-    figure = draw_memory(memory, title=heading, about=layout_words(described.plan))
+    figure = draw_memory(memory, title=heading, about=layout_words(described.resolved_layout))
     stages = [stage_document(stage) for stage in memory.stages]
     document = {"usable": memory.usable_bytes, "fits": memory.fits, "stages": stages}
     write_figure(figure, output, result_path(scenario, described, "memory"), as_json, document)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.costs.placement import Placement
+from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.hardware import Tier
 from clustersim.workload.arrays import Array
 
@@ -85,7 +85,7 @@ def link_of(tier: Tier, efficiency: float) -> Link:
     )
 
 
-def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+def all_gather_time(message: Array, group: RankPlacement, up: Link, out: Link) -> Array:
     """Seconds until each of n ranks holds `message` bytes, of which it brought 1/n; a reduce-scatter takes as long.
 
     Ring: (n - 1)/n message / bandwidth, and n - 1 hops. The ring enters and leaves each scale-up domain over the links
@@ -97,7 +97,7 @@ def all_gather_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     return up.start + _pipelined(_near_hops(group, up), up.latency, transfer) + _ring_far_latency(group, up, out)
 
 
-def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+def all_reduce_time(message: Array, group: RankPlacement, up: Link, out: Link) -> Array:
     """Seconds to all-reduce `message` bytes: the best of ring, tree and switch.
 
     Ring: 2 (n - 1)/n message / bandwidth and 2 (n - 1) hops. Tree over D domains: reduced inside, 2 (D - 1)/D message
@@ -120,7 +120,7 @@ def all_reduce_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     return np.where((group.across > 1.0) | (group.inside <= 2.0), best, np.minimum(best, switch))
 
 
-def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Array:
+def all_to_all_time(message: Array, group: RankPlacement, up: Link, out: Link) -> Array:
     """Seconds for each rank to send `message` bytes, 1/n to every rank: both tiers work at once.
 
     max(share inside / scale-up, share outside / scale-out), in n - 1 rounds one behind the other. Small messages to
@@ -132,13 +132,13 @@ def all_to_all_time(message: Array, group: Placement, up: Link, out: Link) -> Ar
     return _exchange_time(inside, far, group.ranks - group.inside, group, up, out)
 
 
-def exchanged_bytes(message: Array, group: Placement) -> tuple[Array, Array]:
+def exchanged_bytes(message: Array, group: RankPlacement) -> tuple[Array, Array]:
     """Bytes that a rank sends inside its domain and out of it, of `message` of which 1/n goes to every rank."""
     return message * (group.inside - 1.0) / group.ranks, message * (group.ranks - group.inside) / group.ranks
 
 
 def dispatch_time(
-    message: Array, copies: float, most_domains: float | None, group: Placement, up: Link, out: Link
+    message: Array, copies: float, most_domains: float | None, group: RankPlacement, up: Link, out: Link
 ) -> Array:
     """Seconds of an all-to-all that sends each vector once to every domain that needs it, and passes it on inside.
 
@@ -150,7 +150,7 @@ def dispatch_time(
 
 
 def dispatched_bytes(
-    message: Array, copies: float, most_domains: float | None, group: Placement
+    message: Array, copies: float, most_domains: float | None, group: RankPlacement
 ) -> tuple[Array, Array]:
     """Bytes that a rank sends inside its domain and out of it, where a domain gets each vector once.
 
@@ -163,7 +163,7 @@ def dispatched_bytes(
     return message * (group.inside - 1.0) / group.inside, far
 
 
-def _exchange_time(inside: Array, far: Array, far_rounds: Array, group: Placement, up: Link, out: Link) -> Array:
+def _exchange_time(inside: Array, far: Array, far_rounds: Array, group: RankPlacement, up: Link, out: Link) -> Array:
     """Seconds of an exchange in rounds, one behind the other: bytes inside a domain beside seconds between domains."""
     near = inside / up.bandwidth_among(group.inside)
     exchanged = _pipelined(_near_hops(group, up) + far_rounds, up.latency, np.maximum(near, far))
@@ -185,13 +185,13 @@ def _pipelined(hops: Array, latency: float, transfer: Array) -> Array:
     return total
 
 
-def _ring_bandwidth(group: Placement, up: Link, out: Link) -> Array:
+def _ring_bandwidth(group: RankPlacement, up: Link, out: Link) -> Array:
     inside = np.where(group.inside > 1.0, up.ring_bandwidth(group.inside), np.inf)
     across = np.where(group.across > 1.0, group.inside * out.bandwidth, np.inf)
     return np.minimum(inside, across)
 
 
-def _near_hops(group: Placement, up: Link) -> Array:
+def _near_hops(group: RankPlacement, up: Link) -> Array:
     """Hops once round the members of a domain.
 
     On a full mesh two for whatever number, into a buffer that two devices share and out of it: assumed, after CANN's
@@ -201,6 +201,6 @@ def _near_hops(group: Placement, up: Link) -> Array:
     return hops if up.pair_bandwidth is None else np.minimum(2.0, 2.0 * hops)
 
 
-def _ring_far_latency(group: Placement, up: Link, out: Link) -> Array:
+def _ring_far_latency(group: RankPlacement, up: Link, out: Link) -> Array:
     """Seconds of latency of a ring's hops between domains, and inside all domains but one."""
     return (group.across - 1.0) * (out.latency + _near_hops(group, up) * up.latency)

@@ -17,7 +17,7 @@ from clustersim.costs.collectives import (
     send_time,
 )
 from clustersim.costs.gemm_on_chip import product_time
-from clustersim.costs.placement import Placement
+from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
@@ -33,7 +33,7 @@ class Machine:
     stack: Stack
     up: Link
     out: Link
-    groups: Mapping[str, Placement]
+    groups: Mapping[str, RankPlacement]
 
     def time(self, operation: Operation) -> Array:
         """Seconds of one operation, with the host's gap before each of its kernels."""
@@ -92,7 +92,7 @@ class Machine:
             raise ValueError(f"{collective.kind} has two ends: use transfer_time")
         return np.where(group.ranks > 1.0, seconds, 0.0)
 
-    def _all_to_all_time(self, collective: Collective, group: Placement) -> Array:
+    def _all_to_all_time(self, collective: Collective, group: RankPlacement) -> Array:
         """Routed vectors travel as the stack dispatches them; anything else goes pair by pair.
 
         By all-gather, every rank receives all tokens of the group and keeps those of its experts (and the combining
@@ -137,7 +137,7 @@ class Machine:
         return self.accelerator.streaming_bandwidth
 
 
-def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, Placement]) -> Machine:
+def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, RankPlacement]) -> Machine:
     """The machine of a cluster running a stack, with the groups of a layout placed on it."""
     node, slower = cluster.node, 1.0 + stack.residual.shortfall
     return Machine(

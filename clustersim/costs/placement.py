@@ -14,7 +14,7 @@ DENSE_SIZES = ("tensor", "context", "data", "pipeline")
 
 
 @dataclass(frozen=True)
-class Placement:
+class RankPlacement:
     """A group of `ranks`, `inside` of them in each scale-up domain, over `across` domains."""
 
     ranks: Array
@@ -22,16 +22,16 @@ class Placement:
     across: Array
 
 
-def place(ranks: Array, stride: Array, domain: float) -> Placement:
+def place(ranks: Array, stride: Array, domain: float) -> RankPlacement:
     """Place a group whose neighbours are `stride` devices apart, in scale-up domains of `domain` devices.
 
     Devices are numbered domain by domain, so a domain holds domain / stride neighbours, one at least.
     """
     inside = np.minimum(ranks, np.maximum(1.0, np.floor(domain / stride)))
-    return Placement(ranks, inside, np.ceil(ranks / inside))
+    return RankPlacement(ranks, inside, np.ceil(ranks / inside))
 
 
-def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> dict[str, Placement]:
+def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> dict[str, RankPlacement]:
     """Place every group of a layout.
 
     `rank_order` names the fastest-varying group first, Megatron-LM's default being tensor-context-expert-data-pipeline.
@@ -53,15 +53,15 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
     expert_data = sizes["tensor"] * replicas / (expert_tensor * expert)
     return placements | {
         "data": data,
-        "data_shard": Placement(data.inside, data.inside, 1.0),
-        "data_replica": Placement(data.across, 1.0, data.across),
+        "data_shard": RankPlacement(data.inside, data.inside, 1.0),
+        "data_replica": RankPlacement(data.across, 1.0, data.across),
         "expert_tensor": place(expert_tensor, 1.0, domain),
         "expert": place(expert, expert_tensor, domain),
         "expert_data": place(expert_data, expert_tensor * expert, domain),
     }
 
 
-def mirrored(groups: Mapping[str, Placement], copies: int) -> dict[str, Placement]:
+def mirrored(groups: Mapping[str, RankPlacement], copies: int) -> dict[str, RankPlacement]:
     """The groups where a pipeline holds the model `copies` times: as many times the ranks hold the same parameters.
 
     Assumes that the copies of a stage sit in different scale-up domains, as stages far from each other do.
@@ -69,7 +69,7 @@ def mirrored(groups: Mapping[str, Placement], copies: int) -> dict[str, Placemen
     widened = {}
     for name in ("data", "data_replica", "expert_data"):
         group = groups[name]
-        widened[name] = Placement(group.ranks * copies, group.inside, group.across * copies)
+        widened[name] = RankPlacement(group.ranks * copies, group.inside, group.across * copies)
     return {**groups, **widened}
 
 

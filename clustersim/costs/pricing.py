@@ -24,22 +24,22 @@ class Pricer(Protocol):
         ...
 
 
-class Bundle(NamedTuple):
+class OperationGroup(NamedTuple):
     """Operations that are alike, as one whose amounts are columns, and which of all operations they are."""
 
     rows: list[int]
     operation: Operation
 
 
-def bundles(operations: Sequence[Operation]) -> list[Bundle]:
+def bundles(operations: Sequence[Operation]) -> list[OperationGroup]:
     """All operations, those that are alike together."""
     alike: dict[Hashable, list[int]] = defaultdict(list)
     for row, operation in enumerate(operations):
         alike[_words(operation)].append(row)
-    return [Bundle(rows, _side_by_side([operations[row] for row in rows])) for rows in alike.values()]
+    return [OperationGroup(rows, _side_by_side([operations[row] for row in rows])) for rows in alike.values()]
 
 
-def bundle_times(some: Sequence[Bundle], machine: Pricer, points: int) -> NDArray[np.float64]:
+def bundle_times(some: Sequence[OperationGroup], machine: Pricer, points: int) -> NDArray[np.float64]:
     """Seconds [operations, points] of all operations of bundles; formulas are called once a bundle."""
     seconds = np.empty((sum(len(bundle.rows) for bundle in some), points))
     for bundle in some:

@@ -8,7 +8,7 @@ import numpy as np
 
 from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, fused_attention_time, machine_of
-from clustersim.costs.placement import Placement, place
+from clustersim.costs.placement import RankPlacement, place
 from clustersim.inputs.hardware import Cluster, Node
 from clustersim.inputs.model import Experts
 from clustersim.inputs.serving import BYTES, ExchangeRates, PhaseKernels, ServingStack, Unit, WeightPrecision
@@ -59,7 +59,7 @@ class ServingMachine(Machine):
         read = attention.bytes / (self.kernels.cache_bandwidth or self.memory_bandwidth)
         return np.maximum(np.maximum(compute, read), chip.kernels.launch)
 
-    def _all_to_all_time(self, collective: Collective, group: Placement) -> Array:
+    def _all_to_all_time(self, collective: Collective, group: RankPlacement) -> Array:
         kernels = self.kernels.all_to_all
         across = np.max(group.across) > 1.0
         if kernels is None or collective.copies <= 1.0 or (kernels.counts == "nodes" and not across):
@@ -110,7 +110,7 @@ def serving_machine(
     node: Node, stack: ServingStack, unit: Unit, kernels: PhaseKernels, weights: WeightPrecision, moe: Experts | None
 ) -> ServingMachine:
     """The machine of one unit: its tensor ranks next to each other, experts over all of its devices."""
-    groups = {"tensor": place(float(unit.tensor), 1.0, node.domain), "expert_tensor": Placement(1.0, 1.0, 1.0)}
+    groups = {"tensor": place(float(unit.tensor), 1.0, node.domain), "expert_tensor": RankPlacement(1.0, 1.0, 1.0)}
     groups["expert"] = place(float(unit.devices), 1.0, node.domain)
     software = stack.software
     known = software.residual.model_copy(update={"shortfall": 0.0})  # of training; serving rests on its own kernels

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from clustersim.costs.collectives import dispatched_bytes, exchanged_bytes
 from clustersim.costs.machine import Machine
-from clustersim.costs.placement import Placement
+from clustersim.costs.placement import RankPlacement
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 
@@ -21,14 +21,14 @@ def collective_bytes(collective: Collective, machine: Machine) -> NDArray[np.flo
     return np.array(np.broadcast_arrays(*map(np.atleast_1d, sent)))
 
 
-def _sent(collective: Collective, group: Placement, machine: Machine) -> tuple[Array, Array]:
+def _sent(collective: Collective, group: RankPlacement, machine: Machine) -> tuple[Array, Array]:
     if collective.kind == "all-to-all":
         return _exchanged(collective, group, machine)
     ring = (group.ranks - 1.0) / group.ranks * collective.bytes
     return _around(2.0 * ring if collective.kind == "all-reduce" else ring, group)
 
 
-def _exchanged(collective: Collective, group: Placement, machine: Machine) -> tuple[Array, Array]:
+def _exchanged(collective: Collective, group: RankPlacement, machine: Machine) -> tuple[Array, Array]:
     """As `Machine.time` dispatches."""
     routed, dispatch = collective.copies > 1.0, machine.stack.dispatch
     if routed and dispatch == "two-stage":
@@ -38,7 +38,7 @@ def _exchanged(collective: Collective, group: Placement, machine: Machine) -> tu
     return exchanged_bytes(collective.bytes, group)
 
 
-def _around(ring: Array, group: Placement) -> tuple[Array, Array]:
+def _around(ring: Array, group: RankPlacement) -> tuple[Array, Array]:
     """Of what a device sends along rings: as many rings as members in a domain, each leaving it by another's links."""
     far = np.where(group.across > 1.0, ring / group.inside, 0.0)
     return ring - far, far

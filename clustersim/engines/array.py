@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from clustersim.engines import compiled
 from clustersim.engines.graph import Floats, Ints, TaskGraph, Timeline, duration_table, group_labels
 from clustersim.engines.nodes import Nodes, nodes_of
-from clustersim.engines.plan import Plan, plan_of
+from clustersim.engines.plan import PlayPlan, plan_of
 
 PLAIN_COLUMNS = 4  # up to here a plain loop beats waves: 0.1 us a node and column against some 8 us a wave
 PLAIN_COST = 25  # of a node and column in the plain loop, over that in waves
@@ -81,7 +81,7 @@ def _labels(graph: TaskGraph, groups: ArrayLike | None, columns: int) -> Ints | 
 
 
 def _walk(
-    walk: compiled.Walk | None, plan: Plan, table: Floats, labels: Ints | None, starts: Floats, ends: Floats
+    walk: compiled.Walk | None, plan: PlayPlan, table: Floats, labels: Ints | None, starts: Floats, ends: Floats
 ) -> Floats:
     """Fill `starts` and `ends`, `[rows, columns]` seconds, with a compiled walk if there is one, else wave by wave.
 
@@ -123,7 +123,7 @@ def _groupings(labels: Ints | None) -> list[Grouping]:
 
 
 def _walk_waves(
-    plan: Plan, table: Floats, groupings: list[Grouping], starts: Floats, ends: Floats, last: Floats
+    plan: PlayPlan, table: Floats, groupings: list[Grouping], starts: Floats, ends: Floats, last: Floats
 ) -> None:
     others = np.empty((max((len(wave.second) for wave in plan.waves), default=0), table.shape[1]))
     for wave in plan.waves:

@@ -32,7 +32,7 @@ class Wave(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class PlayPlan:
     """All nodes in the order of their waves."""
 
     first: Ints  # [nodes] row that a node waits for
@@ -73,7 +73,7 @@ class Plan:
         return waves
 
     @cached_property
-    def recycled(self) -> Plan:
+    def recycled(self) -> PlayPlan:
         """The same plan in as few rows as makespans need: a wave is written over rows that nobody reads any more.
 
         Rows are a ring. Between the writing of a row and its last reading at most `span` rows are written, and less
@@ -101,10 +101,10 @@ def _meetings(barrier: Ints) -> tuple[tuple[int, Ints], ...]:
     return tuple((grouping, np.flatnonzero(barrier == grouping)) for grouping in groupings)
 
 
-_PLANS: WeakKeyDictionary[TaskGraph, Plan] = WeakKeyDictionary()
+_PLANS: WeakKeyDictionary[TaskGraph, PlayPlan] = WeakKeyDictionary()
 
 
-def plan_of(graph: TaskGraph) -> Plan:
+def plan_of(graph: TaskGraph) -> PlayPlan:
     """The plan of a graph, made once; raises UnsupportedGraphError unless tasks are numbered in topological order."""
     plan = _PLANS.get(graph)
     if plan is None:
@@ -112,7 +112,7 @@ def plan_of(graph: TaskGraph) -> Plan:
     return plan
 
 
-def make_plan(graph: TaskGraph) -> Plan:
+def make_plan(graph: TaskGraph) -> PlayPlan:
     """The plan of a graph, made anew; raises as `plan_of`."""
     given = nodes_of(graph)
     first, second, of_task = given.first, given.second, given.of_task
@@ -125,7 +125,7 @@ def make_plan(graph: TaskGraph) -> Plan:
     barrier[of_task] = graph.barrier
     final = np.ones(nodes + 1, dtype=np.bool_)
     final[first] = final[second] = False
-    return Plan(
+    return PlayPlan(
         first=place[first[order]],
         second=place[second[order]],
         row=np.arange(1, nodes + 1),

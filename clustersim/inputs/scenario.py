@@ -66,7 +66,7 @@ class Scenario(Description):
         return self.reliability.name if self.reliability is not None else "none"
 
     @property
-    def plan(self) -> ResolvedLayout:
+    def resolved_layout(self) -> ResolvedLayout:
         """The layout with nothing left open. Raises InfeasibleError where it is still to be searched."""
         if not isinstance(self.layout, ResolvedLayout):
             raise InfeasibleError("the layout is still open: give one, or search for it")

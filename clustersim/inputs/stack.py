@@ -111,7 +111,7 @@ class Stack(Description):
     grouped_products: Annotated[
         bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
     ] = True
-    weighs_inside_experts: Annotated[
+    weights_in_experts: Annotated[
         bool, Field(description="routing weights multiply inside experts, so that what experts return isn't kept")
     ] = False
     gradient_placeholders: Annotated[
@@ -124,20 +124,20 @@ class Stack(Description):
     logit_bytes: Annotated[
         float, Field(gt=0, description="bytes of each logit that the loss keeps for its backward pass: 4 in fp32")
     ] = 4.0
-    early_stop: Annotated[
+    checkpoint_early_stop: Annotated[
         bool, Field(description="full recomputation of a layer ends when all that backward needs has been made again")
     ] = False
     fused_accumulation: Annotated[
         bool, Field(description="products of weight gradients add to the sum in place; else a kernel of its own does")
     ] = True
-    biases_apart: Annotated[
+    unfused_bias: Annotated[
         bool, Field(description="biases are added, and their gradients summed, by kernels of their own")
     ] = False
-    flat_gradients: Annotated[
+    copied_gradients: Annotated[
         bool,
         Field(description="sharded gradients are joined, cast and divided by kernels of their own before a reduction"),
     ] = False
-    sums_everywhere: Annotated[
+    all_reduce_gradients: Annotated[
         bool, Field(description="under ZeRO-1 every replica gets the whole sum of gradients: all-reduce, not scatter")
     ] = False
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from clustersim.schedules.bounds import step_lower_bound
 from clustersim.schedules.build import build_program
-from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.schedules.registry import bubble_lower_bound, in_flight, schedule_names
 
 __all__ = [
     "Kind",
-    "Operation",
     "Position",
     "Program",
+    "TaskType",
     "bubble_lower_bound",
     "build_program",
     "in_flight",

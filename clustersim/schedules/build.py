@@ -16,14 +16,14 @@ from clustersim.engines.graph import NO_BARRIER, Ints
 from clustersim.errors import InfeasibleError
 from clustersim.schedules.draft import DATA, Draft
 from clustersim.schedules.passes import NOBODY, SIDES, Passes
-from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.schedules.registry import find_schedule, orders_of
 from clustersim.schedules.schedule import PASSES, Ratios
 
 Gather = Literal["none", "before", "after"]
 
 STEADY, EDGE, SEND = range(3)  # what a row of durations is for: most passes, the first or last of a chunk, its transfer
-SENDS = (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT)
+SENDS = (TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT)
 EDGES = (Position.FIRST, Position.LAST, Position.LAST)  # of each side
 
 
@@ -59,7 +59,7 @@ def build_program(
     passes = Passes(orders, placement, micro_batches)
     draft = Draft(stages)
     gathers = [
-        draft.add_data_task(_kind(Operation.GATHER_PARAMETERS, cell, stages), (), DATA)
+        draft.add_data_task(_kind(TaskType.GATHER_PARAMETERS, cell, stages), (), DATA)
         for cell in range(passes.cells if gather == "before" else 0)
     ]
     task = _add_passes(draft, passes, blocking_transfers)
@@ -67,17 +67,17 @@ def build_program(
         draft.wait(np.array([task[passes.first], gathers]))
     ready = _add_reductions(draft, passes, task) if reduce else [int(task[queue[-1]]) for queue in passes.by_stage]
     if tied_embeddings and placement.ends_apart():
-        ready[0] = ready[-1] = draft.add_data_task(Kind(Operation.SYNC_EMBEDDINGS, 0), (ready[0], ready[-1]))
+        ready[0] = ready[-1] = draft.add_data_task(Kind(TaskType.SYNC_EMBEDDINGS, 0), (ready[0], ready[-1]))
     if synchronous_optimizer and stages > 1:
-        ready = [draft.add_data_task(Kind(Operation.GRADIENT_NORM, 0), ready)] * stages
+        ready = [draft.add_data_task(Kind(TaskType.GRADIENT_NORM, 0), ready)] * stages
     for stage in range(stages):
-        updated = draft.add_compute_task(Kind(Operation.OPTIMIZER, stage), (ready[stage],))
+        updated = draft.add_compute_task(Kind(TaskType.OPTIMIZER, stage), (ready[stage],))
         for chunk in range(placement.chunks if gather == "after" else 0):
-            draft.add_data_task(Kind(Operation.GATHER_PARAMETERS, stage, chunk), (updated,), DATA)
+            draft.add_data_task(Kind(TaskType.GATHER_PARAMETERS, stage, chunk), (updated,), DATA)
     return draft.program(micro_batches, placement)
 
 
-def _kind(operation: Operation, cell: int, stages: int, position: Position = Position.STEADY) -> Kind:
+def _kind(operation: TaskType, cell: int, stages: int, position: Position = Position.STEADY) -> Kind:
     return Kind(operation, cell % stages, cell // stages, position)
 
 
@@ -152,6 +152,6 @@ def _add_reductions(draft: Draft, passes: Passes, task: Ints) -> list[int]:
         cells = range(stage, passes.cells, passes.stages)
         for cell in sorted(cells, key=lambda cell: int(passes.turn[passes.last[cell]])):
             copies = ended[virtual == virtual[cell]].tolist()
-            reduced = draft.add_data_task(_kind(Operation.REDUCE_GRADIENTS, cell, passes.stages), copies, DATA)
+            reduced = draft.add_data_task(_kind(TaskType.REDUCE_GRADIENTS, cell, passes.stages), copies, DATA)
         ready.append(reduced)
     return ready

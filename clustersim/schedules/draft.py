@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from clustersim.engines.graph import NO_BARRIER, Ints, TaskGraph
-from clustersim.schedules.placement import Placement
+from clustersim.schedules.placement import ChunkPlacement
 from clustersim.schedules.program import Kind, Program
 
 DATA = 0  # the barrier at which replicas meet: gradient reductions and parameter gathers
@@ -50,7 +50,7 @@ class Draft:
         """Let tasks wait: `[2, dependencies]` the task that waits, the task that it waits for."""
         self._waits.append(waits)
 
-    def program(self, micro_batches: int, placement: Placement) -> Program:
+    def program(self, micro_batches: int, placement: ChunkPlacement) -> Program:
         """The finished program."""
         kind, stream, micro_batch, barrier = np.concatenate(self._tasks, axis=1)
         waiting, awaited = np.concatenate(self._waits, axis=1)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
-from clustersim.schedules.placement import Placement, both_ways
+from clustersim.schedules.placement import ChunkPlacement, both_ways
 from clustersim.schedules.planning import Pass
 from clustersim.schedules.schedule import (
     BACKWARD,
@@ -26,7 +26,7 @@ from clustersim.schedules.schedule import (
 )
 
 
-def placement(stages: int, chunks: int) -> Placement:
+def placement(stages: int, chunks: int) -> ChunkPlacement:
     """Both directions; raises InfeasibleError for an odd number of stages, or with virtual stages."""
     if stages % 2:
         raise InfeasibleError(f"schedule dualpipe pairs stages from both ends: {stages} are odd; {stages + 1} would do")

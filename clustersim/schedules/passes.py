@@ -12,7 +12,7 @@ import numpy as np
 
 from clustersim.engines.graph import Ints
 from clustersim.errors import DeadlockError
-from clustersim.schedules.placement import NOWHERE, Placement
+from clustersim.schedules.placement import NOWHERE, ChunkPlacement
 from clustersim.schedules.schedule import FORWARD_BESIDE, WEIGHT_GRADIENT, Order
 
 SIDES = np.array([0, 1, 1, 2, 0, 1])  # of each of PASSES: forward, backward, weight gradient
@@ -25,7 +25,7 @@ class Passes:
     The micro-batches are shared out over the routes, the first ones to the first route; every route numbers its own.
     """
 
-    def __init__(self, orders: Sequence[Order], placement: Placement, micro_batches: int) -> None:
+    def __init__(self, orders: Sequence[Order], placement: ChunkPlacement, micro_batches: int) -> None:
         self.placement, self.stages = placement, placement.stages
         self.cells = placement.virtual.size
         self.numbers = micro_batches // placement.copies  # of micro-batches on one route

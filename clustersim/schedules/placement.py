@@ -17,7 +17,7 @@ NOWHERE = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class ChunkPlacement:
     """The virtual stage of every cell, and the route that it belongs to."""
 
     virtual: Ints  # [chunks, stages] virtual stage of the model
@@ -69,22 +69,22 @@ class Placement:
         return first != last
 
 
-def by_turns(stages: int, chunks: int = 1) -> Placement:
+def by_turns(stages: int, chunks: int = 1) -> ChunkPlacement:
     """Chunk c of stage s is virtual stage c p + s: a micro-batch passes all devices, then starts at the first again."""
     virtual = np.arange(chunks * stages).reshape(chunks, stages)
-    return Placement(virtual, np.zeros(chunks, dtype=np.int64))
+    return ChunkPlacement(virtual, np.zeros(chunks, dtype=np.int64))
 
 
-def there_and_back(stages: int) -> Placement:
+def there_and_back(stages: int) -> ChunkPlacement:
     """A V: chunk 0 of stage s is virtual stage s, chunk 1 is 2p - 1 - s. Source: Qi et al. 2024, arXiv 2405.15362."""
     way = np.arange(2 * stages)
-    return Placement(np.array([way[:stages], way[: stages - 1 : -1]]), np.zeros(2, dtype=np.int64))
+    return ChunkPlacement(np.array([way[:stages], way[: stages - 1 : -1]]), np.zeros(2, dtype=np.int64))
 
 
-def both_ways(stages: int) -> Placement:
+def both_ways(stages: int) -> ChunkPlacement:
     """Two copies of the model, from both ends: stage s holds virtual stages s and p - 1 - s.
 
     Source: DeepSeek-V3, arXiv 2412.19437, section 3.2.1.
     """
     way = np.arange(stages)
-    return Placement(np.array([way, way[::-1]]), np.arange(2))
+    return ChunkPlacement(np.array([way, way[::-1]]), np.arange(2))

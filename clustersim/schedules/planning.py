@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from clustersim.schedules.placement import NOWHERE, Placement
+from clustersim.schedules.placement import NOWHERE, ChunkPlacement
 from clustersim.schedules.schedule import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios, order_of
 
 Pass: TypeAlias = tuple[int, int, int]  # operation (index into PASSES), chunk, micro-batch
@@ -21,7 +21,7 @@ Pass: TypeAlias = tuple[int, int, int]  # operation (index into PASSES), chunk, 
 WHOLE = 8  # eighths of a micro-batch's activations
 
 
-class Plan(NamedTuple):
+class PlannedOrder(NamedTuple):
     """The passes of every stage, and the longest share of a stage on planned durations."""
 
     cost: int
@@ -41,7 +41,7 @@ class Filling:
     def __init__(
         self,
         orders: Sequence[Sequence[Pass]],
-        placement: Placement,
+        placement: ChunkPlacement,
         micro_batches: int,
         limit: int,
         ratios: Ratios,
@@ -65,7 +65,7 @@ class Filling:
         self.pending: list[deque[tuple[int, int]]] = [deque() for _ in orders]
         self.out: list[list[Pass]] = [[] for _ in orders]
 
-    def plan(self) -> Plan:
+    def plan(self) -> PlannedOrder:
         """The filled orders."""
         sleeping: dict[tuple[int, int, int], list[int]] = {}  # (kind, cell, micro-batch) -> stages that wait for it
         ready = list(range(self.stages))[::-1]
@@ -94,7 +94,7 @@ class Filling:
                 self._put_off(stage)
         if self.ends_meet:
             self.free[0] = self.free[-1] = max(self.free[0], self.free[-1])
-        return Plan(max(end - start for start, end in zip(self.started, self.free, strict=True)), self.out)
+        return PlannedOrder(max(end - start for start, end in zip(self.started, self.free, strict=True)), self.out)
 
     def _source(self, operation: int, cell: int) -> tuple[int, int] | None:
         """(kind, cell) of the pass that one waits for: 0 forward, 1 backward; None for the first of all."""

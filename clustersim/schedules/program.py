@@ -7,10 +7,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from clustersim.engines.graph import Ints, TaskGraph
-from clustersim.schedules.placement import Placement
+from clustersim.schedules.placement import ChunkPlacement
 
 
-class Operation(Enum):
+class TaskType(Enum):
     """What a task of a step does."""
 
     FORWARD = "forward"
@@ -30,9 +30,9 @@ class Operation(Enum):
     __hash__ = object.__hash__  # members are single; Enum hashes their names, in Python
 
 
-FORWARDS = frozenset({Operation.FORWARD, Operation.FORWARD_BESIDE})
-BACKWARDS = frozenset({Operation.BACKWARD, Operation.INPUT_GRADIENT, Operation.BACKWARD_BESIDE})
-COMPUTE_PASSES = FORWARDS | BACKWARDS | {Operation.WEIGHT_GRADIENT}
+FORWARDS = frozenset({TaskType.FORWARD, TaskType.FORWARD_BESIDE})
+BACKWARDS = frozenset({TaskType.BACKWARD, TaskType.INPUT_GRADIENT, TaskType.BACKWARD_BESIDE})
+COMPUTE_PASSES = FORWARDS | BACKWARDS | {TaskType.WEIGHT_GRADIENT}
 
 
 class Position(Enum):
@@ -46,7 +46,7 @@ class Position(Enum):
 class Kind(NamedTuple):
     """What tasks with one duration have in common: a row of the duration table."""
 
-    operation: Operation
+    operation: TaskType
     stage: int
     chunk: int = 0  # the model chunk a device holds; 0 without virtual stages
     position: Position = Position.STEADY
@@ -64,4 +64,4 @@ class Program:
     stages: int
     micro_batches: int
     virtual_stages: int  # model chunks a device holds
-    placement: Placement  # which virtual stage of the model each chunk is
+    placement: ChunkPlacement  # which virtual stage of the model each chunk is

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
 from clustersim.schedules import dualpipe, gpipe, interleaved, one_f_one_b, zb_1p, zb_2p, zb_h1, zb_v
-from clustersim.schedules.placement import Placement
-from clustersim.schedules.program import Operation
+from clustersim.schedules.placement import ChunkPlacement
+from clustersim.schedules.program import TaskType
 from clustersim.schedules.schedule import Order, PlannedSchedule, Ratios, Schedule
 
 SCHEDULES: dict[str, Schedule] = {
@@ -25,9 +25,9 @@ SCHEDULES: dict[str, Schedule] = {
     "dualpipe": dualpipe,
 }
 PLANNED: dict[str, PlannedSchedule] = {"zb-1p": zb_1p, "zb-2p": zb_2p, "zb-v": zb_v}
-WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
-APART = frozenset({Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT})
-BESIDE = frozenset({Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE})
+WHOLE = frozenset({TaskType.FORWARD, TaskType.BACKWARD})
+APART = frozenset({TaskType.INPUT_GRADIENT, TaskType.WEIGHT_GRADIENT})
+BESIDE = frozenset({TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE})
 ZERO_BUBBLE = frozenset({"zb-h1", *PLANNED})
 
 schedule_names = tuple(SCHEDULES)
@@ -49,12 +49,12 @@ def orders_of(
     return find_schedule(name).order(stages, micro_batches, virtual_stages)
 
 
-def place_chunks(name: str, stages: int, virtual_stages: int) -> Placement:
+def place_chunks(name: str, stages: int, virtual_stages: int) -> ChunkPlacement:
     """Which virtual stages of the model each stage holds; raises InfeasibleError for an unknown schedule."""
     return find_schedule(name).placement(stages, virtual_stages)
 
 
-def passes_of(name: str) -> frozenset[Operation]:
+def passes_of(name: str) -> frozenset[TaskType]:
     """The passes that the schedule may run."""
     if name == "dualpipe":
         return WHOLE | APART | BESIDE

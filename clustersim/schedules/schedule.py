@@ -15,16 +15,16 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
-from clustersim.schedules.placement import Placement
-from clustersim.schedules.program import Operation
+from clustersim.schedules.placement import ChunkPlacement
+from clustersim.schedules.program import TaskType
 
 PASSES = (
-    Operation.FORWARD,
-    Operation.BACKWARD,
-    Operation.INPUT_GRADIENT,
-    Operation.WEIGHT_GRADIENT,
-    Operation.FORWARD_BESIDE,
-    Operation.BACKWARD_BESIDE,
+    TaskType.FORWARD,
+    TaskType.BACKWARD,
+    TaskType.INPUT_GRADIENT,
+    TaskType.WEIGHT_GRADIENT,
+    TaskType.FORWARD_BESIDE,
+    TaskType.BACKWARD_BESIDE,
 )
 FORWARD, BACKWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, FORWARD_BESIDE, BACKWARD_BESIDE = range(len(PASSES))
 
@@ -60,7 +60,7 @@ EQUAL = Ratios((1,), (1,), (1,), (8,), 0)
 class Schedule(Protocol):
     """One way to order the passes; each is a module of this package, and its docstring names the paper."""
 
-    def placement(self, stages: int, chunks: int) -> Placement:
+    def placement(self, stages: int, chunks: int) -> ChunkPlacement:
         """Which virtual stages each stage holds, for a model cut into `stages * chunks` of them."""
         ...
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Ints
 from clustersim.schedules.placement import by_turns as placement
-from clustersim.schedules.planning import Filling, Pass, Plan
+from clustersim.schedules.planning import Filling, Pass, PlannedOrder
 from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios, one_chunk
 from clustersim.schedules.zb_h1 import bubble_lower_bound
 
@@ -39,10 +39,10 @@ def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios =
     return plan(stages, micro_batches, stages, ratios).orders()
 
 
-def plan(stages: int, micro_batches: int, limit: int, ratios: Ratios) -> Plan:
+def plan(stages: int, micro_batches: int, limit: int, ratios: Ratios) -> PlannedOrder:
     """The best that the heuristic finds with any choice. `limit`: activations that a stage may hold."""
 
-    def planned(choice: Choice, count: int) -> Plan:
+    def planned(choice: Choice, count: int) -> PlannedOrder:
         orders = [_by_turns(stage, count, choice) for stage in range(stages)]
         filling = Filling(orders, cells, count, limit, ratios, fill_short_gaps=choice.fill_short_gaps)
         return filling.plan()

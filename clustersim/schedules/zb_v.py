@@ -16,15 +16,15 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError
-from clustersim.schedules.placement import Placement, there_and_back
-from clustersim.schedules.planning import Filling, Pass, Plan
+from clustersim.schedules.placement import ChunkPlacement, there_and_back
+from clustersim.schedules.planning import Filling, Pass, PlannedOrder
 from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios
 
 NEVER = 1 << 60
 PATIENCE = 3  # a micro-batch's passes are due so many times later than they could be: 2p activations live so long
 
 
-def placement(stages: int, chunks: int) -> Placement:
+def placement(stages: int, chunks: int) -> ChunkPlacement:
     """The V; raises InfeasibleError unless the model is cut into two virtual stages a device."""
     if chunks != 2:
         raise InfeasibleError(f"schedule zb-v holds two virtual stages a device, not {chunks}; set virtual_stages to 2")
@@ -37,7 +37,7 @@ def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios =
     return min(plans, key=lambda plan: plan.cost).orders()
 
 
-def _plans(cells: Placement, micro_batches: int, ratios: Ratios) -> Iterator[Plan]:
+def _plans(cells: ChunkPlacement, micro_batches: int, ratios: Ratios) -> Iterator[PlannedOrder]:
     """By hand, as equal passes ask for; the most urgent pass first, weight gradients as they come, or put off as far as
     memory allows.
     """
@@ -91,7 +91,7 @@ class MostUrgent:
     as they could be done. A forward pass that finds no room waits for a weight gradient to make some.
     """
 
-    def __init__(self, cells: Placement, micro_batches: int, ratios: Ratios) -> None:
+    def __init__(self, cells: ChunkPlacement, micro_batches: int, ratios: Ratios) -> None:
         self.stages, self.micro_batches, self.transfer = cells.stages, micro_batches, ratios.transfer
         self.before, self.after = (links.tolist() for links in cells.links)
         virtual, count = cells.virtual.ravel(), cells.virtual.size
@@ -112,7 +112,7 @@ class MostUrgent:
         self.started = [NEVER] * self.stages
         self.out: list[list[Pass]] = [[] for _ in range(self.stages)]
 
-    def plan(self) -> Plan:
+    def plan(self) -> PlannedOrder:
         """Play on planned durations."""
         moments = [(0, stage) for stage in range(self.stages)]
         while moments:
@@ -126,7 +126,7 @@ class MostUrgent:
                 continue
             for moment in self._run(chosen, now):
                 heapq.heappush(moments, moment)
-        return Plan(max(end - start for start, end in zip(self.started, self.free, strict=True)), self.out)
+        return PlannedOrder(max(end - start for start, end in zip(self.started, self.free, strict=True)), self.out)
 
     def _choose(self, stage: int, now: int) -> tuple[tuple[int, int] | None, int]:
         """(what, cell) to run now or None; and when the next pass arrives, as far as is known."""

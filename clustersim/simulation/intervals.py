@@ -59,7 +59,7 @@ def model_error(scenario: Scenario) -> Residual:
 
 def layout_kinds(scenario: Scenario) -> frozenset[str]:
     """What sets a scenario's model and layout apart from plain data, tensor and pipeline parallelism."""
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     kinds = {
         "experts": scenario.model.moe is not None,
         "context parallelism": layout.context > 1,

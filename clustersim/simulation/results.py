@@ -115,7 +115,7 @@ class StepResult:
     intervals: Intervals
     engine: str
     notes: tuple[str, ...] = ()  # what was assumed or searched, said to the reader
-    unsettled: float | None = None  # by how much the last pass of coupling moved the step; None without any
+    coupling_residual: float | None = None  # by how much the last pass of coupling moved the step; None without any
 
     @property
     def devices(self) -> int:
@@ -179,7 +179,7 @@ class StepResult:
                 for figure, by_level in self.intervals.items()
             },
             "engine": self.engine,
-            "unsettled": self.unsettled,
+            "coupling_residual": self.coupling_residual,
             "notes": list(self.notes),
             "scenario": scenario,
             "version": __version__,

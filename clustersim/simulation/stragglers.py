@@ -29,7 +29,7 @@ def slowdowns_of(played: PlayedStep) -> Slowdowns:
     a column for each stage and factor.
     """
     program = played.program
-    graph, stages = program.graph.task_by_task, played.scenario.plan.pipeline
+    graph, stages = program.graph.task_by_task, played.scenario.resolved_layout.pipeline
     seconds = np.array([sum(row.values()) for row in played.parts])[program.graph.kind]  # [tasks]
     if played.coupled is not None:
         seconds = seconds * played.coupled.stretch[:, 0]

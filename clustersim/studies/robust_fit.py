@@ -23,7 +23,7 @@ SHARED = 0.3  # correlation of residuals within a group: rows of one group share
 
 
 @dataclass(frozen=True)
-class Problem:
+class FitPriors:
     """What is known before any row is seen: starts and bounds on the fitted scales, priors around the starts."""
 
     start: Floats  # [parameters]
@@ -57,7 +57,7 @@ class Fit:
     model: LinearModel
 
 
-def linearised(predict: Predict, at: Floats, problem: Problem) -> LinearModel:
+def linearised(predict: Predict, at: Floats, problem: FitPriors) -> LinearModel:
     """The linear model at a point, by one-sided differences towards the inside of the bounds."""
     signed = np.where(at + problem.steps <= problem.high, problem.steps, -problem.steps)
     there, *moved = predict([at, *(at + np.diag(signed))])
@@ -65,7 +65,7 @@ def linearised(predict: Predict, at: Floats, problem: Problem) -> LinearModel:
     return LinearModel(at, there, np.array(slopes).T.reshape(len(there), len(at)))
 
 
-def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: Problem, rounds: int = 4) -> Fit:
+def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: FitPriors, rounds: int = 4) -> Fit:
     """Fit log seconds to measured ones: linearise, solve, again, until parameters settle."""
     at = np.clip(problem.start, problem.low, problem.high)
     for _ in range(rounds):
@@ -78,7 +78,7 @@ def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: Prob
     return solved
 
 
-def solve(model: LinearModel, measured: Floats, groups: Sequence[str], problem: Problem) -> Fit:
+def solve(model: LinearModel, measured: Floats, groups: Sequence[str], problem: FitPriors) -> Fit:
     """The fit of a linear model, the spread of residuals estimated along with it."""
     from scipy.optimize import least_squares
 
@@ -119,7 +119,7 @@ def row_weights(groups: Sequence[str]) -> Floats:
 
 
 def _covariance(
-    model: LinearModel, inner: Floats, measured: Floats, weight: Floats, spread: float, problem: Problem
+    model: LinearModel, inner: Floats, measured: Floats, weight: Floats, spread: float, problem: FitPriors
 ) -> Floats:
     """Inverse of the curvature, the loss's own weights included; a parameter at its bound keeps its prior's share."""
     deviations = (measured - model.predict(inner)) / spread

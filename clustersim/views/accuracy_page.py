@@ -28,20 +28,20 @@ HEAD = """# Accuracy
 
 Written by `make accuracy`; `clustersim validate` prints the same. Error: mean of |predicted / measured - 1| of
 the step time. *Held out*: the stack is refitted without the row's group (source, chip and model), chips as they
-are. *Constant*: one efficiency for all rows of the line, each row foretold by the median of the others: what an
+are. *Constant*: one efficiency for all rows of the line, each row predicted by the median of the others: what an
 error must be compared with. *80 % holds*: share of held-out rows inside the 80 % interval, groups counted
 alike.
 """
 HONEST = """## Where clustersim is weak, and why
 
 - **A site never seen.** Inheritance alone is nearly always too fast, by the last column of the table above; a
-  stack without runs is therefore foretold slower by what others fell short of. What software states is counted
+  stack without runs is therefore predicted slower by what others fell short of. What software states is counted
   (unfused attention and ALiBi, biases, FSDP's copies of gradients); a site's slow network, nodes and hosts are not
   known: BigScience reached half of its links' speed, and one repaired node on 25 February 2022 was worth 5 %. Ten
   runs and `clustersim calibrate` mend that.
 - **BigScience at tensor 8 with micro-batch 2** ran 6 % slower than what micro-batches of 1 and 4 around it say, in
   three campaigns. Neither kernels' sizes nor messages' explain it; it is most of the wrong pairs there.
-- **vTrain at tensor 2 and 4**: rows of 3.6B are foretold 8 % too fast there and 5 % too slow at tensor 8. Those of
+- **vTrain at tensor 2 and 4**: rows of 3.6B are predicted 8 % too fast there and 5 % too slow at tensor 8. Those of
   39.1B with pipelines run up to 40 % slower than everything else says; no column tells them apart. They are
   marked `irregular`, stay in every mean here, and nothing is fitted to them. Rings of data-parallel ranks
   with several members a node are the suspects; no measurement of such rings was published.
@@ -59,7 +59,7 @@ HONEST = """## Where clustersim is weak, and why
 - **Memory nearly full** (8 rows of llm-foundry): the allocator's retries are not simulated; these rows are 10
   to 30 % slower.
 - **4-bit training on GB300**: no 4-bit kernel of that chip was published; its share is fitted to seven runs.
-- **One group alone** (MoE parallel folding) means that its stack's residual is foretold from other stacks. The share of
+- **One group alone** (MoE parallel folding) means that its stack's residual comes from other stacks. The share of
   links between nodes that its all-to-alls reach (0.65) was read off the same runs: its held-out error isn't wholly so.
 
 ![predicted against measured](accuracy_parity.png)
@@ -172,7 +172,7 @@ def _order(report: ValidationReport) -> str:
         for name, order in report.order_by_source.items()
     ]
     words = "## Order of layouts\n\nPairs of runs alike but for their layout whose times differ by more than 2 %, the "
-    words += "mean of runs that state one layout; two layouts foretold as equal count as wrong. *Regret*: of taking "
+    words += "mean of runs that state one layout; two layouts predicted as equal count as wrong. *Regret*: of taking "
     words += "the layout that is predicted fastest.\n\n"
     head = ("", "layout pairs", "right", "held out", "choices", "regret", "held out")
     table = markdown_table(head, [*rows, ("all rows", *_order_cells(report.order, report.left_out_order))])

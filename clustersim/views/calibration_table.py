@@ -51,14 +51,14 @@ def _numbers(found: Calibration) -> Table:
 def _remark(estimate: Estimate) -> str:
     if estimate.at_bound:
         return "at its bound"
-    return "" if estimate.told else "not told by these runs"
+    return "" if estimate.identified else "not told by these runs"
 
 
 def _open_questions(found: Calibration) -> Iterator[str]:
-    for one, other in found.tangled:
+    for one, other in found.correlated:
         yield f"{one} and {other} can't be told apart: only a combination of them is known"
     if found.unused:
-        yield f"{found.unused} rows of quality other than complete are foretold but not fitted"
+        yield f"{found.unused} rows of quality other than complete are predicted but not fitted"
     if found.left_out is None:
         yield "one group of runs only: the spread is in-sample, and optimistic"
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims.requirements import Requirement
 from clustersim.studies.claims.sensitivity import Swing
-from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.claims.verdicts import ClaimedFigure
 from clustersim.views.drawing import COLOURS, GREY, canvas, name_figure
 from clustersim.views.waterfall_plot import draw_waterfall
 
@@ -22,7 +22,7 @@ EDGE = 0.08  # of the axis, left free around what is marked
 FAR = 4.0  # a mark that lies so many times past everything else stands at the edge
 
 
-def draw_distribution(boast: Boast, title: str) -> Figure:
+def draw_distribution(boast: ClaimedFigure, title: str) -> Figure:
     """The draws of what is attainable, with the claim, the best published run and the bound marked."""
     drawn = boast.within
     marks = [("claimed", boast.claimed, CLAIMED, "-")]

@@ -151,4 +151,4 @@ def _tried(points: Sequence[RunResult]) -> Iterator[RenderableType]:
             f"{percent(step.mfu)} MFU full, {percent(step.mfu_causal)} causal, {significant(step.step_time_s)} s a step"
         )
         length = step.scenario.training.sequence_length
-        yield _indented(f"{length:,} tokens: {told}, {layout_words(step.scenario.plan)}", by=4)
+        yield _indented(f"{length:,} tokens: {told}, {layout_words(step.scenario.resolved_layout)}", by=4)

@@ -70,4 +70,4 @@ def tried_lines(points: Sequence[RunResult]) -> Iterator[str]:
             f"{percent(step.mfu)} MFU full, {percent(step.mfu_causal)} causal, {significant(step.step_time_s)} s a step"
         )
         length = step.scenario.training.sequence_length
-        yield f"{headline(step.scenario)}: {length:,} tokens: {told}, {layout_words(step.scenario.plan)}"
+        yield f"{headline(step.scenario)}: {length:,} tokens: {told}, {layout_words(step.scenario.resolved_layout)}"

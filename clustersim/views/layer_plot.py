@@ -36,7 +36,7 @@ class Slot(NamedTuple):
     name: str
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """A stream of a pass; the first of a pass has the pass's name over it."""
 
     label: str
@@ -52,15 +52,15 @@ def chosen_passes(passes: Sequence[PlayedPass], layer: str) -> list[PlayedPass]:
     return chosen
 
 
-def slots_of(passes: Sequence[PlayedPass]) -> tuple[list[Row], list[Slot]]:
+def slots_of(passes: Sequence[PlayedPass]) -> tuple[list[LayerRow], list[Slot]]:
     """Rows from top to bottom, and the operations on them that take time."""
-    rows: list[Row] = []
+    rows: list[LayerRow] = []
     slots = []
     for played in passes:
         first = len(rows)
         seconds = f"{played.what}, {significant(1e3 * float(played.timeline.makespan[0]))} ms"
         streams = played.streams
-        rows += [Row(stream, "" if index else seconds) for index, stream in enumerate(streams)]
+        rows += [LayerRow(stream, "" if index else seconds) for index, stream in enumerate(streams)]
         for task, operation in enumerate(played.work.operations):
             start, end = float(played.timeline.start[task, 0]), float(played.timeline.end[task, 0])
             if end > start:

@@ -25,7 +25,7 @@ GAP = 4  # columns between tables
 
 def run_view(result: RunResult, searched: str = "") -> RenderableType:
     """Everything that a run is asked for; `searched` says how the layout was found."""
-    said = [f"layout: {layout_words(result.step.scenario.plan)}", *([searched] if searched else [])]
+    said = [f"layout: {layout_words(result.step.scenario.resolved_layout)}", *([searched] if searched else [])]
     return Group(
         Text(headline(result.step.scenario), style="bold"),
         Text(" · ".join(said)),
@@ -150,7 +150,7 @@ def _breakdown(result: RunResult) -> Table:
 
 
 def _ideal(result: RunResult) -> tuple[str, ...]:
-    """Said where nothing is counted that goes wrong."""
+    """StatedFigure where nothing is counted that goes wrong."""
     if result.training_days is None or result.goodput != 1.0 or result.plan is not None:
         return ()
     return (

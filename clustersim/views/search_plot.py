@@ -46,7 +46,7 @@ def _write_out(axes: Axes, front: Sequence[RunResult]) -> None:
     for number, result in enumerate(named, start=1):
         place = (result.step.memory_bytes / GIB, result.step.mfu)
         axes.annotate(str(number), place, (-3, 5), textcoords="offset points", ha="right", fontsize=8, color=GREY)
-        lines.append(f"{number}   {percent(result.step.mfu)}   {layout_words(result.step.scenario.plan)}")
+        lines.append(f"{number}   {percent(result.step.mfu)}   {layout_words(result.step.scenario.resolved_layout)}")
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0}
     listed = axes.text(
         0.89, 0.03, "\n".join(lines), transform=axes.transAxes, ha="right", fontsize=7, color=GREY, bbox=box

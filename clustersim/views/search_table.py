@@ -27,7 +27,7 @@ def search_view(found: SearchResult) -> RenderableType:
             percent(step.mfu),
             percent(step.mfu_causal),
             gib(step.memory_bytes),
-            layout_words(step.scenario.plan),
+            layout_words(step.scenario.resolved_layout),
         )
     counts = f"{found.candidates:,} layouts divide model, batch and devices; {found.feasible:,} fit in memory; "
     dropped = ", ".join(f"{reason}: {count:,}" for reason, count in found.rejected.items())

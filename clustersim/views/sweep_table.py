@@ -26,7 +26,7 @@ FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "goodput": ("goodput", percent),
     "training_days": ("days", significant),
 }
-UNTOLD = {"goodput": (None, 1.0)}  # a figure isn't shown where it is nothing else
+HIDDEN_VALUES = {"goodput": (None, 1.0)}  # a figure isn't shown where it is nothing else
 
 
 def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
@@ -35,7 +35,9 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key in keys:
         table.add_column(key.removeprefix("cluster.").removeprefix("training."))
-    shown = [name for name in FIGURES if any(row.get(name) not in UNTOLD.get(name, (None,)) for row in result.rows)]
+    shown = [
+        name for name in FIGURES if any(row.get(name) not in HIDDEN_VALUES.get(name, (None,)) for row in result.rows)
+    ]
     for name in shown:
         table.add_column(FIGURES[name][0], justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

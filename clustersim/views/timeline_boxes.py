@@ -10,13 +10,13 @@ import numpy as np
 
 from clustersim.engines.graph import Floats, Ints, Timeline
 from clustersim.errors import InputError, Problem
-from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Program, TaskType
 
 Span = tuple[float, float]
 Lane = Literal["compute", "upper", "lower", "beside"]  # the upper and the lower half of compute: two passes as one
 
 LANES: tuple[Lane, ...] = ("compute", "upper", "lower", "beside")
-PAIRED = (Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE)
+PAIRED = (TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE)
 READABLE_PASSES = 90  # forward passes beside each other that a page has room for
 MOST_PASSES = 500  # where filling and draining a deep pipeline take more
 HEAD = 0.55  # of an excerpt: how much of it shows the beginning of the step
@@ -29,7 +29,7 @@ class Box(NamedTuple):
     row: int  # of the stages that are shown
     left: float  # seconds along the picture, cut-outs left out
     right: float
-    operation: Operation
+    operation: TaskType
     chunk: int
     micro_batch: int  # or -1
     lane: Lane
@@ -124,7 +124,7 @@ def _spans(program: Program, timeline: Timeline) -> tuple[Span, ...]:
     return (0.0, HEAD * room), (whole - (1.0 - HEAD) * room, whole)
 
 
-def _tasks(program: Program, operations: Set[Operation]) -> Ints:
+def _tasks(program: Program, operations: Set[TaskType]) -> Ints:
     rows = [row for row, kind in enumerate(program.kinds) if kind.operation in operations]
     return np.flatnonzero(np.isin(program.graph.kind, rows))
 

@@ -16,7 +16,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from clustersim.engines.graph import Timeline
-from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Program, TaskType
 from clustersim.views.drawing import GREY, canvas, name_figure
 from clustersim.views.timeline_boxes import Box, Excerpt, Lane, boxes_of, excerpt_of
 
@@ -32,8 +32,8 @@ FORWARD, BACKWARD, WEIGHT, COMMUNICATION, OPTIMIZER, WAITING = (
 COLOURS = {
     **dict.fromkeys(FORWARDS, FORWARD),
     **dict.fromkeys(BACKWARDS, BACKWARD),
-    Operation.WEIGHT_GRADIENT: WEIGHT,
-    Operation.OPTIMIZER: OPTIMIZER,
+    TaskType.WEIGHT_GRADIENT: WEIGHT,
+    TaskType.OPTIMIZER: OPTIMIZER,
 }
 HATCHES = {COMMUNICATION: "////", OPTIMIZER: "xxxx", WAITING: "//"}
 PALER = {FORWARD: 0.5, BACKWARD: 0.3, WEIGHT: 0.25}  # how far the last chunk goes towards white
@@ -192,7 +192,7 @@ def _ticks(excerpt: Excerpt) -> list[float]:
 def _legend(figure: Figure, boxes: Sequence[Box], program: Program) -> None:
     """What colours mean, of those that are drawn."""
     drawn = {box.operation for box in boxes}
-    apart, whole = Operation.INPUT_GRADIENT in drawn, drawn & {Operation.BACKWARD, Operation.BACKWARD_BESIDE}
+    apart, whole = TaskType.INPUT_GRADIENT in drawn, drawn & {TaskType.BACKWARD, TaskType.BACKWARD_BESIDE}
     names = {
         FORWARD: "forward",
         BACKWARD: "backward" if not apart else "backward, some of inputs alone" if whole else "backward of inputs",

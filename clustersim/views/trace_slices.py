@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.schedules.program import BACKWARDS, FORWARDS, Kind, Operation
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Kind, TaskType
 from clustersim.simulation.step.step import PlayedStep
 
 Event = dict[str, Any]
 
 STREAMS = (COMPUTE, DATA, FORTH, BACK) = ("compute", "data parallel", "send forward", "send back")
-SENDS = {Operation.SEND_ACTIVATION: FORTH, Operation.SEND_GRADIENT: BACK}
-LETTERS = {**dict.fromkeys(FORWARDS, "F"), **dict.fromkeys(BACKWARDS, "B"), Operation.WEIGHT_GRADIENT: "W"}
+SENDS = {TaskType.SEND_ACTIVATION: FORTH, TaskType.SEND_GRADIENT: BACK}
+LETTERS = {**dict.fromkeys(FORWARDS, "F"), **dict.fromkeys(BACKWARDS, "B"), TaskType.WEIGHT_GRADIENT: "W"}
 # The reserved colours of chrome://tracing nearest to those of the timeline's picture; Perfetto colours by name.
 COLOURS = {"F": "thread_state_runnable", "B": "rail_idle", "W": "good"}
 MESSAGE_COLOUR, OTHER_COLOUR = "thread_state_uninterruptible", "yellow"
@@ -55,14 +55,14 @@ def slice_name(kind: Kind, micro_batch: int) -> str:
     if kind.operation in LETTERS:
         return f"{LETTERS[kind.operation]}{micro_batch}"
     if kind.operation in SENDS:
-        return f"send {'F' if kind.operation is Operation.SEND_ACTIVATION else 'B'}{micro_batch}"
+        return f"send {'F' if kind.operation is TaskType.SEND_ACTIVATION else 'B'}{micro_batch}"
     return kind.operation.value
 
 
 def _colour(kind: Kind) -> str:
     if kind.operation in LETTERS:
         return COLOURS[LETTERS[kind.operation]]
-    return OTHER_COLOUR if kind.operation is Operation.OPTIMIZER else MESSAGE_COLOUR
+    return OTHER_COLOUR if kind.operation is TaskType.OPTIMIZER else MESSAGE_COLOUR
 
 
 def _arguments(step: PlayedStep) -> list[Event]:

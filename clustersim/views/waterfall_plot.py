@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clustersim.inputs.units import format_quantity
-from clustersim.simulation.inspect.waterfall import ADJUSTMENTS, Fall, Waterfall
+from clustersim.simulation.inspect.waterfall import ADJUSTMENTS, Waterfall, WaterfallStep
 from clustersim.views.breakdown_plot import PART_COLOURS
 from clustersim.views.drawing import GREY, canvas, name_figure
 from clustersim.views.words import PART_NAMES, percent
@@ -80,7 +80,7 @@ def rungs_of(falls: Waterfall) -> list[Rung]:
     return rungs
 
 
-def _bars(falls: Sequence[Fall]) -> list[tuple[str, float, str]]:
+def _bars(falls: Sequence[WaterfallStep]) -> list[tuple[str, float, str]]:
     """(label, share, colour) of each step; those too small to see are one."""
     large = [fall for fall in falls if abs(fall.share) >= SMALL]
     small = [fall for fall in falls if 0.0 < abs(fall.share) < SMALL]
@@ -93,11 +93,11 @@ def _bars(falls: Sequence[Fall]) -> list[tuple[str, float, str]]:
     return bars
 
 
-def _label(fall: Fall) -> str:
+def _label(fall: WaterfallStep) -> str:
     return (GAINS if fall.share > 0 else LOSSES)[fall.name]
 
 
-def _colour(fall: Fall) -> str:
+def _colour(fall: WaterfallStep) -> str:
     return PART_COLOURS.get(fall.name, GAIN if fall.share > 0 else PART_COLOURS["imbalance"])
 
 

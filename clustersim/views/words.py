@@ -106,7 +106,7 @@ def scenario_words(scenario: Scenario) -> str:
     cluster = scenario.cluster
     devices = f"{cluster.devices:,} {cluster.accelerator.name}"
     about = " · ".join((devices, scenario.training.precision, scenario.stack.name))
-    return f"{about}\n{layout_words(scenario.plan)}"
+    return f"{about}\n{layout_words(scenario.resolved_layout)}"
 
 
 def bar(share: float, width: int = 24) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.workload.layers.attention import attention_elements
-from clustersim.workload.layers.elements import Element, Exchange, Memory
+from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.experts import expert_elements
 from clustersim.workload.layers.feed_forward import dense_elements
 from clustersim.workload.layers.linear import Linear
@@ -38,7 +38,7 @@ def embedding_elements(model: Model, shape: Shape) -> list[Element]:
     """
     vector = shape.activation_bytes * model.hidden
     table = (shape.activation_bytes + shape.accumulated_bytes) * model.hidden * model.vocab / shape.tensor
-    look_up = Memory("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table, fused=True)
+    look_up = MemoryBound("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table, fused=True)
     reduce = _vocabulary_reduce(model, shape)
     return [look_up, reduce, _dropout("embedding dropout", model, shape)] if model.dropout else [look_up, reduce]
 
@@ -60,7 +60,7 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             precision=shape.wide_precision,
             in_layer=False,
         ),
-        Memory(
+        MemoryBound(
             "cross-entropy",
             CROSS_ENTROPY_FORWARD_BYTES * logits,
             CROSS_ENTROPY_BACKWARD_BYTES * logits,
@@ -83,21 +83,21 @@ def prediction_elements(model: Model, shape: Shape) -> list[Element]:
     return [_norm("mtp norm", model, shape), _norm("mtp embedding norm", model, shape), project]
 
 
-def _norm(name: str, model: Model, shape: Shape) -> Memory:
+def _norm(name: str, model: Model, shape: Shape) -> MemoryBound:
     """Read and write forward; read input and gradient, write gradient backward; keeps its input."""
     vector = shape.activation_bytes * shape.resident_tokens * model.hidden
-    return Memory(name, 2 * vector, 3 * vector, saved=vector)
+    return MemoryBound(name, 2 * vector, 3 * vector, saved=vector)
 
 
-def _residual(name: str, model: Model, shape: Shape) -> Memory:
+def _residual(name: str, model: Model, shape: Shape) -> MemoryBound:
     """Bias, dropout and residual sum in one kernel (Megatron's bias_dropout_add); keeps the dropout mask.
 
     Backward the gradient is read once more for that of the bias.
     """
     elements = shape.resident_tokens * model.hidden
     mask = MASK_BYTES if model.dropout else 0.0
-    summed = shape.activation_bytes if model.bias and shape.biases_apart else 0.0
-    return Memory(
+    summed = shape.activation_bytes if model.bias and shape.unfused_bias else 0.0
+    return MemoryBound(
         name,
         (3 * shape.activation_bytes + mask) * elements,
         (3 * shape.activation_bytes + mask + summed) * elements,
@@ -105,10 +105,10 @@ def _residual(name: str, model: Model, shape: Shape) -> Memory:
     )
 
 
-def _dropout(name: str, model: Model, shape: Shape) -> Memory:
+def _dropout(name: str, model: Model, shape: Shape) -> MemoryBound:
     elements = shape.resident_tokens * model.hidden
     traffic = (2 * shape.activation_bytes + MASK_BYTES) * elements
-    return Memory(name, traffic, traffic, saved=MASK_BYTES * elements)
+    return MemoryBound(name, traffic, traffic, saved=MASK_BYTES * elements)
 
 
 def _vocabulary_reduce(model: Model, shape: Shape) -> Exchange:

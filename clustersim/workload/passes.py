@@ -22,11 +22,11 @@ NO_PASS = Pass((), (), ())
 
 
 def element_pass(
-    elements: Sequence[Element], phase: Phase, recompute: Recomputation = "none", *, early_stop: bool = False
+    elements: Sequence[Element], phase: Phase, recompute: Recomputation = "none", *, checkpoint_early_stop: bool = False
 ) -> Pass:
     """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed.
 
-    `early_stop`: recomputation of whole layers ends when all that the backward pass needs has been made again.
+    `checkpoint_early_stop`: recomputation of whole layers ends when all that the backward pass needs is made again.
     """
     builder = PassBuilder()
     if phase == "forward":
@@ -34,11 +34,11 @@ def element_pass(
             element.forward(builder)
         return builder.build()
     if recompute in WHOLE_LAYERS and phase != "weight_gradient":
-        again = _until_last_kept(elements) if early_stop else elements
+        again = _until_last_kept(elements) if checkpoint_early_stop else elements
         for element in again if recompute == "full" else _operations_again(again):
             element.forward(RecomputeBuilder(target=builder))
     for element in reversed(elements):
-        if recompute == "selective" and element.selective and phase != "weight_gradient":
+        if recompute == "selective" and element.recomputed_when_selective and phase != "weight_gradient":
             element.forward(RecomputeBuilder(target=builder))
         getattr(element, phase)(builder)
     return builder.build()
@@ -61,7 +61,7 @@ def _operations_again(elements: Sequence[Element]) -> Iterator[Element]:
     """
     for element in elements:
         if isinstance(element, Linear):
-            if np.any(element.again):
+            if np.any(element.recomputed_share):
                 yield element.repeated()
         elif isinstance(element, CoveredExchange):
             yield replace(element, elements=tuple(_operations_again(element.elements)))

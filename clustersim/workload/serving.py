@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.elements import Memory
+from clustersim.workload.layers.elements import MemoryBound
 from clustersim.workload.layers.experts import expert_elements
 from clustersim.workload.layers.feed_forward import column, dense_elements, row
 from clustersim.workload.layers.linear import Linear
@@ -97,7 +97,7 @@ def reach(model: Model, kind: BlockKind, span: float) -> float:
 
 def layer_elements(model: Model, kind: BlockKind, shape: Shape, batch: Batch) -> list[Forward]:
     """A transformer layer: attention and feed-forward (or experts), each after a norm that takes in the residual."""
-    norm = Memory("norm and residual", 4.0 * ACTIVATION_BYTES * shape.tokens * model.hidden, 0.0)
+    norm = MemoryBound("norm and residual", 4.0 * ACTIVATION_BYTES * shape.tokens * model.hidden, 0.0)
     feed_forward = expert_elements(model, shape) if kind.experts else dense_elements(model, shape, model.ffn_hidden)
     return [norm, *_attention(model, kind, shape, batch), norm, *feed_forward]
 
@@ -108,14 +108,14 @@ def head_elements(model: Model, shape: Shape, batch: Batch) -> list[Forward]:
     words = model.vocab / shape.tensor
     return [
         Linear("output head", batch.heads, words, float(model.hidden), shape, precision=shape.wide_precision),
-        Memory("sampling", 2.0 * FP32_BYTES * logits, 0.0, kernels=4),
+        MemoryBound("sampling", 2.0 * FP32_BYTES * logits, 0.0, kernels=4),
     ]
 
 
 def draft_elements(model: Model, shape: Shape) -> list[Forward]:
     """What a multi-token-prediction module adds to its layer. Source: DeepSeek-V3, arXiv 2412.19437, section 2.2."""
     vector = ACTIVATION_BYTES * shape.tokens * model.hidden
-    norms = Memory("draft norms", 4.0 * vector, 0.0, kernels=2)
+    norms = MemoryBound("draft norms", 4.0 * vector, 0.0, kernels=2)
     return [norms, Linear("draft projection", shape.tokens, float(model.hidden), 2.0 * model.hidden, shape)]
 
 
@@ -189,7 +189,7 @@ def _latent_attention(
     queries = heads * model.qk_head_size
     first: list[Forward] = [
         Linear("latent down", rows, down, float(model.hidden), shape),
-        Memory("latent norms", 2.0 * ACTIVATION_BYTES * rows * down, 0.0, kernels=2),
+        MemoryBound("latent norms", 2.0 * ACTIVATION_BYTES * rows * down, 0.0, kernels=2),
         Linear("query up", rows, queries, float(latent.q_lora_rank or model.hidden), shape),
         _rotary(latent.qk_rope_head_dim * (model.heads + 1), shape),
     ]
@@ -211,5 +211,5 @@ def _latent_attention(
     ]
 
 
-def _rotary(width: float, shape: Shape) -> Memory:
-    return Memory("rotary", 2.0 * ACTIVATION_BYTES * shape.tokens * width / shape.tensor, 0.0)
+def _rotary(width: float, shape: Shape) -> MemoryBound:
+    return MemoryBound("rotary", 2.0 * ACTIVATION_BYTES * shape.tokens * width / shape.tensor, 0.0)

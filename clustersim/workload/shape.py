@@ -45,10 +45,10 @@ class Shape:
     accumulates_in_place: bool = False  # the product of a weight's gradient does that
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
-    weighs_inside_experts: bool = False  # routing weights meet the experts' activation, not what experts return
+    weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
-    biases_apart: bool = False  # added, and their gradients summed, by kernels of their own
+    unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     blockwise: bool = False  # fp8 with a scale for every 128 elements
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
@@ -127,10 +127,10 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
         "dispatch_bytes": low if stack.low_precision_dispatch else wide,
         "blockwise": blockwise,
         "narrow_expert_inputs": stack.low_precision_activations,
-        "weighs_inside_experts": stack.weighs_inside_experts,
+        "weights_in_experts": stack.weights_in_experts,
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,
-        "biases_apart": stack.biases_apart,
+        "unfused_bias": stack.unfused_bias,
     }
 
 
@@ -154,7 +154,7 @@ def _message_bytes(reduced: float, stack: Stack) -> float:
     arXiv 2304.11277, sections 3.2.1 and 4.4; torch/distributed/fsdp/_runtime_utils.py of 2.0 (recalled).
     """
     cast = 0.0 if reduced == ACTIVATION_BYTES else ACTIVATION_BYTES + reduced
-    if not stack.flat_gradients:
+    if not stack.copied_gradients:
         return cast or 2.0 * reduced
     return 2.0 * ACTIVATION_BYTES + cast + 2.0 * reduced
 

@@ -21,7 +21,7 @@ from clustersim.costs.collectives import (
     link_of,
     send_time,
 )
-from clustersim.costs.placement import Placement, place, place_groups
+from clustersim.costs.placement import RankPlacement, place, place_groups
 from clustersim.inputs.catalog import load
 from clustersim.inputs.hardware import Tier
 
@@ -34,14 +34,14 @@ NEAR = Link(bandwidth=100e9, latency=0.0)
 
 def test_ring_inside_a_domain_without_latency() -> None:
     """2 (n-1)/n message / bandwidth (Thakur et al. 2005)."""
-    group = Placement(8.0, 8.0, 1.0)
+    group = RankPlacement(8.0, 8.0, 1.0)
     assert all_reduce_time(1e9, group, NEAR, FREE) == pytest.approx(2 * 7 / 8 * 1e9 / 100e9)
     assert all_gather_time(1e9, group, NEAR, FREE) == pytest.approx(7 / 8 * 1e9 / 100e9)
 
 
 def test_segments_bend_the_way_from_latency_to_bandwidth() -> None:
     """Tiny messages take the hops, huge ones the bandwidth; the cross term lies between."""
-    group = Placement(8.0, 8.0, 1.0)
+    group = RankPlacement(8.0, 8.0, 1.0)
     latency = 2e-6 + 14 * 1e-6
     start = Link(UP.bandwidth, UP.latency, start=2e-6)
     assert all_reduce_time(1.0, group, start, OUT) == pytest.approx(latency, rel=0.01)
@@ -57,12 +57,14 @@ def test_the_ramp_is_what_nccl_shows_on_eight_a100() -> None:
     measured = {2**22: 77.0, 2**24: 126.0, 2**26: 203.0, 2**28: 217.0, 2**30: 229.2}
     for message, bus in measured.items():
         seconds = 2 * 7 / 8 * message / (bus * 1e9)
-        assert all_reduce_time(float(message), Placement(8.0, 8.0, 1.0), a100, OUT) == pytest.approx(seconds, rel=0.15)
+        assert all_reduce_time(float(message), RankPlacement(8.0, 8.0, 1.0), a100, OUT) == pytest.approx(
+            seconds, rel=0.15
+        )
 
 
 def test_two_ranks_have_one_hop_and_no_ramp() -> None:
     """With the ramp of A100: two H100 all-reduce 4 to 64 MiB within 15 % at the median (vidur)."""
-    pair = Placement(2.0, 2.0, 1.0)
+    pair = RankPlacement(2.0, 2.0, 1.0)
     assert all_gather_time(1e9, pair, UP, OUT) == pytest.approx(0.5 * 1e9 / 100e9 + 1e-6)
     h100 = link_of(load("nodes", "dgx-h100").scale_up, 1.0)
     measured = {2**22: 97.54, 2**23: 182.36, 2**24: 229.82, 2**25: 246.72, 2**26: 273.91}  # GB/s of bus bandwidth
@@ -78,25 +80,25 @@ def test_the_switch_fills_its_pipeline() -> None:
     h200 = link_of(load("nodes", "hgx-h200").scale_up, 1.0)
     for size, bus in {2**26: 346.51, 2**28: 436.15, 2**30: 463.58, 2**34: 482.26}.items():
         seconds = 2 * 7 / 8 * size / (bus * 1e9)
-        assert all_reduce_time(float(size), Placement(8.0, 8.0, 1.0), h200, OUT) == pytest.approx(seconds, rel=0.05)
+        assert all_reduce_time(float(size), RankPlacement(8.0, 8.0, 1.0), h200, OUT) == pytest.approx(seconds, rel=0.05)
 
 
 def test_members_of_a_domain_pool_their_ways_out() -> None:
     """A ring over nodes is as wide as the members' scale-out links together, up to the scale-up bandwidth."""
-    alone, four, eight = (all_gather_time(1e9, Placement(m * 16.0, m, 16.0), NEAR, FREE) for m in (1.0, 4.0, 8.0))
+    alone, four, eight = (all_gather_time(1e9, RankPlacement(m * 16.0, m, 16.0), NEAR, FREE) for m in (1.0, 4.0, 8.0))
     assert alone == pytest.approx(15 / 16 * 1e9 / 10e9)
     assert four == pytest.approx(63 / 64 * 1e9 / 40e9)
     assert eight == pytest.approx(127 / 128 * 1e9 / 80e9)
 
 
 def test_hops_between_domains_add_their_latency_and_no_ramp() -> None:
-    group = Placement(128.0, 1.0, 128.0)
+    group = RankPlacement(128.0, 1.0, 128.0)
     free, far = (all_gather_time(1e9, group, NEAR, Link(10e9, latency)) for latency in (0.0, 5e-6))
     assert far - free == pytest.approx(127 * 5e-6)
 
 
 def test_small_messages_over_many_nodes_take_the_tree() -> None:
-    group = Placement(1024.0, 8.0, 128.0)
+    group = RankPlacement(1024.0, 8.0, 128.0)
     tree = all_reduce_time(8.0, group, UP, OUT)
     assert tree == pytest.approx(2 * 7 * 1e-6 + 2 * 7 * 5e-6, rel=0.01)
     assert tree < 2 * all_gather_time(8.0, group, UP, OUT)
@@ -104,14 +106,14 @@ def test_small_messages_over_many_nodes_take_the_tree() -> None:
 
 def test_trees_spare_the_links_between_two_nodes() -> None:
     """Over D nodes 2 (D - 1)/D of the vector leaves a node, half of what a ring sends over two."""
-    two = all_reduce_time(1e9, Placement(16.0, 8.0, 2.0), Link(1e12, 0.0), FREE)
+    two = all_reduce_time(1e9, RankPlacement(16.0, 8.0, 2.0), Link(1e12, 0.0), FREE)
     assert two == pytest.approx(1e9 / (8 * 10e9 * TREE_SHARE))
     assert two < 2 * 15 / 16 * 1e9 / 80e9
 
 
 def test_switches_that_sum_beat_rings_within_a_domain() -> None:
     ring, switch = Link(100e9, 0.0), Link(100e9, 0.0, switch_bandwidth=150e9)
-    eight, pair = Placement(8.0, 8.0, 1.0), Placement(2.0, 2.0, 1.0)
+    eight, pair = RankPlacement(8.0, 8.0, 1.0), RankPlacement(2.0, 2.0, 1.0)
     assert all_reduce_time(1e9, eight, switch, OUT) == pytest.approx(2 * 7 / 8 * 1e9 / 150e9)
     assert all_reduce_time(1e9, pair, switch, OUT) == all_reduce_time(1e9, pair, ring, OUT)
 
@@ -120,14 +122,14 @@ def test_small_switched_rings_lose_a_little() -> None:
     """197 GB/s of bus bandwidth between two A100 at 1 GiB, 229 among eight (vTrain, kernels.csv); within 6 %."""
     a100 = link_of(load("nodes", "dgx-a100-80gb").scale_up, 1.0)
     for ranks, bus in ((2.0, 197e9), (4.0, 222e9), (8.0, 229e9)):
-        seconds = all_reduce_time(2.0**30, Placement(ranks, ranks, 1.0), a100, OUT)
+        seconds = all_reduce_time(2.0**30, RankPlacement(ranks, ranks, 1.0), a100, OUT)
         assert 2 * (ranks - 1) / ranks * 2**30 / seconds == pytest.approx(bus, rel=0.06)
 
 
 def test_full_mesh_gives_a_pair_one_link() -> None:
     """Eight NPUs of an Atlas 800T A2 have seven links of 28 GB/s; two have one (shared facts, HCCS)."""
-    pair = all_reduce_time(1e9, Placement(2.0, 2.0, 1.0), MESH, OUT)
-    eight = all_reduce_time(1e9, Placement(8.0, 8.0, 1.0), MESH, OUT)
+    pair = all_reduce_time(1e9, RankPlacement(2.0, 2.0, 1.0), MESH, OUT)
+    eight = all_reduce_time(1e9, RankPlacement(8.0, 8.0, 1.0), MESH, OUT)
     assert pair == pytest.approx(1e9 / 28e9)
     assert eight == pytest.approx(2 * 7 / 8 * 1e9 / 196e9)
     assert send_time(1e9, False, MESH, OUT) == pytest.approx(1e9 / 28e9)
@@ -139,21 +141,21 @@ def test_send_takes_the_tier_that_it_crosses() -> None:
 
 
 def test_all_to_all_works_both_tiers_at_once() -> None:
-    group = Placement(64.0, 8.0, 8.0)
+    group = RankPlacement(64.0, 8.0, 8.0)
     assert all_to_all_time(1e9, group, NEAR, FREE) == pytest.approx(56 / 64 * 0.1 / EXCHANGE_SHARE)
-    assert all_to_all_time(1e9, Placement(8.0, 8.0, 1.0), NEAR, FREE) == pytest.approx(7 / 8 * 0.01)
+    assert all_to_all_time(1e9, RankPlacement(8.0, 8.0, 1.0), NEAR, FREE) == pytest.approx(7 / 8 * 0.01)
 
 
 def test_dispatch_sends_a_vector_once_to_a_domain() -> None:
     """Eight copies over eight nodes meet 8 (1 - (7/8)^8) = 5.25 of them, limited routing four nodes 3.6."""
-    group = Placement(64.0, 8.0, 8.0)
+    group = RankPlacement(64.0, 8.0, 8.0)
     pairwise = all_to_all_time(8e9, group, NEAR, FREE)
     once = dispatch_time(8e9, 8.0, None, group, NEAR, FREE)
     limited = dispatch_time(8e9, 8.0, 4.0, group, NEAR, FREE)
     assert once == pytest.approx(1e9 * 8 * (1 - (7 / 8) ** 8) * 7 / 8 / 10e9)
     assert limited == pytest.approx(1e9 * 4 * (1 - (3 / 4) ** 8) * 7 / 8 / 10e9)
     assert limited < once < pairwise
-    inside = dispatch_time(8e9, 8.0, 4.0, Placement(8.0, 8.0, 1.0), NEAR, FREE)
+    inside = dispatch_time(8e9, 8.0, 4.0, RankPlacement(8.0, 8.0, 1.0), NEAR, FREE)
     assert inside == pytest.approx(8e9 * 7 / 8 / 100e9)
 
 
@@ -193,7 +195,7 @@ def test_megatrons_order_puts_tensor_inside_and_pipeline_far_apart() -> None:
     faster=st.floats(1.0, 100.0),
 )
 def test_a_faster_link_never_slows_a_collective(message: float, inside: float, across: float, faster: float) -> None:
-    group = Placement(inside * across, inside, across)
+    group = RankPlacement(inside * across, inside, across)
     for price in (all_gather_time, all_reduce_time, all_to_all_time):
         before = price(message, group, UP, OUT)
         assert price(message, group, Link(UP.bandwidth * faster, UP.latency), OUT) <= before

@@ -35,7 +35,7 @@ operations = st.one_of(
 
 def machine() -> Machine:
     here = builders.scenario(tensor=4, data=4, nodes=2)
-    layout, domain = here.plan, here.cluster.node.domain
+    layout, domain = here.resolved_layout, here.cluster.node.domain
     groups = {group: np.atleast_1d(size) for group, size in group_sizes(layout).items()}
     return machine_of(here.cluster, here.stack, place_groups(groups, layout.rank_order, domain))
 

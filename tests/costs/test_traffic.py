@@ -11,20 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.costs.machine import Machine, machine_of
-from clustersim.costs.placement import Placement
+from clustersim.costs.placement import RankPlacement
 from clustersim.costs.traffic import FAR, NEAR, collective_bytes
 from clustersim.workload.operations import Collective, CollectiveKind
 
 INSIDE, ACROSS, SPREAD, ALONE = (
-    Placement(*sizes) for sizes in ((8.0, 8.0, 1.0), (32.0, 8.0, 4.0), (4.0, 1.0, 4.0), (1.0, 1.0, 1.0))
+    RankPlacement(*sizes) for sizes in ((8.0, 8.0, 1.0), (32.0, 8.0, 4.0), (4.0, 1.0, 4.0), (1.0, 1.0, 1.0))
 )
 
 
-def machine(group: Placement, **changes: Any) -> Machine:
+def machine(group: RankPlacement, **changes: Any) -> Machine:
     return machine_of(builders.cluster(4), builders.stack(**changes), {"expert": group})
 
 
-def sent(kind: CollectiveKind, group: Placement, stack: dict[str, Any] | None = None, **changes: Any) -> list[float]:
+def sent(
+    kind: CollectiveKind, group: RankPlacement, stack: dict[str, Any] | None = None, **changes: Any
+) -> list[float]:
     collective = Collective(kind, kind, "expert", 32.0, **changes)
     figures: list[float] = collective_bytes(collective, machine(group, **(stack or {})))[:, 0].tolist()
     return figures
@@ -62,7 +64,7 @@ def test_a_rank_alone_sends_nothing(kind: CollectiveKind) -> None:
     copies=st.sampled_from([1.0, 2.0, 8.0]),
 )
 def test_links_carry_no_more_than_they_can(
-    kind: CollectiveKind, group: Placement, dispatch: str, message: float, copies: float
+    kind: CollectiveKind, group: RankPlacement, dispatch: str, message: float, copies: float
 ) -> None:
     here = machine(group, dispatch=dispatch)
     collective = Collective(kind, kind, "expert", message, copies=copies)

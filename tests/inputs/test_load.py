@@ -30,7 +30,7 @@ def test_a_file_becomes_a_resolved_scenario(scenario_file: Path) -> None:
     scenario = load_scenario(scenario_file)
     assert (scenario.name, scenario.model.name, scenario.cluster.devices) == ("scenario", "Tiny", 64)
     assert scenario.training.tokens == 1e12
-    plan = scenario.plan
+    plan = scenario.resolved_layout
     assert isinstance(plan, ResolvedLayout)
     assert (plan.data, plan.recompute, plan.stage_layers) == (4, "selective", (4, 4, 4, 4))
     assert scenario.training.grad_reduce_precision == "bf16"
@@ -63,7 +63,7 @@ def test_without_a_layout_it_stays_open(catalog: Path, layout: str) -> None:
     assert scenario.layout == "search"
     assert scenario.training.grad_reduce_precision == "bf16"
     with pytest.raises(InfeasibleError, match="still open"):
-        _ = scenario.plan
+        _ = scenario.resolved_layout
 
 
 def test_the_page_of_the_first_five_minutes(catalog: Path) -> None:
@@ -148,10 +148,10 @@ def test_a_foreign_stack_is_noted_not_refused(catalog: Path) -> None:
 
 def test_uneven_stages_are_noted(scenario_file: Path) -> None:
     scenario = load_scenario(scenario_file, ["model.layers=15"])
-    assert scenario.plan.stage_layers == (4, 4, 4, 3)
+    assert scenario.resolved_layout.stage_layers == (4, 4, 4, 3)
     assert scenario.notes == ("15 layers over 4 virtual stages: 3 to 4 each",)
     given = load_scenario(scenario_file, ["model.layers=15", "layout.stage_layers=[3, 4, 4, 4]"])
-    assert (given.plan.stage_layers, given.notes) == ((3, 4, 4, 4), ())
+    assert (given.resolved_layout.stage_layers, given.notes) == ((3, 4, 4, 4), ())
 
 
 def test_problems_of_referenced_files_name_them(catalog: Path) -> None:
@@ -172,7 +172,12 @@ def test_scenarios_extend_each_other(scenario_file: Path) -> None:
     Path("folder").mkdir()
     Path("folder/more.yaml").write_text("extends: ../scenario.yaml\ncluster: {nodes: 16}\nlayout: {tp: 2}\n")
     more = load_scenario("folder/more.yaml")
-    assert (more.name, more.cluster.devices, more.plan.tensor, more.plan.pipeline) == ("more", 128, 2, 4)
+    assert (more.name, more.cluster.devices, more.resolved_layout.tensor, more.resolved_layout.pipeline) == (
+        "more",
+        128,
+        2,
+        4,
+    )
     inline = load_scenario({"extends": "folder/more.yaml", "model": {"layers": 8}})
     assert (inline.model.layers, inline.cluster.devices) == (8, 128)
 

@@ -242,7 +242,7 @@ def names_something(error: InputError) -> bool:
 def test_the_unchanged_file_is_right(catalog: Path) -> None:
     Path("scenario.yaml").write_text(yaml.safe_dump(WHOLE))
     scenario = load_scenario("scenario.yaml")
-    assert (scenario.plan.data, scenario.model.moe is not None, scenario.cluster.nodes) == (8, True, 16)
+    assert (scenario.resolved_layout.data, scenario.model.moe is not None, scenario.cluster.nodes) == (8, True, 16)
 
 
 @pytest.mark.parametrize("seed", range(4))

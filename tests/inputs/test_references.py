@@ -139,10 +139,10 @@ def test_overrides_reach_into_references(catalog: Path) -> None:
 
 def test_overrides_of_a_layout_take_short_names(catalog: Path) -> None:
     given = base(layout={"tp": 4, "pp": 4})
-    plan = load_scenario(given, ["layout.tensor=2", "layout.pp=8", "layout.recompute={layers: 1}"]).plan
+    plan = load_scenario(given, ["layout.tensor=2", "layout.pp=8", "layout.recompute={layers: 1}"]).resolved_layout
     assert (plan.tensor, plan.pipeline, plan.data) == (2, 8, 4)
     assert load_scenario(given, {"layout": "search"}).layout == "search"
-    assert load_scenario(base(), {"layout.tp": 8}).plan.tensor == 8
+    assert load_scenario(base(), {"layout.tp": 8}).resolved_layout.tensor == 8
 
 
 @pytest.mark.parametrize(

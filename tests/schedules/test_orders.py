@@ -8,8 +8,8 @@ import pytest
 from clustersim.engines import Timeline, play
 from clustersim.errors import DeadlockError, InfeasibleError
 from clustersim.schedules import (
-    Operation,
     Program,
+    TaskType,
     bubble_lower_bound,
     build_program,
     in_flight,
@@ -58,7 +58,7 @@ def bare_program(schedule: str, p: int, m: int, v: int, blocking_transfers: bool
 
 
 def play_equal(program: Program, forward: float, backward: float) -> Timeline:
-    seconds = {Operation.FORWARD: forward, Operation.BACKWARD: backward}
+    seconds = {TaskType.FORWARD: forward, TaskType.BACKWARD: backward}
     return play(program.graph, [[seconds.get(kind.operation, 0.0)] for kind in program.kinds])
 
 
@@ -82,8 +82,8 @@ def test_in_flight_is_what_a_played_step_shows(schedule: str, p: int, m: int, v:
     expected = in_flight(schedule, p, m, v)
     operation = np.array([kind.operation for kind in program.kinds])[program.graph.kind]
     for stage in range(p):
-        forward = (program.stage == stage) & (operation == Operation.FORWARD)
-        backward = (program.stage == stage) & (operation == Operation.BACKWARD)
+        forward = (program.stage == stage) & (operation == TaskType.FORWARD)
+        backward = (program.stage == stage) & (operation == TaskType.BACKWARD)
         born, freed = timeline.start[forward, 0], timeline.end[backward, 0]
         alive = [(born <= moment).sum() - (freed <= moment).sum() for moment in born]
         assert max(alive) == expected[stage]

@@ -10,7 +10,7 @@ import pytest
 
 from clustersim.engines import makespan, play
 from clustersim.engines.graph import NO_BARRIER
-from clustersim.schedules import Kind, Operation, Position, Program, build_program
+from clustersim.schedules import Kind, Position, Program, TaskType, build_program
 
 PLAIN: dict[str, Any] = {
     "blocking_transfers": False,
@@ -28,7 +28,7 @@ FULL: dict[str, Any] = {
 }
 
 
-def tasks_of(program: Program, operation: Operation, stage: int | None = None, chunk: int | None = None) -> list[int]:
+def tasks_of(program: Program, operation: TaskType, stage: int | None = None, chunk: int | None = None) -> list[int]:
     return [
         task
         for task, row in enumerate(program.graph.kind)
@@ -38,7 +38,7 @@ def tasks_of(program: Program, operation: Operation, stage: int | None = None, c
     ]
 
 
-def waits(program: Program, task: int) -> list[tuple[Operation, int, int]]:
+def waits(program: Program, task: int) -> list[tuple[TaskType, int, int]]:
     """(operation, stage, micro-batch) of what a task waits for."""
     return [
         (program.kinds[program.graph.kind[on]].operation, int(program.stage[on]), int(program.micro_batch[on]))
@@ -50,15 +50,15 @@ def waits(program: Program, task: int) -> list[tuple[Operation, int, int]]:
 def test_passes_wait_for_what_comes_to_them(blocking: bool) -> None:
     program = build_program("1f1b", 3, 4, **PLAIN | {"blocking_transfers": blocking})
     for stage in range(3):
-        for i, task in enumerate(tasks_of(program, Operation.FORWARD, stage)):
+        for i, task in enumerate(tasks_of(program, TaskType.FORWARD, stage)):
             assert program.micro_batch[task] == i
-            assert waits(program, task) == ([(Operation.SEND_ACTIVATION, stage - 1, i)] if stage else [])
-        for i, task in enumerate(tasks_of(program, Operation.BACKWARD, stage)):
-            came = (Operation.FORWARD, 2, i) if stage == 2 else (Operation.SEND_GRADIENT, stage + 1, i)
+            assert waits(program, task) == ([(TaskType.SEND_ACTIVATION, stage - 1, i)] if stage else [])
+        for i, task in enumerate(tasks_of(program, TaskType.BACKWARD, stage)):
+            came = (TaskType.FORWARD, 2, i) if stage == 2 else (TaskType.SEND_GRADIENT, stage + 1, i)
             assert waits(program, task) == [came]
         for operation, of in (
-            (Operation.SEND_ACTIVATION, Operation.FORWARD),
-            (Operation.SEND_GRADIENT, Operation.BACKWARD),
+            (TaskType.SEND_ACTIVATION, TaskType.FORWARD),
+            (TaskType.SEND_GRADIENT, TaskType.BACKWARD),
         ):
             for task in tasks_of(program, operation, stage):
                 assert waits(program, task) == [(of, stage, program.micro_batch[task])]
@@ -71,7 +71,7 @@ def test_transfers_hold_the_compute_stream_or_have_a_channel_each_way() -> None:
     overlapped = build_program("1f1b", 3, 4, **PLAIN)
     channels = {
         (operation, stage): {int(overlapped.graph.stream[task]) for task in tasks_of(overlapped, operation, stage)}
-        for operation in (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT)
+        for operation in (TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT)
         for stage in range(3)
     }
     used = [stream for streams in channels.values() for stream in streams]
@@ -86,20 +86,20 @@ def test_one_stage_sends_nothing() -> None:
     for schedule, chunks in (("1f1b", 1), ("interleaved-1f1b", 3)):
         program = build_program(schedule, 1, 4, chunks, **FULL)
         operations = {kind.operation for kind in program.kinds}
-        assert not operations & {Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT}
-        assert not operations & {Operation.SYNC_EMBEDDINGS, Operation.GRADIENT_NORM}
-        assert len(tasks_of(program, Operation.FORWARD)) == 4 * chunks
+        assert not operations & {TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT}
+        assert not operations & {TaskType.SYNC_EMBEDDINGS, TaskType.GRADIENT_NORM}
+        assert len(tasks_of(program, TaskType.FORWARD)) == 4 * chunks
 
 
 def test_interleaved_chunks_hand_on_from_the_last_stage_to_the_first() -> None:
     program = build_program("interleaved-1f1b", 2, 4, 2, **PLAIN)
     sends = Counter((program.kinds[row].operation, *program.kinds[row][1:3]) for row in program.graph.kind.tolist())
-    assert sends[Operation.SEND_ACTIVATION, 1, 0] == 4
-    assert sends[Operation.SEND_ACTIVATION, 1, 1] == 0
-    assert sends[Operation.SEND_GRADIENT, 0, 1] == 4
-    assert sends[Operation.SEND_GRADIENT, 0, 0] == 0
-    for task in tasks_of(program, Operation.FORWARD, 0, 1):
-        assert waits(program, task) == [(Operation.SEND_ACTIVATION, 1, program.micro_batch[task])]
+    assert sends[TaskType.SEND_ACTIVATION, 1, 0] == 4
+    assert sends[TaskType.SEND_ACTIVATION, 1, 1] == 0
+    assert sends[TaskType.SEND_GRADIENT, 0, 1] == 4
+    assert sends[TaskType.SEND_GRADIENT, 0, 0] == 0
+    for task in tasks_of(program, TaskType.FORWARD, 0, 1):
+        assert waits(program, task) == [(TaskType.SEND_ACTIVATION, 1, program.micro_batch[task])]
 
 
 @pytest.mark.parametrize(
@@ -111,18 +111,18 @@ def test_the_first_forward_and_the_last_backward_of_a_chunk_are_kinds_apart(sche
     assert set(count) == set(program.kinds)  # no row of durations for what doesn't occur
     for stage in range(3):
         for chunk in range(v):
-            assert count[Kind(Operation.FORWARD, stage, chunk, Position.FIRST)] == 1
-            assert count[Kind(Operation.FORWARD, stage, chunk)] == m - 1
-            assert count[Kind(Operation.BACKWARD, stage, chunk, Position.LAST)] == 1
-            assert count[Kind(Operation.BACKWARD, stage, chunk)] == m - 1
+            assert count[Kind(TaskType.FORWARD, stage, chunk, Position.FIRST)] == 1
+            assert count[Kind(TaskType.FORWARD, stage, chunk)] == m - 1
+            assert count[Kind(TaskType.BACKWARD, stage, chunk, Position.LAST)] == 1
+            assert count[Kind(TaskType.BACKWARD, stage, chunk)] == m - 1
             positions = [
                 program.kinds[program.graph.kind[task]].position
-                for task in tasks_of(program, Operation.FORWARD, stage, chunk)
+                for task in tasks_of(program, TaskType.FORWARD, stage, chunk)
             ]
             assert positions[0] is Position.FIRST
             positions = [
                 program.kinds[program.graph.kind[task]].position
-                for task in tasks_of(program, Operation.BACKWARD, stage, chunk)
+                for task in tasks_of(program, TaskType.BACKWARD, stage, chunk)
             ]
             assert positions[-1] is Position.LAST
 
@@ -131,31 +131,31 @@ def test_gradients_are_reduced_chunk_by_chunk_after_the_last_backward_pass() -> 
     program = build_program("interleaved-1f1b", 2, 4, 3, **PLAIN | {"reduce": True})
     assert program.graph.barriers == 1
     for stage in range(2):
-        reductions = tasks_of(program, Operation.REDUCE_GRADIENTS, stage)
+        reductions = tasks_of(program, TaskType.REDUCE_GRADIENTS, stage)
         assert [program.kinds[program.graph.kind[task]].chunk for task in reductions] == [2, 1, 0]  # as they end
         assert len({int(program.graph.stream[task]) for task in reductions}) == 1
         for task in reductions:
             chunk = program.kinds[program.graph.kind[task]].chunk
-            last = tasks_of(program, Operation.BACKWARD, stage, chunk)[-1]
+            last = tasks_of(program, TaskType.BACKWARD, stage, chunk)[-1]
             assert program.graph.dependencies_of(task).tolist() == [last]
             assert program.graph.barrier[task] == 0
-        (optimizer,) = tasks_of(program, Operation.OPTIMIZER, stage)
+        (optimizer,) = tasks_of(program, TaskType.OPTIMIZER, stage)
         assert program.graph.dependencies_of(optimizer).tolist() == [reductions[-1]]
         assert program.graph.stream[optimizer] == program.compute_streams[stage]
 
 
 def test_the_tail_of_a_step_with_everything() -> None:
     program = build_program("1f1b", 3, 4, **FULL)
-    reductions = [tasks_of(program, Operation.REDUCE_GRADIENTS, stage)[0] for stage in range(3)]
-    (sync,) = tasks_of(program, Operation.SYNC_EMBEDDINGS)
-    (norm,) = tasks_of(program, Operation.GRADIENT_NORM)
+    reductions = [tasks_of(program, TaskType.REDUCE_GRADIENTS, stage)[0] for stage in range(3)]
+    (sync,) = tasks_of(program, TaskType.SYNC_EMBEDDINGS)
+    (norm,) = tasks_of(program, TaskType.GRADIENT_NORM)
     assert program.graph.dependencies_of(sync).tolist() == [reductions[0], reductions[2]]
     assert program.graph.dependencies_of(norm).tolist() == [reductions[1], sync]
     assert {int(program.stage[task]) for task in (sync, norm)} == {0}
     assert {int(program.graph.stream[task]) for task in (sync, norm)} == {int(program.graph.stream[reductions[0]])}
     for stage in range(3):
-        (optimizer,) = tasks_of(program, Operation.OPTIMIZER, stage)
-        (gather,) = tasks_of(program, Operation.GATHER_PARAMETERS, stage)
+        (optimizer,) = tasks_of(program, TaskType.OPTIMIZER, stage)
+        (gather,) = tasks_of(program, TaskType.GATHER_PARAMETERS, stage)
         assert program.graph.dependencies_of(optimizer).tolist() == [norm]
         assert program.graph.dependencies_of(gather).tolist() == [optimizer]
         assert program.graph.barrier[gather] == 0
@@ -165,25 +165,25 @@ def test_the_tail_of_a_step_with_everything() -> None:
 
 def test_without_reduction_the_tail_waits_for_the_last_backward_passes() -> None:
     program = build_program("1f1b", 3, 4, **PLAIN | {"tied_embeddings": True})
-    last = [tasks_of(program, Operation.BACKWARD, stage)[-1] for stage in range(3)]
-    (sync,) = tasks_of(program, Operation.SYNC_EMBEDDINGS)
+    last = [tasks_of(program, TaskType.BACKWARD, stage)[-1] for stage in range(3)]
+    (sync,) = tasks_of(program, TaskType.SYNC_EMBEDDINGS)
     assert program.graph.dependencies_of(sync).tolist() == sorted([last[0], last[2]])
-    optimizers = [tasks_of(program, Operation.OPTIMIZER, stage)[0] for stage in range(3)]
+    optimizers = [tasks_of(program, TaskType.OPTIMIZER, stage)[0] for stage in range(3)]
     assert [program.graph.dependencies_of(task).tolist() for task in optimizers] == [[sync], [last[1]], [sync]]
     assert program.graph.barriers == 0
 
 
 def test_parameters_gathered_before_hold_up_the_first_forward_pass_of_their_chunk() -> None:
     program = build_program("interleaved-1f1b", 2, 4, 2, **PLAIN | {"gather": "before"})
-    durations = np.array([[5.0 if kind.operation is Operation.GATHER_PARAMETERS else 1.0] for kind in program.kinds])
+    durations = np.array([[5.0 if kind.operation is TaskType.GATHER_PARAMETERS else 1.0] for kind in program.kinds])
     timeline = play(program.graph, durations)
     for stage in range(2):
-        gathers = tasks_of(program, Operation.GATHER_PARAMETERS, stage)
+        gathers = tasks_of(program, TaskType.GATHER_PARAMETERS, stage)
         assert [program.kinds[program.graph.kind[task]].chunk for task in gathers] == [0, 1]
         assert timeline.start[gathers, 0].tolist() == [0.0, 5.0]
         assert (program.graph.barrier[gathers] == 0).all()
         for chunk, gather in enumerate(gathers):
-            first, *others = tasks_of(program, Operation.FORWARD, stage, chunk)
+            first, *others = tasks_of(program, TaskType.FORWARD, stage, chunk)
             assert gather in program.graph.dependencies_of(first)
             assert timeline.start[first, 0] >= timeline.end[gather, 0]
             assert not any(gather in program.graph.dependencies_of(task) for task in others)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clustersim.engines import array, play, reference
-from clustersim.schedules import Operation, Program, build_program, schedule_names, step_lower_bound
+from clustersim.schedules import Program, TaskType, build_program, schedule_names, step_lower_bound
 from clustersim.schedules.placement import by_turns
 from clustersim.schedules.program import BACKWARDS, COMPUTE_PASSES, FORWARDS
 from clustersim.schedules.registry import is_planned
@@ -94,7 +94,7 @@ def test_a_step_lies_between_its_bounds(step: Step) -> None:
 @given(step=steps(), factor=st.floats(0.0, 1.0), transfers=st.booleans())
 def test_a_faster_link_or_chip_never_slows_a_step(step: Step, factor: float, transfers: bool) -> None:
     program, durations, groups = step
-    sends = [kind.operation in (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT) for kind in program.kinds]
+    sends = [kind.operation in (TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT) for kind in program.kinds]
     faster = np.where(np.array(sends)[:, None] == transfers, factor * durations, durations)
     before, after = play(program.graph, durations, groups), play(program.graph, faster, groups)
     assert (after.end <= before.end).all()

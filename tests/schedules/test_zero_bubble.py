@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clustersim.engines import Timeline, play
 from clustersim.errors import InfeasibleError
-from clustersim.schedules import Operation, Position, Program, bubble_lower_bound, build_program, in_flight
+from clustersim.schedules import Position, Program, TaskType, bubble_lower_bound, build_program, in_flight
 from clustersim.schedules.program import BACKWARDS, FORWARDS
 from clustersim.schedules.registry import find_schedule
 from clustersim.schedules.schedule import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Ratios
@@ -39,14 +39,14 @@ def bare(schedule: str, p: int, m: int, v: int = 1, ratios: Ratios | None = None
 def played(program: Program, f: float, b: float, w: float, transfer: float = 0.0) -> Timeline:
     """The step with equal stages; `b` of the input gradient."""
     seconds = {
-        Operation.FORWARD: f,
-        Operation.BACKWARD: b + w,
-        Operation.INPUT_GRADIENT: b,
-        Operation.WEIGHT_GRADIENT: w,
-        Operation.FORWARD_BESIDE: f,
-        Operation.BACKWARD_BESIDE: b + w,
-        Operation.SEND_ACTIVATION: transfer,
-        Operation.SEND_GRADIENT: transfer,
+        TaskType.FORWARD: f,
+        TaskType.BACKWARD: b + w,
+        TaskType.INPUT_GRADIENT: b,
+        TaskType.WEIGHT_GRADIENT: w,
+        TaskType.FORWARD_BESIDE: f,
+        TaskType.BACKWARD_BESIDE: b + w,
+        TaskType.SEND_ACTIVATION: transfer,
+        TaskType.SEND_GRADIENT: transfer,
     }
     return play(program.graph, [[seconds.get(kind.operation, 0.0)] for kind in program.kinds])
 
@@ -69,8 +69,8 @@ def most_alive(program: Program, timeline: Timeline, kept: float = 1.0) -> list[
     change = {
         **dict.fromkeys(FORWARDS, (1.0, 0.0)),
         **dict.fromkeys(BACKWARDS, (0.0, -1.0)),
-        Operation.INPUT_GRADIENT: (0.0, kept - 1.0),
-        Operation.WEIGHT_GRADIENT: (0.0, -kept),
+        TaskType.INPUT_GRADIENT: (0.0, kept - 1.0),
+        TaskType.WEIGHT_GRADIENT: (0.0, -kept),
     }
     most = []
     for stage in range(program.stages):
@@ -212,10 +212,10 @@ def test_dualpipe_holds_the_model_twice_and_sends_both_ways() -> None:
     senders = {
         (kind.operation, kind.chunk): {k.stage for k in program.kinds if k[:1] == kind[:1] and k.chunk == kind.chunk}
         for kind in program.kinds
-        if kind.operation in (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT)
+        if kind.operation in (TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT)
     }
-    assert senders[Operation.SEND_ACTIVATION, 0] == senders[Operation.SEND_GRADIENT, 1] == {0, 1, 2}
-    assert senders[Operation.SEND_GRADIENT, 0] == senders[Operation.SEND_ACTIVATION, 1] == {1, 2, 3}
+    assert senders[TaskType.SEND_ACTIVATION, 0] == senders[TaskType.SEND_GRADIENT, 1] == {0, 1, 2}
+    assert senders[TaskType.SEND_GRADIENT, 0] == senders[TaskType.SEND_ACTIVATION, 1] == {1, 2, 3}
 
 
 def test_two_passes_beside_each_other_start_and_end_as_one() -> None:
@@ -227,16 +227,16 @@ def test_two_passes_beside_each_other_start_and_end_as_one() -> None:
     for stage in range(4):
         tasks = np.flatnonzero(program.graph.stream == program.compute_streams[stage]).tolist()
         for one, other in itertools.pairwise(tasks):
-            if operation[one] is Operation.FORWARD_BESIDE:
+            if operation[one] is TaskType.FORWARD_BESIDE:
                 pairs += 1
-                assert operation[other] is Operation.BACKWARD_BESIDE
+                assert operation[other] is TaskType.BACKWARD_BESIDE
                 assert timeline.start[other, 0] == timeline.end[one, 0]
                 waiting = set(program.graph.dependencies_of(one).tolist())
                 assert set(program.graph.dependencies_of(other).tolist()) <= waiting
                 followers = program.graph.waiting[program.graph.dependencies == one]
                 assert len(followers) == 0
     assert pairs == 4 * 3  # of 8 forward passes each, 5 run alone: FFFF.WF at the ends, FFFFF in the middle
-    assert set(operation) & {Operation.FORWARD, Operation.BACKWARD, Operation.WEIGHT_GRADIENT}
+    assert set(operation) & {TaskType.FORWARD, TaskType.BACKWARD, TaskType.WEIGHT_GRADIENT}
 
 
 @pytest.mark.parametrize(
@@ -263,8 +263,8 @@ def test_gradients_of_both_copies_are_reduced_together() -> None:
         synchronous_optimizer=True,
     )
     operation = [program.kinds[row].operation for row in program.graph.kind]
-    assert Operation.SYNC_EMBEDDINGS not in operation  # both ends of the model are on both ends of the pipeline
-    reductions = [task for task, what in enumerate(operation) if what is Operation.REDUCE_GRADIENTS]
+    assert TaskType.SYNC_EMBEDDINGS not in operation  # both ends of the model are on both ends of the pipeline
+    reductions = [task for task, what in enumerate(operation) if what is TaskType.REDUCE_GRADIENTS]
     assert len(reductions) == 8
     for task in reductions:
         kind = program.kinds[program.graph.kind[task]]
@@ -284,7 +284,7 @@ def test_a_v_keeps_both_ends_of_the_model_on_one_device() -> None:
     assert after.tolist() == [1, 2, 5, -1, 3, 4]
     assert find_schedule("1f1b").placement(3, 1).ends_apart()
     program = bare("zb-v", 3, 6, 2)
-    sends = [kind for kind in program.kinds if kind.operation is Operation.SEND_ACTIVATION]
+    sends = [kind for kind in program.kinds if kind.operation is TaskType.SEND_ACTIVATION]
     assert {(kind.stage, kind.chunk) for kind in sends} == {(0, 0), (1, 0), (1, 1), (2, 1)}  # none where the V turns
 
 

@@ -16,7 +16,7 @@ from clustersim.engines.fluid import fair_shares
 from clustersim.engines.sharing import Sharing
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.segment.coupling import Coupling, couple, play_coupled
-from clustersim.simulation.segment.meetings import Meetings
+from clustersim.simulation.segment.overlaps import Overlaps
 from clustersim.simulation.step.step import play_step, simulate_step
 from clustersim.simulation.stragglers import slowdowns_of
 
@@ -75,7 +75,7 @@ def test_compute_beside_a_longer_message_takes_the_slowdown_longer(slowdown: flo
 def test_what_runs_alone_takes_its_time_to_the_last_bit() -> None:
     graph = make_graph([0, 1, 1], [[], [0], []])
     sharing = messages([1.0, 1.0, 1.0])
-    stretch = couple(play(graph, [[0.1], [0.2], [0.3]]), Meetings.of(graph, sharing))
+    stretch = couple(play(graph, [[0.1], [0.2], [0.3]]), Overlaps.of(graph, sharing))
     assert (stretch == 1.0).all()
 
 
@@ -94,7 +94,7 @@ def test_a_link_is_shared_max_min_fair(wants: list[float]) -> None:
     """Flows of one length from one moment on get what progressive filling gives them."""
     shares = fair_shares(np.array(wants)[:, np.newaxis], np.ones(1))
     graph = make_graph(list(range(len(wants))), [[] for _ in wants])
-    stretch = couple(play(graph, np.ones((len(wants), 1))), Meetings.of(graph, messages(wants)))
+    stretch = couple(play(graph, np.ones((len(wants), 1))), Overlaps.of(graph, messages(wants)))
     assert stretch[:, 0] == pytest.approx(1.0 / shares)
 
 
@@ -109,7 +109,7 @@ def test_sharing_never_speeds_a_task_up(seed: int, passes: int) -> None:
     coupled = play_coupled(graph, seconds, messages(rng.random(tasks).tolist()), passes)
     assert (coupled.stretch >= 1.0).all()
     assert (coupled.timeline.end >= play(graph, seconds).end).all()
-    assert (coupled.unsettled >= 0.0).all()
+    assert (coupled.coupling_residual >= 0.0).all()
 
 
 def overlapping(coupling: Coupling, **changes: Any) -> Scenario:
@@ -136,15 +136,15 @@ def test_a_step_is_longer_and_its_parts_sum_to_it() -> None:
         assert sum(step.breakdown.values()) == pytest.approx(step.step_time_s, rel=1e-9)
         assert step.busy_compute <= step.busy_any <= 1.0
     assert coupled.breakdown["gemm"] > alone.breakdown["gemm"]
-    assert (alone.unsettled, fluid.unsettled) == (None, 0.0)
+    assert (alone.coupling_residual, fluid.coupling_residual) == (None, 0.0)
     assert (alone.notes, fluid.engine) == ((), "fluid")
     assert "coupling 3" in coupled.notes[0]
 
 
 def test_a_step_that_is_still_moving_says_so() -> None:
     step = simulate_step(overlapping(1))
-    assert step.unsettled is not None
-    assert step.unsettled > 0.005
+    assert step.coupling_residual is not None
+    assert step.coupling_residual > 0.005
     assert "not settled" in step.notes[0]
 
 
@@ -193,7 +193,7 @@ def test_on_the_timeline_of_events_a_pass_finds_the_durations_of_events(seed: in
     seconds = rng.choice([0.0, 0.5, 1.0, 3.0], (tasks, 1))
     fluid = play_coupled(graph, seconds, sharing, "fluid")
     some = seconds > 0.0
-    assert couple(fluid.timeline, Meetings.of(graph, sharing))[some] == pytest.approx(fluid.stretch[some], rel=1e-9)
+    assert couple(fluid.timeline, Overlaps.of(graph, sharing))[some] == pytest.approx(fluid.stretch[some], rel=1e-9)
 
 
 def test_a_slow_node_starts_from_coupled_durations() -> None:

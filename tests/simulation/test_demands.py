@@ -10,7 +10,7 @@ import pytest
 
 from clustersim.engines.sharing import NO_LINK, Sharing
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import Kind, Operation, Program
+from clustersim.schedules.program import Kind, Program, TaskType
 from clustersim.simulation.segment.demands import pass_demands, sharing_of
 from clustersim.simulation.step.step import micro_batches_of, price_stages, step_machine, step_program
 from clustersim.simulation.step.step_demands import StepDemands
@@ -37,7 +37,7 @@ def of_step(**layout: Any) -> tuple[Program, Sharing, Scenario]:
     return program, StepDemands(here, machine, stages, program, 1).sharing(table), here
 
 
-def used(program: Program, sharing: Sharing, operation: Operation, stage: int) -> dict[tuple[int, int], float]:
+def used(program: Program, sharing: Sharing, operation: TaskType, stage: int) -> dict[tuple[int, int], float]:
     """(which link, whose): bytes a second."""
     (row,) = (at for at, kind in enumerate(program.kinds) if (kind.operation, kind.stage) == (operation, stage))
     return {
@@ -49,7 +49,7 @@ def used(program: Program, sharing: Sharing, operation: Operation, stage: int) -
 
 def test_a_transfer_leaves_by_the_sender_s_links_and_comes_in_by_the_receiver_s() -> None:
     program, sharing, _ = of_step(tensor=8)
-    there, back = (used(program, sharing, send, 1) for send in (Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT))
+    there, back = (used(program, sharing, send, 1) for send in (TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT))
     assert there.keys() == {(OUT_FAR, 1), (IN_FAR, 2)}
     assert back.keys() == {(OUT_FAR, 1), (IN_FAR, 0)}
     assert there[OUT_FAR, 1] == pytest.approx(10e9)  # a message without latency takes all of the link
@@ -57,13 +57,13 @@ def test_a_transfer_leaves_by_the_sender_s_links_and_comes_in_by_the_receiver_s(
 
 def test_stages_of_one_node_send_inside_it() -> None:
     program, sharing, _ = of_step(tensor=2, data=8, rank_order="tensor-pipeline-data-context-expert")
-    assert used(program, sharing, Operation.SEND_ACTIVATION, 1).keys() == {(OUT_NEAR, 1), (IN_NEAR, 2)}
+    assert used(program, sharing, TaskType.SEND_ACTIVATION, 1).keys() == {(OUT_NEAR, 1), (IN_NEAR, 2)}
 
 
 def test_collectives_hold_cores_and_transfers_none() -> None:
     program, sharing, _ = of_step(tensor=2, data=8)
     for row, kind in enumerate(program.kinds):
-        data = kind.operation in (Operation.GATHER_PARAMETERS, Operation.REDUCE_GRADIENTS)
+        data = kind.operation in (TaskType.GATHER_PARAMETERS, TaskType.REDUCE_GRADIENTS)
         assert sharing.holds[row] == (0.15 if data else 0.0)
         assert sharing.device[row] == kind.stage
 
@@ -71,7 +71,7 @@ def test_collectives_hold_cores_and_transfers_none() -> None:
 def test_a_reduction_fills_the_links_between_nodes() -> None:
     """Of 4 replicas two are on each node: their ring leaves it by the links of both, which are full."""
     program, sharing, _ = of_step(tensor=4, data=4)
-    row = program.kinds.index(Kind(Operation.REDUCE_GRADIENTS, 2))
+    row = program.kinds.index(Kind(TaskType.REDUCE_GRADIENTS, 2))
     far = sharing.bandwidth[row, OUT_FAR, 0]
     near = sharing.bandwidth[row, OUT_NEAR, 0]
     assert near == pytest.approx(far)  # each of two rings goes to the other member, or out
@@ -80,7 +80,7 @@ def test_a_reduction_fills_the_links_between_nodes() -> None:
 
 def test_a_pass_spreads_its_collectives_over_its_seconds() -> None:
     program, sharing, _ = of_step(tensor=8)
-    row = program.kinds.index(Kind(Operation.FORWARD, 2))
+    row = program.kinds.index(Kind(TaskType.FORWARD, 2))
     assert 0.0 < sharing.bandwidth[row, OUT_NEAR, 0] < 100e9
     assert sharing.bandwidth[row, OUT_FAR, 0] == 0.0
     assert sharing.computing[row] + sharing.moving[row] == pytest.approx(1.0)

@@ -27,7 +27,7 @@ from clustersim.simulation.step.step import simulate_step, step_program
 def test_tasks_are_counted_without_a_graph(layout: dict[str, Any]) -> None:
     scenario = builders.scenario(**layout)
     more = step_program(scenario, 64).graph.tasks - step_program(scenario, 32).graph.tasks
-    assert 0.65 <= more / (32 * tasks_a_micro_batch(scenario.plan)) <= 1.0
+    assert 0.65 <= more / (32 * tasks_a_micro_batch(scenario.resolved_layout)) <= 1.0
 
 
 def test_a_million_micro_batches_are_refused_with_what_would_be_played() -> None:

@@ -46,7 +46,7 @@ def test_what_passes_take_they_give_back(layout: dict[str, object]) -> None:
 def test_peaks_are_the_reports_and_the_schedules(layout: dict[str, object]) -> None:
     """Where chunks are equal, the played peak is what one chunk keeps, times the chunk passes in flight."""
     step = play_step(plain_gpt(**layout))
-    report, plan = result_of(step).memory, step.scenario.plan
+    report, plan = result_of(step).memory, step.scenario.resolved_layout
     sizes = (plan.pipeline, step.program.micro_batches, plan.virtual_stages)
     flying = in_flight(plan.schedule, *sizes)
     for held, peak in zip(memory_timeline(step), report.stages, strict=True):

@@ -109,8 +109,8 @@ def test_uneven_replicas_are_played_alone() -> None:
 def test_what_does_not_differ_stays_a_number() -> None:
     here, there = builders.scenario(tensor=2), builders.scenario(tensor=4)
     both = side_by_side([here, there])
-    assert both.plan.tensor.tolist() == [2.0, 4.0]  # type: ignore[attr-defined]
-    assert both.plan.pipeline == 1
+    assert both.resolved_layout.tensor.tolist() == [2.0, 4.0]  # type: ignore[attr-defined]
+    assert both.resolved_layout.pipeline == 1
     assert both.cluster.node.scale_up is here.cluster.node.scale_up or both.cluster.node.scale_up.bandwidth == 100e9
     assert side_by_side([here]) is here
 

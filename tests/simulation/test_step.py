@@ -63,7 +63,7 @@ def test_both_engines_give_the_same_step(layout: dict[str, Any]) -> None:
 def test_one_device_takes_the_sum_of_its_work() -> None:
     """No groups, no pipeline: the step is compute, and on ideal kernels MFU is 1 but for memory-bound work."""
     alone = scenario(nodes=1, tensor=8, sharding="none").model_copy(update={"cluster": cluster(nodes=1, devices=1)})
-    plan = alone.plan.model_copy(update={"tensor": 1, "data": 1})
+    plan = alone.resolved_layout.model_copy(update={"tensor": 1, "data": 1})
     step = simulate_step(alone.model_copy(update={"layout": plan}))
     assert step.breakdown["bubble"] == step.breakdown["data_comm"] == step.breakdown["tensor_comm"] == 0.0
     products = step.breakdown["gemm"] + step.breakdown["attention"]

@@ -73,7 +73,7 @@ def test_a_hundred_thousand_devices_play() -> None:
     here = uneven(scenario(nodes=12_500, tensor=8, pipeline=4, global_batch=25_000), jitter=0.02, slow_nodes=0.01)
     here = uneven(here, slow_factor=1.1)
     step = simulate_step(here)
-    assert here.plan.data == 3125
+    assert here.resolved_layout.data == 3125
     assert step.breakdown["imbalance"] > 0.0
     small = scenario(nodes=4, tensor=8, pipeline=4, global_batch=8)
     assert step_program(here, micro_batches_of(here)).graph.tasks - step_program(small, 8).graph.tasks <= 8

@@ -6,7 +6,7 @@ import pytest
 from builders import gpt, moe, scenario
 
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import Operation
+from clustersim.schedules.program import TaskType
 from clustersim.simulation.step.breakdown import step_windows
 from clustersim.simulation.step.planned_ratios import planned_ratios
 from clustersim.simulation.step.step import play_step, simulate_step
@@ -31,7 +31,7 @@ def test_less_bubble_takes_less_time_or_more_memory() -> None:
 
 def test_stages_that_wait_for_none_follow_each_other_by_the_longest_share() -> None:
     step = play_step(pipeline("zb-2p"))
-    assert Operation.GRADIENT_NORM not in {kind.operation for kind in step.program.kinds}
+    assert TaskType.GRADIENT_NORM not in {kind.operation for kind in step.program.kinds}
     window = step_windows(step.program, step.timeline)
     assert step.seconds == window.seconds[0] < step.timeline.makespan[0]
     waiting = play_step(pipeline("1f1b"))
@@ -63,8 +63,8 @@ def test_dualpipe_hides_the_experts_exchanges() -> None:
     """Beside each other, forward and backward wait less for exchanges than alone, and compute as long."""
     step = play_step(scenario(model=moe(layers=8), expert=16, pipeline=4, global_batch=512, schedule="dualpipe"))
     passes = step.stages[2].passes
-    alone = [passes[operation] for operation in (Operation.FORWARD, Operation.BACKWARD)]
-    beside = [passes[operation] for operation in (Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE)]
+    alone = [passes[operation] for operation in (TaskType.FORWARD, TaskType.BACKWARD)]
+    beside = [passes[operation] for operation in (TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE)]
     waited = [sum(float(part.parts["expert_comm"][0]) for part in both) for both in (alone, beside)]
     assert 0.0 < waited[1] < waited[0]
     for one, other in zip(alone, beside, strict=True):
@@ -74,7 +74,7 @@ def test_dualpipe_hides_the_experts_exchanges() -> None:
         for kind, parts in zip(step.program.kinds, step.parts, strict=True)
         if kind.stage == 2 and kind.chunk == 0
     }
-    assert seconds[Operation.FORWARD_BESIDE] < seconds[Operation.FORWARD]
+    assert seconds[TaskType.FORWARD_BESIDE] < seconds[TaskType.FORWARD]
 
 
 def test_the_ends_of_a_v_meet_on_its_first_device() -> None:

@@ -12,7 +12,7 @@ from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
-from clustersim.simulation.run_clock.intervals import daly_interval
+from clustersim.simulation.run_clock.checkpoint_interval import daly_interval
 from clustersim.studies.advice import advise
 from clustersim.studies.seeds import play_runs
 

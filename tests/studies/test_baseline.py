@@ -23,7 +23,7 @@ def test_recomputation_gates_and_experts_count() -> None:
     assert work_per_device(experts | {"n_experts": "64"}) == work_per_device(experts)
 
 
-def test_every_row_is_foretold_by_the_others_median() -> None:
+def test_every_row_is_predicted_by_the_others_median() -> None:
     times = constant_efficiency_times([1.0, 2.0, 9.0], [1.0, 2.0, 3.0])
     assert times == [2.0, 4.0, 3.0]  # medians of (1, 3), (1, 3), (1, 1)
     assert constant_efficiency_times([5.0], [2.0]) == [5.0]

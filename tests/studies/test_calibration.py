@@ -43,7 +43,7 @@ def found() -> Calibration:
 def test_known_numbers_are_recovered_within_their_uncertainty(found: Calibration) -> None:
     for estimate in found.estimates:
         assert abs(estimate.value - TRUTH[estimate.name]) < 3 * estimate.deviation, estimate
-        assert estimate.told
+        assert estimate.identified
     assert found.values["sustained"] == pytest.approx(TRUTH["sustained"], rel=0.05)
     assert found.mean_absolute < 2 * NOISE
     assert found.left_out is not None
@@ -60,7 +60,7 @@ def test_what_runs_do_not_tell_is_said() -> None:
     """One device: no network is met."""
     rows = synthetic().subset([0, 1])
     alone = calibrated(rows, STACK, ("scale_out_efficiency", "sustained"))
-    told = {estimate.name: estimate.told for estimate in alone.estimates}
+    told = {estimate.name: estimate.identified for estimate in alone.estimates}
     assert told["scale_out_efficiency"] is False
 
 

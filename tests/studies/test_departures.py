@@ -26,7 +26,7 @@ def test_an_excess_is_counted_by_the_doubling() -> None:
 
 
 @pytest.mark.slow
-def test_kinds_are_foretold_by_the_stacks_other_runs() -> None:
+def test_kinds_are_predicted_by_the_stacks_other_runs() -> None:
     rows = [row for row in read_rows(packaged_rows()) if row["source"].startswith("zero-bubble")]
     fits = FamilyFit(rows)
     fits.run()

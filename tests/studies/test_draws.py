@@ -18,7 +18,7 @@ from clustersim.studies.claims.draws import (
     error_spread,
     reached_again,
 )
-from clustersim.studies.claims.outcomes import SOFTWARE, Point, best_points
+from clustersim.studies.claims.outcomes import SOFTWARE, BestLayout, best_points
 from clustersim.studies.claims.scenarios import Setting, possible_settings
 
 CLAIM: dict[str, Any] = {
@@ -35,19 +35,19 @@ CLAIM: dict[str, Any] = {
 }
 
 
-def points(**opened: Any) -> tuple[Point, ...]:
+def points(**opened: Any) -> tuple[BestLayout, ...]:
     settings = possible_settings(load_claim(CLAIM | {"open": opened})).settings
     found = best_points(settings)
-    assert all(isinstance(point, Point) for point in found)
-    return tuple(point for point in found if isinstance(point, Point))
+    assert all(isinstance(point, BestLayout) for point in found)
+    return tuple(point for point in found if isinstance(point, BestLayout))
 
 
 @pytest.fixture(scope="module")
-def plain() -> tuple[Point, ...]:
+def plain() -> tuple[BestLayout, ...]:
     return points()
 
 
-def test_predictions_lie_between_the_stack_and_a_perfect_one(plain: tuple[Point, ...]) -> None:
+def test_predictions_lie_between_the_stack_and_a_perfect_one(plain: tuple[BestLayout, ...]) -> None:
     seconds = Draws(plain, 0).figure("step_time_s")
     assert seconds is not None
     places = [figures["step_time_s"] for figures in plain[0].axes[SOFTWARE].figures]
@@ -95,7 +95,7 @@ def test_all_points_are_equally_likely_and_seeds_differ() -> None:
     assert np.array_equal(draws.error, Draws(three, 1).error)
 
 
-def test_errors_are_as_wide_as_intervals_say(plain: tuple[Point, ...]) -> None:
+def test_errors_are_as_wide_as_intervals_say(plain: tuple[BestLayout, ...]) -> None:
     step = plain[0].result.step
     drawn = step.mfu * attainable(np.ones(DRAWS), Draws(plain, 0))
     for level, outside in (("80", 0.1), ("95", 0.025)):
@@ -103,7 +103,7 @@ def test_errors_are_as_wide_as_intervals_say(plain: tuple[Point, ...]) -> None:
         assert (low, high) == pytest.approx(step.intervals["mfu"][level], rel=0.04)
 
 
-def test_a_record_below_the_prediction_weighs_against_it(plain: tuple[Point, ...]) -> None:
+def test_a_record_below_the_prediction_weighs_against_it(plain: tuple[BestLayout, ...]) -> None:
     draws = Draws(plain, 0)
     one, many = (np.median(attainable(np.ones(DRAWS), draws, 0.8, groups)) for groups in (1, 50))
     assert 0.8 < many < one < 1.0, "the more have tried, the more their silence says"

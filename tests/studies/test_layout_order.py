@@ -17,7 +17,7 @@ def test_pairs_that_differ_by_more_than_two_percent_are_ordered() -> None:
     assert order.right == pytest.approx(2 / 5)  # 1 < 2 and 1 < 3; 2 against 3 and both against 9.0 are wrong
 
 
-def test_layouts_foretold_as_equal_are_not_told_apart() -> None:
+def test_layouts_predicted_as_equal_are_not_told_apart() -> None:
     for measured in ((1.0, 2.0), (2.0, 1.0)):
         order = layout_order(_rows(("a", "1", measured[0], 1.0), ("a", "2", measured[1], 1.0)))
         assert (order.pairs, order.right) == (1, 0.0)

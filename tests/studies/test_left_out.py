@@ -107,7 +107,7 @@ def test_packaged_residuals_are_what_the_fits_give() -> None:
 
 
 @pytest.mark.slow
-def test_a_source_is_foretold_by_what_the_others_fell_short_of() -> None:
+def test_a_source_is_predicted_by_what_the_others_fell_short_of() -> None:
     fits = FamilyFit(ROWS)
     fits.run()
     found = left_out(fits)

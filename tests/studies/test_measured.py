@@ -12,8 +12,8 @@ from clustersim.errors import InputError
 from clustersim.inputs.catalog import load, names
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.studies import measured
-from clustersim.studies.measured.csv_cells import REQUIRED, Row, read_rows
+from clustersim.studies.measured import runs
+from clustersim.studies.measured.csv_cells import REQUIRED, CsvRow, read_rows
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
 from clustersim.studies.validation.validation import packaged_rows, validate_row
 
@@ -64,7 +64,7 @@ def problem(**cells: str) -> str:
 
 def test_a_row_becomes_the_scenario_that_ran() -> None:
     found = scenario()
-    model, layout = found.model, found.plan
+    model, layout = found.model, found.resolved_layout
     assert (model.layers, model.hidden, model.heads, model.ffn_hidden, model.vocab) == (32, 4096, 32, 16384, 51200)
     assert (layout.tensor, layout.pipeline, layout.data, layout.micro_batch) == (4, 2, 8, 2)
     assert (found.training.sequence_length, found.training.global_batch) == (2048, 512)
@@ -136,7 +136,7 @@ def test_columns_of_mixtures() -> None:
     assert latent is not None
     assert (moe.experts, moe.top_k, moe.ffn_hidden, moe.shared, moe.leading_dense) == (16, 4, 1024, 2, 3)
     assert (latent.kv_lora_rank, latent.q_lora_rank, latent.v_head_dim) == (512, 1536, 128)
-    assert (found.plan.expert, found.plan.expert_tensor) == (8, 2)
+    assert (found.resolved_layout.expert, found.resolved_layout.expert_tensor) == (8, 2)
     assert scenario(n_experts="1").model.moe is None, "one expert is a dense network"
     only_experts = scenario(**(cells | {"ffn_hidden": "", "kv_lora_rank": ""}))
     assert only_experts.model.ffn_hidden == 1024
@@ -166,9 +166,9 @@ def test_empty_cells_are_the_stacks_defaults() -> None:
     found = load_scenario(made.mapping)
     assert (found.model.kv_heads, found.model.ffn_hidden, found.model.vocab) == (32, 4 * 4096, 51200)
     assert found.model.tied_embeddings, "without a gated network it is of the GPT family"
-    assert (found.training.precision, found.plan.data, found.plan.micro_batch) == ("bf16", 64, 1)
+    assert (found.training.precision, found.resolved_layout.data, found.resolved_layout.micro_batch) == ("bf16", 64, 1)
     stack = load("stacks", "megatron-lm-2022")
-    assert found.plan.recompute == stack.defaults.recompute == "selective"
+    assert found.resolved_layout.recompute == stack.defaults.recompute == "selective"
     assert made.notes == ("vocabulary not stated: 51,200 words assumed", "micro-batch not stated: 1 assumed")
 
 
@@ -288,9 +288,7 @@ def test_an_unknown_chip_is_refused() -> None:
 def with_chip(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     """Rows then ran on an A100 with changes."""
     chip = load("accelerators", "a100-sxm-80gb").model_copy(update=changes)
-    monkeypatch.setattr(
-        measured, "load", lambda section, name: chip if section == "accelerators" else load(section, name)
-    )
+    monkeypatch.setattr(runs, "load", lambda section, name: chip if section == "accelerators" else load(section, name))
 
 
 def test_a_vendor_without_software_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +318,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_spreadsheets_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("\ufeff" + ",".join(REQUIRED) + "\na,b,1,2,3,left over\nc\n", encoding="utf-8")
-    rows: list[Row] = read_rows(file)
+    rows: list[CsvRow] = read_rows(file)
     assert rows[0] == dict(zip(REQUIRED, "ab123", strict=True))
     assert rows[1] == dict.fromkeys(REQUIRED, "") | {"id": "c"}
     assert validate_row(rows[1]).status == "refused"

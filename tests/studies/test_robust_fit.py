@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clustersim.studies.robust_fit import SHARED, Problem, fit, row_weights, soft
+from clustersim.studies.robust_fit import SHARED, FitPriors, fit, row_weights, soft
 
 RNG = np.random.default_rng(5)
 SLOPES = RNG.normal(size=(120, 3))
 TRUTH = np.array([0.4, -0.2, 0.1])
 
 
-def problem(spread: float = 1.0, high: float = 5.0) -> Problem:
+def problem(spread: float = 1.0, high: float = 5.0) -> FitPriors:
     zero = np.zeros(3)
-    return Problem(zero, zero, np.full(3, spread), np.full(3, -5.0), np.full(3, high), np.full(3, 1e-3))
+    return FitPriors(zero, zero, np.full(3, spread), np.full(3, -5.0), np.full(3, high), np.full(3, 1e-3))
 
 
 def groups() -> list[str]:

@@ -123,7 +123,7 @@ def test_the_search_is_exact_where_tasks_share_cores_and_links() -> None:
     stack = {"defaults": defaults, "blocking_transfers": False, "overlap_slowdown": 0.3, "coupling": 2}
     scenario = open_scenario(MODELS["gpt"], nodes=2, batch=16, **stack)
     every = brute_force(scenario, SPACES["usual"])
-    assert any(step.unsettled for step in every.values())
+    assert any(step.coupling_residual for step in every.values())
     found = search_layouts(scenario, top=1, space=SPACES["usual"])
     assert found.best[0].step.step_time_s == min(step.step_time_s for step in every.values())
 
@@ -178,7 +178,7 @@ def test_every_layout_that_is_none_has_a_reason() -> None:
     found = search_layouts(scenario, space=space)
     reasons = {"does not divide the batch", "condition not met", "out of memory"}
     assert reasons <= set(found.rejected)
-    assert all(result.step.scenario.plan.tensor <= 4 for result in found.best)
+    assert all(result.step.scenario.resolved_layout.tensor <= 4 for result in found.best)
 
 
 def test_an_unknown_metric_is_refused() -> None:

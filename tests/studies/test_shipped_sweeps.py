@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.inputs.load import config_names
 from clustersim.studies.published import published_series
-from clustersim.studies.sweeps.points import Settings, resolve_points
+from clustersim.studies.sweeps.points import PlaySettings, resolve_points
 from clustersim.studies.sweeps.result_columns import COLUMNS
 from clustersim.studies.sweeps.sweep import run_sweep
 from clustersim.studies.sweeps.sweep_file import read_sweep
@@ -25,7 +25,7 @@ def test_the_main_ones_are_there() -> None:
 def test_every_point_has_a_scenario(name: str) -> None:
     sweep, base = read_sweep(name)
     assert sweep.name == name
-    points = resolve_points(sweep, base, Settings())
+    points = resolve_points(sweep, base, PlaySettings())
     assert len(points) == sweep.count > 1
     assert all(point.scenario is not None for point in points)
     assert len({point.key for point in points}) == len(points)

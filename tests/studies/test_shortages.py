@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.step.step import simulate_step
-from clustersim.studies.measured.csv_cells import Row, read_rows, text
+from clustersim.studies.measured.csv_cells import CsvRow, read_rows, text
 from clustersim.studies.measured.runs import measured_run
 from clustersim.studies.validation.shortages import explained_shortage
 from clustersim.studies.validation.validation import packaged_rows
@@ -16,7 +16,7 @@ from clustersim.studies.validation.validation import packaged_rows
 ROWS = {text(row, "id"): row for row in read_rows(packaged_rows())}
 
 
-def explained(row: Row) -> str:
+def explained(row: CsvRow) -> str:
     scenario = load_scenario(measured_run(row).mapping)
     return explained_shortage(row, scenario, simulate_step(scenario).memory)
 

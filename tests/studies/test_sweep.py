@@ -233,7 +233,7 @@ def test_one_bad_point_takes_no_other_with_it(
     error: Exception, status: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sometimes(scenario: Any, **settings: Any) -> Any:
-        if scenario.plan.micro_batch == 2:
+        if scenario.resolved_layout.micro_batch == 2:
             raise error
         return simulate_run(scenario, **settings)
 

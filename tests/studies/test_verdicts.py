@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.studies.amounts import amount, number, times, whole
-from clustersim.studies.claims.verdicts import PROBABILITY_FLOOR, Boast, best_of, judge, verdict_of, worst
+from clustersim.studies.claims.verdicts import PROBABILITY_FLOOR, ClaimedFigure, best_of, judge, verdict_of, worst
 from clustersim.studies.validation.validation import packaged_rows
 
 SPREAD = np.exp(0.1 * np.array([NormalDist().inv_cdf((draw + 0.5) / 4001) for draw in range(4001)]))
 
 
-def boast(claimed: float, best: float = 0.4, bound: float = 0.9, **changes: Any) -> Boast:
+def boast(claimed: float, best: float = 0.4, bound: float = 0.9, **changes: Any) -> ClaimedFigure:
     """A figure beside attainable ones that spread by 10 %; a record counts unless `same_kind` is false."""
     record = changes.get("record")
     again = record * np.ones(9) if record and changes.pop("same_kind", True) else None
-    return Boast(claimed, best * SPREAD, bound, again=again, **({"unit": "%"} | changes))
+    return ClaimedFigure(claimed, best * SPREAD, bound, again=again, **({"unit": "%"} | changes))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_more_is_never_easier(claimed: float, best: float, lower: bool) -> None:
         ),
     ],
 )
-def test_the_reason_is_one_sentence_with_its_numbers(made: Boast, reason: str) -> None:
+def test_the_reason_is_one_sentence_with_its_numbers(made: ClaimedFigure, reason: str) -> None:
     assert judge(made).reason.startswith(reason)
     assert "\n" not in judge(made).reason
 

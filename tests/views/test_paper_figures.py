@@ -9,16 +9,16 @@ import pytest
 from pictures import assert_looks_like
 
 from clustersim.engines import play
-from clustersim.schedules import Operation, build_program
+from clustersim.schedules import TaskType, build_program
 from clustersim.views.timeline_plot import draw_timeline
 
 UNITS = {
-    Operation.FORWARD: 1.0,
-    Operation.BACKWARD: 2.0,
-    Operation.INPUT_GRADIENT: 1.0,
-    Operation.WEIGHT_GRADIENT: 1.0,
-    Operation.FORWARD_BESIDE: 1.0,
-    Operation.BACKWARD_BESIDE: 2.0,
+    TaskType.FORWARD: 1.0,
+    TaskType.BACKWARD: 2.0,
+    TaskType.INPUT_GRADIENT: 1.0,
+    TaskType.WEIGHT_GRADIENT: 1.0,
+    TaskType.FORWARD_BESIDE: 1.0,
+    TaskType.BACKWARD_BESIDE: 2.0,
 }
 
 

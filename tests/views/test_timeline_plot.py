@@ -12,7 +12,7 @@ from pictures import assert_looks_like
 from clustersim.engines import play
 from clustersim.engines.graph import Timeline
 from clustersim.errors import InputError
-from clustersim.schedules import Kind, Operation, Program, build_program
+from clustersim.schedules import Kind, Program, TaskType, build_program
 from clustersim.schedules.draft import Draft
 from clustersim.schedules.placement import by_turns
 from clustersim.views.drawing import write
@@ -20,11 +20,11 @@ from clustersim.views.timeline_boxes import Box, boxes_of, excerpt_of
 from clustersim.views.timeline_plot import draw_timeline
 
 SECONDS = {
-    Operation.FORWARD: 1.0,
-    Operation.BACKWARD: 2.0,
-    Operation.INPUT_GRADIENT: 1.0,
-    Operation.WEIGHT_GRADIENT: 1.0,
-    Operation.OPTIMIZER: 0.5,
+    TaskType.FORWARD: 1.0,
+    TaskType.BACKWARD: 2.0,
+    TaskType.INPUT_GRADIENT: 1.0,
+    TaskType.WEIGHT_GRADIENT: 1.0,
+    TaskType.OPTIMIZER: 0.5,
 }
 
 
@@ -60,8 +60,8 @@ def test_a_short_step_is_shown_whole() -> None:
     assert passes(boxes, 0) == [(forward, 0), (forward, 1), (backward, 0), (forward, 2), (backward, 1), (backward, 2)]
     assert [box.left for box in boxes] == timeline.start[:, 0].tolist()
     assert {box.operation for box in boxes if box.lane == "beside"} == {
-        Operation.SEND_ACTIVATION,
-        Operation.SEND_GRADIENT,
+        TaskType.SEND_ACTIVATION,
+        TaskType.SEND_GRADIENT,
     }
 
 
@@ -89,7 +89,7 @@ def test_a_deep_pipeline_is_shown_until_it_is_full() -> None:
     program, timeline = played("interleaved-1f1b", 16, 320, 2)
     (_, head), _ = excerpt_of(program, timeline).spans
     backwards = [
-        row for row, kind in enumerate(program.kinds) if kind.operation is Operation.BACKWARD and not kind.stage
+        row for row, kind in enumerate(program.kinds) if kind.operation is TaskType.BACKWARD and not kind.stage
     ]
     first = timeline.end[np.isin(program.graph.kind, backwards), 0].min()
     assert head > first
@@ -137,9 +137,9 @@ def test_rows_that_no_page_has_room_for_are_refused() -> None:
 
 def test_two_passes_that_run_as_one_lie_over_each_other() -> None:
     draft = Draft(1)
-    last = draft.add_compute_task(Kind(Operation.FORWARD, 0), ())
-    forward = draft.add_compute_task(Kind(Operation.FORWARD_BESIDE, 0), (last,))
-    draft.add_compute_task(Kind(Operation.BACKWARD_BESIDE, 0), (forward,))
+    last = draft.add_compute_task(Kind(TaskType.FORWARD, 0), ())
+    forward = draft.add_compute_task(Kind(TaskType.FORWARD_BESIDE, 0), (last,))
+    draft.add_compute_task(Kind(TaskType.BACKWARD_BESIDE, 0), (forward,))
     program = draft.program(2, by_turns(1))
     timeline = play(program.graph, np.array([[1.0], [1.5], [2.0]]))
     boxes = boxes_of(program, timeline, excerpt_of(program, timeline))

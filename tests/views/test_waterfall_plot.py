@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 from pictures import assert_looks_like
 
-from clustersim.simulation.inspect.waterfall import Fall, Waterfall
+from clustersim.simulation.inspect.waterfall import Waterfall, WaterfallStep
 from clustersim.views.drawing import svg
 from clustersim.views.waterfall_plot import draw_waterfall, rungs_of
 
 FALLS = Waterfall(
     base_flops=989e12,
     falls=(
-        Fall("precision", 0.1),
-        Fall("gemm", -0.2),
-        Fall("attention", -0.05),
-        Fall("memory_bound", -0.1),
-        Fall("expert_comm", -0.15),
-        Fall("data_comm", -0.0005),
-        Fall("bubble", -0.1),
-        Fall("optimizer", -0.0005),
-        Fall("host", 0.0),
-        Fall("uneven_stages", -0.02),
-        Fall("masked_attention", 0.03),
-        Fall("uncounted", 0.00001),
+        WaterfallStep("precision", 0.1),
+        WaterfallStep("gemm", -0.2),
+        WaterfallStep("attention", -0.05),
+        WaterfallStep("memory_bound", -0.1),
+        WaterfallStep("expert_comm", -0.15),
+        WaterfallStep("data_comm", -0.0005),
+        WaterfallStep("bubble", -0.1),
+        WaterfallStep("optimizer", -0.0005),
+        WaterfallStep("host", 0.0),
+        WaterfallStep("uneven_stages", -0.02),
+        WaterfallStep("masked_attention", 0.03),
+        WaterfallStep("uncounted", 0.00001),
     ),
     mfu=0.50901,
 )

@@ -63,7 +63,7 @@ def test_bars_grow_with_their_share() -> None:
 
 
 def test_layout_in_words() -> None:
-    full = scenario(tensor=2, pipeline=4, virtual_stages=2, sequence_parallel=True, recompute="full").plan
+    full = scenario(tensor=2, pipeline=4, virtual_stages=2, sequence_parallel=True, recompute="full").resolved_layout
     words = layout_words(full)
     assert words == "TP2 PP4 VP2 DP8 · interleaved-1f1b · micro-batch 1 · full recompute · zero1 · sequence parallel"
     partial = full.model_copy(update={"recompute": PartialRecompute(layers=2), "sharding": "none"})

@@ -343,7 +343,7 @@ def test_placeholders_are_sixteen_bits_of_every_matrix_of_a_layer() -> None:
 
 def test_routing_weights_inside_experts_spare_what_experts_return() -> None:
     at_combine, inside = (
-        float(saved_bytes(block_elements(moe(), EXPERTS, shape(weighs_inside_experts=flag)), "none", 0.0))
+        float(saved_bytes(block_elements(moe(), EXPERTS, shape(weights_in_experts=flag)), "none", 0.0))
         for flag in (False, True)
     )
     assert at_combine - inside == pytest.approx(2.0 * 2048 * 1024 * 2)

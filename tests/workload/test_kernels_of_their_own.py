@@ -22,7 +22,7 @@ def moved(model: Model, where: Shape, phase: Phase) -> dict[str, float]:
 
 
 def test_biases_apart_are_a_kernel_forward_and_sums_backward() -> None:
-    apart = shape(biases_apart=True)
+    apart = shape(unfused_bias=True)
     assert moved(gpt(), apart, "forward")["qkv bias"] == 2 * 2.0 * TOKENS * 3 * HIDDEN
     for model, where in ((gpt(), shape()), (gpt(bias=False), apart)):
         assert "qkv bias" not in moved(model, where, "forward")
@@ -65,8 +65,8 @@ def test_the_loss_moves_its_kernels_bytes_whatever_a_stack_fuses() -> None:
     ],
 )
 def test_sharded_gradients_are_made_into_messages(flat: bool, precision: str, expected: float) -> None:
-    software = stack(flat_gradients=flat)
+    software = stack(copied_gradients=flat)
     here = scenario(stack_=software, sharding="fsdp", grad_reduce_precision=precision)
-    found = shape_of(here.model, here.training, here.plan, software)
+    found = shape_of(here.model, here.training, here.resolved_layout, software)
     assert found.accumulated_bytes == expected
     assert not found.accumulates_in_place, "a message is no part of a product"

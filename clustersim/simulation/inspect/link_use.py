@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.schedules.program import Kind, Operation
+from clustersim.schedules.program import Kind, TaskType
 from clustersim.simulation.step.step import PlayedStep
 from clustersim.simulation.step.task_prices import boundary_of
 
 TIERS = ("scale-up", "scale-out")
-DATA = frozenset({Operation.GATHER_PARAMETERS, Operation.REDUCE_GRADIENTS})
-PIPELINE = frozenset({Operation.SEND_ACTIVATION, Operation.SEND_GRADIENT})
-MESSAGES = DATA | PIPELINE | {Operation.SYNC_EMBEDDINGS, Operation.GRADIENT_NORM}
+DATA = frozenset({TaskType.GATHER_PARAMETERS, TaskType.REDUCE_GRADIENTS})
+PIPELINE = frozenset({TaskType.SEND_ACTIVATION, TaskType.SEND_GRADIENT})
+MESSAGES = DATA | PIPELINE | {TaskType.SYNC_EMBEDDINGS, TaskType.GRADIENT_NORM}
 
 
 @dataclass(frozen=True, eq=False)

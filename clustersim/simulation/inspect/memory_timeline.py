@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clustersim.engines.graph import Floats
-from clustersim.schedules.program import COMPUTE_PASSES, FORWARDS, Kind, Operation
+from clustersim.schedules.program import COMPUTE_PASSES, FORWARDS, Kind, TaskType
 from clustersim.simulation.memory.holdings import offloaded_activations, resident_parts, sharding_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _changes(step: PlayedStep) -> tuple[Floats, Floats]:
 
 
 def _changes_of(step: PlayedStep, kind: Kind) -> tuple[list[float], list[float]]:
-    layout = step.scenario.plan
+    layout = step.scenario.resolved_layout
     stage = step.stages[step.program.placement.virtual[kind.chunk, kind.stage]]
     kept = offloaded_activations(stage, layout.offload)
     staying, passing = float(kept.staying[0]), float(kept.passing[0])
@@ -91,7 +91,7 @@ def _changes_of(step: PlayedStep, kind: Kind) -> tuple[list[float], list[float]]
     )
     if kind.operation in FORWARDS:
         return [staying + passing, embedding, 0.0, logits, 0.0], [-passing, 0.0, 0.0, 0.0, 0.0]
-    if kind.operation is Operation.WEIGHT_GRADIENT:
+    if kind.operation is TaskType.WEIGHT_GRADIENT:
         return [0.0] * len(MOVING), [0.0, 0.0, 0.0, 0.0, -later]
-    stays = later if kind.operation is Operation.INPUT_GRADIENT else 0.0
+    stays = later if kind.operation is TaskType.INPUT_GRADIENT else 0.0
     return [passing, 0.0, working, 0.0, 0.0], [-staying - passing, -embedding, -working, -logits, stays]

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clustersim.engines.graph import Timeline
-from clustersim.schedules.program import Operation
-from clustersim.simulation.segment.pieces import Piece
+from clustersim.schedules.program import TaskType
+from clustersim.simulation.segment.layer_prices import PricedLayer
 from clustersim.simulation.segment.segment import play_pass
 from clustersim.simulation.step.step import PlayedStep
 from clustersim.workload.operations import Pass
 from clustersim.workload.passes import beside
 
-TOGETHER = {Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE}  # never alone
-BACK = (Operation.BACKWARD_BESIDE, Operation.INPUT_GRADIENT, Operation.BACKWARD)  # the first that there is
+TOGETHER = {TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE}  # never alone
+BACK = (TaskType.BACKWARD_BESIDE, TaskType.INPUT_GRADIENT, TaskType.BACKWARD)  # the first that there is
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def played_passes(step: PlayedStep) -> Iterator[PlayedPass]:
     Where the stack or the schedule runs a forward pass beside a backward one, both together come last.
     """
     run = {kind.operation for kind in step.program.kinds}
-    together = "expert" in step.scenario.plan.overlap or Operation.FORWARD_BESIDE in run
+    together = "expert" in step.scenario.resolved_layout.overlap or TaskType.FORWARD_BESIDE in run
     for piece in _pieces(step):
         for operation, work in piece.work.items():
             if operation in run - TOGETHER and work.operations:
                 yield PlayedPass(piece.name, operation.value, work, play_pass(work, step.machine))
         if together:
             back = next(piece.work[operation] for operation in BACK if operation in piece.work and operation in run)
-            pair = beside(back, piece.work[Operation.FORWARD], step.machine.lone_groups)
+            pair = beside(back, piece.work[TaskType.FORWARD], step.machine.lone_groups)
             yield PlayedPass(piece.name, "forward and backward together", pair, play_pass(pair, step.machine))
 
 
@@ -64,7 +64,7 @@ def usual_layer(step: PlayedStep) -> str:
     return counts.most_common(1)[0][0]
 
 
-def _pieces(step: PlayedStep) -> list[Piece]:
+def _pieces(step: PlayedStep) -> list[PricedLayer]:
     """Every kind of layer and end of the model once, in the order of the model."""
     pieces = {unit.piece.name: unit.piece for stage in step.stages for unit in stage.units}
     return list(pieces.values())

@@ -29,7 +29,7 @@ FLOPS, IDEAL_S = 0, 1
 ADJUSTMENTS = ("uneven_stages", "masked_attention", "uncounted")  # from what is executed to what is counted
 
 
-class Fall(NamedTuple):
+class WaterfallStep(NamedTuple):
     """One step down (below 0) or up, in shares of the peak."""
 
     name: str  # a part of the breakdown, "precision" or a name of ADJUSTMENTS
@@ -41,7 +41,7 @@ class Waterfall:
     """All steps from the peak (1) to the MFU."""
 
     base_flops: float  # FLOP/s of a device at the base of the MFU
-    falls: tuple[Fall, ...]
+    falls: tuple[WaterfallStep, ...]
     mfu: float  # full attention; 1 + all falls
 
     @property
@@ -83,7 +83,7 @@ def waterfall(step: PlayedStep) -> Waterfall:
     }
     ordered = ("precision", *BREAKDOWN_PARTS, *ADJUSTMENTS)
     return Waterfall(
-        base, tuple(Fall(name, (shares | changes)[name]) for name in ordered), float(counted.sum()) / budget
+        base, tuple(WaterfallStep(name, (shares | changes)[name]) for name in ordered), float(counted.sum()) / budget
     )
 
 

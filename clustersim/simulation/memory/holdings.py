@@ -21,7 +21,7 @@ LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives w
 
 
 @dataclass(frozen=True)
-class Sharding:
+class ShardedStates:
     """How the states of one rank are cut and kept. Replicas may be arrays, one entry a layout."""
 
     kind: str  # none, zero1, zero2, ...
@@ -31,11 +31,11 @@ class Sharding:
     each: StateBytes  # of a parameter
 
 
-def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> Sharding:
+def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> ShardedStates:
     """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step, which
     holds the model `copies` times.
     """
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     replicas: Array = 1.0 * layout.data * layout.context * copies
     expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
     if layout.sharding == "hybrid":
@@ -43,10 +43,10 @@ def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> Shar
     each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
-    return Sharding(kind, layout.offload, replicas, expert_replicas, each)
+    return ShardedStates(kind, layout.offload, replicas, expert_replicas, each)
 
 
-def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
     """Bytes on a device that holds `chunks` at its peak, by part, for many layouts at once.
 
     What stays all step, and what one micro-batch keeps of a chunk, times the chunk passes in flight. A played step's
@@ -65,7 +65,7 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: Sharding, sta
     }
 
 
-def resident_parts(chunks: Sequence[Stage], sharding: Sharding, stack: Stack) -> dict[str, Array]:
+def resident_parts(chunks: Sequence[Stage], sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
     """Bytes that a device holding `chunks` keeps all step, by part."""
     return kept_all_step(held_by(np.array([holdings(chunk) for chunk in chunks])), sharding, stack)
 
@@ -100,7 +100,7 @@ def held_by(chunks: Floats) -> Held:
     return Held(*added[:3], *most[3:])
 
 
-def kept_all_step(held: Held, sharding: Sharding, stack: Stack) -> dict[str, Array]:
+def kept_all_step(held: Held, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
     """Bytes that devices keep all step, by part: states as they are sharded, and buffers.
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054.
@@ -114,7 +114,7 @@ def kept_all_step(held: Held, sharding: Sharding, stack: Stack) -> dict[str, Arr
     return states | _unsharded(held, sharding) | {"buffers": stack.buffers}
 
 
-def _unsharded(held: Held, sharding: Sharding) -> dict[str, Array]:
+def _unsharded(held: Held, sharding: ShardedStates) -> dict[str, Array]:
     """Bytes of whole parameters and gradients beside the shards, by part.
 
     FSDP and ZeRO-3 hold the layer that computes and the one that is gathered (or reduced) meanwhile, and the model's

@@ -16,7 +16,7 @@ import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import BACKWARDS, FORWARDS, Operation, Program
+from clustersim.schedules.program import BACKWARDS, FORWARDS, Program, TaskType
 from clustersim.simulation.device_tasks import device_tasks
 from clustersim.simulation.memory.holdings import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
 from clustersim.simulation.results import MemoryReport
@@ -25,7 +25,7 @@ from clustersim.simulation.segment.stages import Stage
 FLYING, FORWARD, BACKWARD, LATER = range(4)  # kept for backward; running forward; backward; for weights' gradients
 STARTS = dict.fromkeys(FORWARDS, (1, 1, 0, 0)) | dict.fromkeys(BACKWARDS, (0, 0, 1, 0))
 ENDS = dict.fromkeys(FORWARDS, (0, -1, 0, 0)) | dict.fromkeys(BACKWARDS, (-1, 0, -1, 0))
-ENDS |= {Operation.INPUT_GRADIENT: (-1, 0, -1, 1), Operation.WEIGHT_GRADIENT: (0, 0, 0, -1)}
+ENDS |= {TaskType.INPUT_GRADIENT: (-1, 0, -1, 1), TaskType.WEIGHT_GRADIENT: (0, 0, 0, -1)}
 NOTHING = (0, 0, 0, 0)
 MOST_NUMBERS = 2**62  # that an integer tells apart
 
@@ -72,7 +72,7 @@ def _moving(program: Program, stages: Sequence[Stage], scenario: Scenario, point
     counts = _alive_together(program, tuple(place[id(stage)] for stage in stages))
     activations, embedding, working, logits, later = np.zeros((5, counts.shape[2], points))
     for stage, count in zip(each.values(), counts, strict=True):
-        kept = offloaded_activations(stage, scenario.plan.offload)
+        kept = offloaded_activations(stage, scenario.resolved_layout.offload)
         activations += count[FLYING] * kept.staying + (count[FORWARD] + count[BACKWARD]) * kept.passing
         embedding += count[FLYING] * stage.embedding_bytes
         working += count[BACKWARD] * stage.working_bytes

@@ -9,8 +9,8 @@ from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.model import Model
 from clustersim.inputs.reliability import Checkpoint, Failure, Maintenance, Reliability, Stalls
 from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.run_clock.checkpoint_interval import best_interval
 from clustersim.simulation.run_clock.cycle import Cycle
-from clustersim.simulation.run_clock.intervals import best_interval
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 from clustersim.workload.parameters import total_parameters
 
@@ -89,7 +89,7 @@ class RunPlan:
 
 def plan_of(scenario: Scenario, work_s: float, step_time_s: float, slow_nodes: SlowNodes | None = None) -> RunPlan:
     """The plan of a scenario with a failure profile whose training takes `work_s` undisturbed."""
-    profile, cluster, layout = scenario.reliability or Reliability(), scenario.cluster, scenario.plan
+    profile, cluster, layout = scenario.reliability or Reliability(), scenario.cluster, scenario.resolved_layout
     sources = tuple(_source(name, failure, profile, cluster) for name, failure in profile.failures.items())
     rate = sum(source.rate for source in sources)
     kept, restart = profile.checkpoint, profile.restart

@@ -15,7 +15,7 @@ import numpy as np
 from clustersim.engines import play
 from clustersim.engines.graph import Floats, TaskGraph, Timeline
 from clustersim.engines.sharing import Sharing
-from clustersim.simulation.segment.meetings import Meetings
+from clustersim.simulation.segment.overlaps import Overlaps
 
 SETTLED = 0.005  # of the step, that a pass may still move it by
 
@@ -27,7 +27,7 @@ class Coupled(NamedTuple):
 
     timeline: Timeline
     stretch: Floats  # [tasks, points] seconds over those alone
-    unsettled: Floats  # [points] by how much the last pass changed the makespan, relative
+    coupling_residual: Floats  # [points] by how much the last pass changed the makespan, relative
 
 
 def play_coupled(
@@ -41,7 +41,7 @@ def play_coupled(
         timeline = fluid.play(graph, alone, sharing)
         return Coupled(timeline, _ratio(timeline.end - timeline.start, work, 1.0), np.zeros(alone.shape[1]))
     timeline, stretch = play(graph, alone, engine=engine), np.ones_like(work)
-    meetings = Meetings.of(graph, sharing)
+    meetings = Overlaps.of(graph, sharing)
     before = timeline.makespan
     for number in range(1, coupling + 1):
         before = timeline.makespan
@@ -50,17 +50,19 @@ def play_coupled(
     return Coupled(timeline, stretch, np.abs(_ratio(timeline.makespan - before, timeline.makespan, 0.0)))
 
 
-def coupling_notes(coupling: Coupling, unsettled: float | None) -> tuple[str, ...]:
+def coupling_notes(coupling: Coupling, coupling_residual: float | None) -> tuple[str, ...]:
     """What a reader should know of a coupled step; nothing where it isn't."""
-    if unsettled is None:
+    if coupling_residual is None:
         return ()
     moved = (
-        "" if coupling == "fluid" else f" ({unsettled:.1%} in the last pass{', not settled' * (unsettled > SETTLED)})"
+        ""
+        if coupling == "fluid"
+        else f" ({coupling_residual:.1%} in the last pass{', not settled' * (coupling_residual > SETTLED)})"
     )
     return (f"coupling {coupling}: cores and links shared{moved}; stacks are calibrated without it",)
 
 
-def couple(timeline: Timeline, meetings: Meetings) -> Floats:
+def couple(timeline: Timeline, meetings: Overlaps) -> Floats:
     """How many times as long as alone every task takes beside what runs beside it on a timeline, [tasks, points].
 
     For n tasks n log n: a sort of the moments at which tasks start and end, and sums over them.

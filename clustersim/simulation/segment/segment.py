@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from clustersim.costs.machine import Machine
-from clustersim.costs.pricing import Bundle, bundle_times, bundles
+from clustersim.costs.pricing import OperationGroup, bundle_times, bundles
 from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
 from clustersim.simulation.segment.coupling import play_coupled
@@ -68,13 +68,13 @@ def empty_segment(points: int) -> Segment:
 
 
 @dataclass(frozen=True, eq=False)
-class Works:
+class PassBatch:
     """Passes to be priced and played at once, each from its own start. What only they decide is worked out once."""
 
     passes: tuple[Pass, ...]
 
     @cached_property
-    def bundles(self) -> list[Bundle]:
+    def bundles(self) -> list[OperationGroup]:
         """All their operations, those that are alike together."""
         return bundles([operation for work in self.passes for operation in work.operations])
 
@@ -138,12 +138,12 @@ class Works:
 
 def play_segment(work: Pass, machine: Machine, points: int = 1) -> Segment:
     """Play one pass: seconds, and where they went. `points`: length of the machine's and the pass's arrays."""
-    return Works((work,)).segments(machine, points)[0]
+    return PassBatch((work,)).segments(machine, points)[0]
 
 
 def play_pass(work: Pass, machine: Machine, points: int = 1) -> Timeline:
     """When every operation of a pass ran: seconds from its start, `[operations, points]`."""
-    return Works((work,)).play(machine, points)
+    return PassBatch((work,)).play(machine, points)
 
 
 def shared_parts(first: Segment, second: Segment, together: Segment) -> tuple[Segment, Segment]:

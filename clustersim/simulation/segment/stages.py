@@ -14,8 +14,8 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
-from clustersim.schedules.program import Operation
-from clustersim.simulation.segment.pieces import Passes, Piece, Pieces
+from clustersim.schedules.program import TaskType
+from clustersim.simulation.segment.layer_prices import Passes, Pieces, PricedLayer
 from clustersim.simulation.segment.segment import Segment, in_a_row
 from clustersim.workload.parameters import (
     block_parameters,
@@ -29,10 +29,10 @@ Place = Literal["embedding", "layer", "head"]
 
 
 @dataclass(frozen=True)
-class Unit:
+class LayerRun:
     """Layers of one kind in a row (or an end of the model), with the parameters of each on one rank."""
 
-    piece: Piece
+    piece: PricedLayer
     times: int
     dense_parameters: Floats  # [points]
     expert_parameters: Floats  # [points]
@@ -43,18 +43,18 @@ class Unit:
 class Stage:
     """One virtual stage: units in the order in which a forward pass meets them."""
 
-    units: tuple[Unit, ...]
+    units: tuple[LayerRun, ...]
     passes: Passes
 
     @property
     def forward(self) -> Segment:
         """The forward pass."""
-        return self.passes[Operation.FORWARD]
+        return self.passes[TaskType.FORWARD]
 
     @property
     def backward(self) -> Segment:
         """The backward pass, both gradients."""
-        return self.passes[Operation.BACKWARD]
+        return self.passes[TaskType.BACKWARD]
 
     @cached_property
     def activation_bytes(self) -> Floats:
@@ -116,16 +116,16 @@ class Stage:
         return self._total(lambda unit: unit.expert_parameters, self.units)
 
     @cached_property
-    def _layer_units(self) -> list[Unit]:
+    def _layer_units(self) -> list[LayerRun]:
         return self._at("layer")
 
-    def _at(self, place: Place) -> list[Unit]:
+    def _at(self, place: Place) -> list[LayerRun]:
         return [unit for unit in self.units if unit.place == place]
 
-    def _most(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+    def _most(self, figure: Callable[[LayerRun], Floats], units: Iterable[LayerRun]) -> Floats:
         return reduce(np.maximum, map(figure, units), np.zeros(self.forward.seconds.shape))
 
-    def _total(self, figure: Callable[[Unit], Floats], units: Iterable[Unit]) -> Floats:
+    def _total(self, figure: Callable[[LayerRun], Floats], units: Iterable[LayerRun]) -> Floats:
         return sum((figure(unit) * unit.times for unit in units), np.zeros(self.forward.seconds.shape))
 
 
@@ -174,26 +174,26 @@ def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
     if contents.last:
         units += _last_units(pieces, alone=alone)
 
-    def total(operation: Operation) -> Segment:
+    def total(operation: TaskType) -> Segment:
         return in_a_row([(unit.piece.passes[operation], unit.times) for unit in units], pieces.points)
 
     return Stage(tuple(units), {operation: total(operation) for operation in pieces.head.passes})
 
 
-def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> Unit:
+def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> LayerRun:
     """Matrices are cut by the tensor group, experts by their own groups; norms and the like are whole on every rank."""
     block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
     dense = block.tensor / shape.tensor + block.replicated + zero
     experts = block.expert / (shape.expert * shape.expert_tensor) + zero
-    return Unit(pieces.layers[kind, mode], times, dense, experts, "layer")
+    return LayerRun(pieces.layers[kind, mode], times, dense, experts, "layer")
 
 
-def _end_unit(pieces: Pieces, piece: Piece, parameters: float, times: int = 1, place: Place = "head") -> Unit:
+def _end_unit(pieces: Pieces, piece: PricedLayer, parameters: float, times: int = 1, place: Place = "head") -> LayerRun:
     zero = np.zeros(pieces.points)
-    return Unit(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
+    return LayerRun(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
 
 
-def _last_units(pieces: Pieces, *, alone: bool) -> list[Unit]:
+def _last_units(pieces: Pieces, *, alone: bool) -> list[LayerRun]:
     """Multi-token prediction and the output head, which runs once more for every such module.
 
     The last stage keeps a copy of a tied embedding as its output head, unless it holds the embedding itself.

@@ -9,18 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints, Timeline
-from clustersim.schedules.program import Operation, Program
+from clustersim.schedules.program import Program, TaskType
 from clustersim.simulation.device_tasks import NOBODY, DeviceTasks, device_tasks, idle_seconds, total
 from clustersim.simulation.results import BREAKDOWN_PARTS
-from clustersim.simulation.step.task_prices import Parts, Table
+from clustersim.simulation.step.task_prices import Parts, PriceTable
 
 WAIT_PART = {
-    Operation.SEND_ACTIVATION: "pipeline_comm",
-    Operation.SEND_GRADIENT: "pipeline_comm",
-    Operation.GATHER_PARAMETERS: "data_comm",
-    Operation.REDUCE_GRADIENTS: "data_comm",
-    Operation.SYNC_EMBEDDINGS: "data_comm",
-    Operation.GRADIENT_NORM: "data_comm",
+    TaskType.SEND_ACTIVATION: "pipeline_comm",
+    TaskType.SEND_GRADIENT: "pipeline_comm",
+    TaskType.GATHER_PARAMETERS: "data_comm",
+    TaskType.REDUCE_GRADIENTS: "data_comm",
+    TaskType.SYNC_EMBEDDINGS: "data_comm",
+    TaskType.GRADIENT_NORM: "data_comm",
 }
 COMMUNICATION = tuple(part for part in BREAKDOWN_PARTS if part.endswith("_comm"))
 
@@ -59,11 +59,11 @@ def step_windows(program: Program, timeline: Timeline) -> Windows:
 @lru_cache(maxsize=64)
 def _meets(program: Program) -> bool:
     """Whether all stages wait for a norm."""
-    return any(kind.operation is Operation.GRADIENT_NORM for kind in program.kinds)
+    return any(kind.operation is TaskType.GRADIENT_NORM for kind in program.kinds)
 
 
 def breakdown(
-    program: Program, timeline: Timeline, table: Table, windows: Windows, stretch: Floats | None = None
+    program: Program, timeline: Timeline, table: PriceTable, windows: Windows, stretch: Floats | None = None
 ) -> dict[str, Floats]:
     """Seconds [points] by part of the device that each step is read off; they sum to it.
 
@@ -84,13 +84,13 @@ def breakdown(
     return spent
 
 
-def _counted(played: Ints, table: Table) -> Iterator[tuple[int, Parts]]:
+def _counted(played: Ints, table: PriceTable) -> Iterator[tuple[int, Parts]]:
     """How often each row was played, `played` [kinds] tasks of each kind."""
     times = np.bincount(table.row, weights=played).tolist()
     return ((int(times[row]), table.rows[row]) for row in dict.fromkeys(table.row[played > 0].tolist()))
 
 
-def _computed(device: DeviceTasks, table: Table) -> dict[str, Floats]:
+def _computed(device: DeviceTasks, table: PriceTable) -> dict[str, Floats]:
     """Seconds [points] by part of what the compute stream ran."""
     spent: dict[str, Floats] = {}
     for count, row in _counted(device.played, table):
@@ -99,7 +99,7 @@ def _computed(device: DeviceTasks, table: Table) -> dict[str, Floats]:
     return spent
 
 
-def _slowed(program: Program, device: DeviceTasks, table: Table, stretch: Floats) -> dict[str, Floats]:
+def _slowed(program: Program, device: DeviceTasks, table: PriceTable, stretch: Floats) -> dict[str, Floats]:
     """Seconds [points] by part that what the compute stream ran took longer than alone."""
     more = np.zeros((len(table.rows), stretch.shape[1]))  # times that each row was played, beyond those counted
     np.add.at(more, table.row[program.graph.kind[device.compute]], stretch[device.compute] - 1.0)
@@ -175,7 +175,7 @@ def _communicated(waits: Waits, gap: Floats, timeline: Timeline) -> dict[str, Fl
 
 
 def busy_seconds(
-    program: Program, timeline: Timeline, table: Table, windows: Windows, stretch: Floats | None = None
+    program: Program, timeline: Timeline, table: PriceTable, windows: Windows, stretch: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """Seconds [points] in which any stream of the mean device runs, and in which its compute stream computes.
 

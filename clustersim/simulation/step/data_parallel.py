@@ -19,23 +19,23 @@ from clustersim.costs.machine import Machine
 from clustersim.engines import play
 from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
 from clustersim.inputs.layout import ResolvedLayout
-from clustersim.schedules.program import FORWARDS, Operation
+from clustersim.schedules.program import FORWARDS, TaskType
 from clustersim.simulation.segment.coupling import play_coupled
 from clustersim.simulation.segment.demands import Demand, collective_demand, sent_by, sharing_of, work_demand
 from clustersim.simulation.segment.segment import Segment
-from clustersim.simulation.segment.stages import Stage, Unit
+from clustersim.simulation.segment.stages import LayerRun, Stage
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.states import StateBytes
 
-Messages = Callable[[Unit], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
+Messages = Callable[[LayerRun], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
 
 COMPUTE, DATA = 0, 1
 COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
 
 
 @dataclass(frozen=True)
-class Traffic:
+class DataTraffic:
     """What every layer of a pass sends over its data groups, and whether compute may run meanwhile."""
 
     gathers: bool = False  # parameters, before the layer computes
@@ -43,11 +43,11 @@ class Traffic:
     hidden: bool = False
 
 
-SILENT = Traffic()
-MAKE_GRADIENTS = frozenset({Operation.BACKWARD, Operation.BACKWARD_BESIDE, Operation.WEIGHT_GRADIENT})
+SILENT = DataTraffic()
+MAKE_GRADIENTS = frozenset({TaskType.BACKWARD, TaskType.BACKWARD_BESIDE, TaskType.WEIGHT_GRADIENT})
 
 
-def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> Traffic:
+def pass_traffic(layout: ResolvedLayout, operation: TaskType, at_end: bool) -> DataTraffic:
     """What a pass sends. `at_end`: the first forward or what ends the gradients of a step, where replicas meet.
 
     ZeRO-3 and FSDP gather parameters for every pass and reduce after every backward; ZeRO-2 reduces after every
@@ -61,17 +61,17 @@ def pass_traffic(layout: ResolvedLayout, operation: Operation, at_end: bool) -> 
     sharded = layout.sharding in ("zero3", "fsdp", "hybrid")
     hidden = "fsdp" in layout.overlap or layout.overlap >= {"grad_reduce", "param_gather"}
     if sharded:
-        gathers_all = operation is not Operation.WEIGHT_GRADIENT
-        return Traffic(gathers=gathers_all, reduces=makes_gradients, hidden=hidden)
+        gathers_all = operation is not TaskType.WEIGHT_GRADIENT
+        return DataTraffic(gathers=gathers_all, reduces=makes_gradients, hidden=hidden)
     if layout.sharding == "zero2":
-        return Traffic(
+        return DataTraffic(
             gathers=forward and hidden, reduces=makes_gradients, hidden=hidden or "grad_reduce" in layout.overlap
         )
     if not at_end:
         return SILENT
     if forward:
-        return Traffic(gathers=True, hidden=True) if gathers(layout) == "beside" else SILENT
-    return Traffic(reduces=True, hidden=True) if makes_gradients and "grad_reduce" in layout.overlap else SILENT
+        return DataTraffic(gathers=True, hidden=True) if gathers(layout) == "beside" else SILENT
+    return DataTraffic(reduces=True, hidden=True) if makes_gradients and "grad_reduce" in layout.overlap else SILENT
 
 
 def has_no_replicas(layout: ResolvedLayout) -> bool:
@@ -109,7 +109,7 @@ class SharedPass:
 
 
 def shared_pass(
-    stage: Stage, machine: Machine, layout: ResolvedLayout, each: StateBytes, operation: Operation, *, at_end: bool
+    stage: Stage, machine: Machine, layout: ResolvedLayout, each: StateBytes, operation: TaskType, *, at_end: bool
 ) -> SharedPass:
     """Play a stage's layers with their data traffic; `each`: bytes of a parameter's states."""
     plain = stage.passes[operation]
@@ -142,7 +142,7 @@ def shared_pass(
 
 
 def _layer_demands(
-    units: Sequence[Unit], durations: Floats, operation: Operation, machine: Machine, messages: Messages
+    units: Sequence[LayerRun], durations: Floats, operation: TaskType, machine: Machine, messages: Messages
 ) -> list[Demand]:
     """What the tasks of the graph below draw on; `messages`: what a layer gathers and reduces."""
     sent = {}  # by unit: in its gathers, inside its compute, in its reductions
@@ -179,24 +179,24 @@ def _beside_messages(timeline: Timeline) -> Floats:
     return np.asarray(closing - opening)
 
 
-def gather_time(unit: Unit, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
+def gather_time(unit: LayerRun, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
     return _seconds(gathers_of(unit, sharding, parameter_bytes), machine)
 
 
-def reduce_time(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
+def reduce_time(unit: LayerRun, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
     """Seconds to reduce one layer's gradients."""
     return _seconds(reductions_of(unit, machine, sharding, gradient_bytes), machine)
 
 
-def gathers_of(unit: Unit, sharding: str, parameter_bytes: float) -> list[Collective]:
+def gathers_of(unit: LayerRun, sharding: str, parameter_bytes: float) -> list[Collective]:
     """The messages that gather one layer's parameters from the ranks that they are spread over."""
     return _both(unit, "all-gather", "data_shard" if sharding == "hybrid" else "data", parameter_bytes)
 
 
-def reductions_of(unit: Unit, machine: Machine, sharding: str, gradient_bytes: float) -> list[Collective]:
+def reductions_of(unit: LayerRun, machine: Machine, sharding: str, gradient_bytes: float) -> list[Collective]:
     """The messages that reduce one layer's gradients: to all, or to the ranks that keep them; hybrid both in turn."""
-    if sharding == "none" or (sharding == "zero1" and machine.stack.sums_everywhere):
+    if sharding == "none" or (sharding == "zero1" and machine.stack.all_reduce_gradients):
         return _both(unit, "all-reduce", "data", gradient_bytes)
     if sharding != "hybrid":
         return _both(unit, "reduce-scatter", "data", gradient_bytes)
@@ -205,7 +205,7 @@ def reductions_of(unit: Unit, machine: Machine, sharding: str, gradient_bytes: f
     return inside + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
 
 
-def _both(unit: Unit, kind: CollectiveKind, group: Group, element_bytes: Array) -> list[Collective]:
+def _both(unit: LayerRun, kind: CollectiveKind, group: Group, element_bytes: Array) -> list[Collective]:
     """Dense parameters over the data group, experts over theirs, one after the other."""
     dense = Collective(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
     experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
@@ -213,7 +213,7 @@ def _both(unit: Unit, kind: CollectiveKind, group: Group, element_bytes: Array) 
 
 
 def data_messages(
-    unit: Unit, machine: Machine, sharding: str, each: StateBytes, traffic: Traffic
+    unit: LayerRun, machine: Machine, sharding: str, each: StateBytes, traffic: DataTraffic
 ) -> tuple[list[Collective], list[Collective]]:
     """What one layer gathers, and what it reduces, as far as the `traffic` has it."""
     gathers = gathers_of(unit, sharding, each.parameters) if traffic.gathers else []

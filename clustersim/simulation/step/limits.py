@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clustersim.errors import InfeasibleError
 from clustersim.inputs.layout import ResolvedLayout
-from clustersim.schedules.program import Operation
+from clustersim.schedules.program import TaskType
 from clustersim.schedules.registry import passes_of
 
 MOST_TASKS = 5_000_000  # of a step's graph: 350 to 450 bytes each with all that is read off it, 2 GiB
@@ -25,7 +25,7 @@ def check_tasks(layout: ResolvedLayout, micro_batches: int) -> None:
 
 def tasks_a_micro_batch(layout: ResolvedLayout) -> int:
     """Passes of one micro-batch at most, and a message after each but weight gradients where there is another stage."""
-    apart = Operation.WEIGHT_GRADIENT in passes_of(layout.schedule)
+    apart = TaskType.WEIGHT_GRADIENT in passes_of(layout.schedule)
     kinds = (4 if layout.pipeline > 1 else 2) + apart
     return kinds * layout.pipeline * layout.virtual_stages
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from clustersim.schedules.planning import WHOLE
-from clustersim.schedules.program import Operation
+from clustersim.schedules.program import TaskType
 from clustersim.schedules.schedule import Ratios
 from clustersim.simulation.segment.stages import Stage
 
@@ -20,7 +20,7 @@ def planned_ratios(stages: Sequence[Stage], transfer_s: float, *, ends_meet: boo
 
     Source: Qi et al. 2023, arXiv 2401.10241, section 3 (profiled T_F, T_B, T_W, T_comm, M_B and M_W).
     """
-    passes = (Operation.FORWARD, Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT)
+    passes = (TaskType.FORWARD, TaskType.INPUT_GRADIENT, TaskType.WEIGHT_GRADIENT)
     seconds = [[float(stage.passes[operation].seconds[0]) for stage in stages] for operation in passes]
     unit = sum(map(sum, seconds)) / (UNITS * len(stages))
     forward, input_gradient, weight_gradient = (

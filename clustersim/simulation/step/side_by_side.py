@@ -30,7 +30,7 @@ SAID = frozenset(  # to people, or beyond the step
 
 def structure_of(scenario: Scenario) -> Hashable:
     """What points have in common that can be played side by side."""
-    layout, training = scenario.plan, scenario.training
+    layout, training = scenario.resolved_layout, scenario.training
     return (
         scenario.model,
         tuple((name, value) for name, value in vars(training).items() if name not in TRAINING),
@@ -49,7 +49,7 @@ def _is_alone(scenario: Scenario) -> bool:
     """Whether no other point shares its graph: its replicas differ or come to, or its order is planned for it."""
     reliability = scenario.reliability
     unlike = is_uneven(scenario.cluster) or (reliability is not None and bool(reliability.stragglers))
-    return unlike or is_planned(scenario.plan.schedule)
+    return unlike or is_planned(scenario.resolved_layout.schedule)
 
 
 def side_by_side(scenarios: Sequence[Scenario]) -> Scenario:

@@ -22,7 +22,7 @@ from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory.peaks import memory_reports
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.segment.coupling import Coupled, coupling_notes, play_coupled
-from clustersim.simulation.segment.pieces import price_pieces, recomputations
+from clustersim.simulation.segment.layer_prices import price_pieces, recomputations
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.breakdown import Windows, breakdown, busy_seconds, step_windows
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
@@ -30,7 +30,7 @@ from clustersim.simulation.step.limits import check_tasks
 from clustersim.simulation.step.planned_ratios import planned_ratios
 from clustersim.simulation.step.side_by_side import side_by_side
 from clustersim.simulation.step.step_demands import StepDemands
-from clustersim.simulation.step.task_prices import Table, TaskPrices, boundary_seconds
+from clustersim.simulation.step.task_prices import PriceTable, TaskPrices, boundary_seconds
 from clustersim.simulation.step.unfolded import is_uneven, unfolded_seconds
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
@@ -70,7 +70,7 @@ class PlayedSteps:
     columns: Scenario  # all of them as one, whose numbers are arrays [points] where they differ
     program: Program
     timeline: Timeline
-    table: Table  # what every kind of task takes, by part of the breakdown
+    table: PriceTable  # what every kind of task takes, by part of the breakdown
     stages: tuple[Stage, ...]
     imbalance_s: Floats  # [points]
     coupled: Coupled | None = None  # what tasks took longer beside others, where that is asked for
@@ -117,10 +117,10 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     machine = step_machine(columns)
     stages = price_stages(columns, machine, points)
     ratios = None
-    if is_planned(first.plan.schedule):
+    if is_planned(first.resolved_layout.schedule):
         transfer = float(boundary_seconds(columns, machine, points)[0, 0])
         ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
-    check_tasks(first.plan, micro_batches_of(first))
+    check_tasks(first.resolved_layout, micro_batches_of(first))
     program = step_program(first, micro_batches_of(first), ratios)
     prices = TaskPrices(columns, machine, stages, program, points)
     table = prices.table()
@@ -138,7 +138,7 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
 
 def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage]:
     """Price the passes of every virtual stage, for points whose numbers stand side by side in `columns`."""
-    layout = columns.plan
+    layout = columns.resolved_layout
     shape = shape_of(columns.model, columns.training, layout, columns.stack)
     modes = recomputations(layout.recompute)
     pieces = price_pieces(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
@@ -147,7 +147,7 @@ def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage
 
 def step_machine(columns: Scenario, *, of_one: bool = False) -> Machine:
     """The cluster and stack of some points, their groups placed on the network; `of_one` point: in plain floats."""
-    layout, sizes = columns.plan, group_sizes(columns.plan)
+    layout, sizes = columns.resolved_layout, group_sizes(columns.resolved_layout)
     if not of_one:  # arrays for one point too: NumPy may round powers and logarithms of a single float otherwise
         sizes = {group: np.atleast_1d(size) for group, size in sizes.items()}
     groups = place_groups(sizes, layout.rank_order, columns.cluster.node.domain)
@@ -161,13 +161,13 @@ def copies_of(layout: ResolvedLayout) -> int:
 
 def micro_batches_of(scenario: Scenario) -> int:
     """Micro-batches that one replica runs in a step."""
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     return scenario.training.global_batch // (layout.data * layout.micro_batch)
 
 
 def step_program(scenario: Scenario, micro_batches: int, ratios: Ratios | None = None) -> Program:
     """The task graph of a step of a resolved scenario; `ratios`: what an automatic schedule is planned on."""
-    layout, stack = scenario.plan, scenario.stack
+    layout, stack = scenario.resolved_layout, scenario.stack
     when = gathers(layout)
     return build_program(
         layout.schedule,
@@ -197,7 +197,7 @@ def breakdown_of(step: PlayedStep) -> dict[str, float]:
 def _as_column(step: PlayedStep) -> PlayedSteps:
     rows = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
     place = {key: number for number, key in enumerate(rows)}
-    table = Table(list(rows.values()), np.array([place[id(row)] for row in step.parts]))
+    table = PriceTable(list(rows.values()), np.array([place[id(row)] for row in step.parts]))
     late, one = np.array([step.imbalance_s]), step.scenario
     return PlayedSteps((one,), one, step.program, step.timeline, table, step.stages, late, step.coupled)
 
@@ -226,11 +226,11 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
         *(figure.tolist() for figure in figures),
         zip(*(part.tolist() for part in spent.values()), strict=True),
         memory_reports(played.program, played.stages, played.columns, count),
-        played.coupled.unsettled.tolist() if played.coupled else [None] * count,
+        played.coupled.coupling_residual.tolist() if played.coupled else [None] * count,
         strict=True,
     )
     results = []
-    for scenario, step_s, any_stream, compute, efficiency, parts, memory, unsettled in rows:
+    for scenario, step_s, any_stream, compute, efficiency, parts, memory, coupling_residual in rows:
         tokens = scenario.training.tokens_per_step
         rate = tokens / step_s / (scenario.cluster.accelerator.base_peak * scenario.cluster.devices)
         headline = {"step_time_s": (step_s, 1.0), "mfu": (full * rate, -1.0), "mfu_causal": (causal * rate, -1.0)}
@@ -251,8 +251,8 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
                 memory=memory,
                 intervals=bounds,
                 engine=played.timeline.engine,
-                notes=coupling_notes(scenario.stack.coupling, unsettled),
-                unsettled=unsettled,
+                notes=coupling_notes(scenario.stack.coupling, coupling_residual),
+                coupling_residual=coupling_residual,
             )
         )
     return results
@@ -260,9 +260,9 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
 
 def recomputed_layers(scenario: Scenario) -> dict[str, int]:
     """How many layers are computed again in each way."""
-    recompute, layers = scenario.plan.recompute, scenario.model.layers
+    recompute, layers = scenario.resolved_layout.recompute, scenario.model.layers
     if isinstance(recompute, PartialRecompute):
-        return {"full": min(layers, recompute.layers * len(scenario.plan.stage_layers))}
+        return {"full": min(layers, recompute.layers * len(scenario.resolved_layout.stage_layers))}
     return {recompute: layers}
 
 

@@ -12,16 +12,16 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.engines.sharing import Sharing
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.simulation.segment.demands import TIERS, Demand, collective_demand, sent_by, sharing_of, work_demand
-from clustersim.simulation.segment.stages import Stage, Unit
-from clustersim.simulation.step.data_parallel import Traffic, data_messages, pass_traffic
-from clustersim.simulation.step.optimizer_tail import reduce_stage_time
-from clustersim.simulation.step.task_prices import Parts, Table, boundary_bytes, boundary_of
+from clustersim.simulation.segment.stages import LayerRun, Stage
+from clustersim.simulation.step.data_parallel import DataTraffic, data_messages, pass_traffic
+from clustersim.simulation.step.optimizer_step import reduce_stage_time
+from clustersim.simulation.step.task_prices import Parts, PriceTable, boundary_bytes, boundary_of
 from clustersim.workload import operations
 from clustersim.workload.states import state_bytes_of
 
-GATHERS, REDUCES = Traffic(gathers=True), Traffic(reduces=True)
+GATHERS, REDUCES = DataTraffic(gathers=True), DataTraffic(reduces=True)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StepDemands:
     points: int
     _known: dict[Hashable, Floats] = field(default_factory=dict)  # bytes of stages
 
-    def sharing(self, table: Table) -> Sharing:
+    def sharing(self, table: PriceTable) -> Sharing:
         """Of all kinds, from what they take alone."""
         demands = [self._of_kind(kind, parts) for kind, parts in zip(self.program.kinds, table.parts, strict=True)]
         return sharing_of(demands, self.machine)
@@ -43,18 +43,18 @@ class StepDemands:
     def _of_kind(self, kind: Kind, parts: Parts) -> Demand:
         seconds = np.asarray(sum(parts.values()))
         match kind.operation:
-            case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+            case TaskType.SEND_ACTIVATION | TaskType.SEND_GRADIENT:
                 return self._transfer(kind, seconds)
-            case Operation.GATHER_PARAMETERS:
+            case TaskType.GATHER_PARAMETERS:
                 return collective_demand(kind.stage, seconds, self._data_bytes(self._stage(kind), GATHERS))
-            case Operation.REDUCE_GRADIENTS:  # all of a chunk's gradients, or what the passes have left of them
+            case TaskType.REDUCE_GRADIENTS:  # all of a chunk's gradients, or what the passes have left of them
                 stage = self._stage(kind)
                 whole = np.zeros(self.points) + reduce_stage_time(self.scenario, self.machine, stage)
                 share = np.divide(seconds, whole, out=np.zeros_like(whole), where=whole > 0.0)
                 return collective_demand(kind.stage, seconds, share * self._data_bytes(stage, REDUCES))
-            case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:  # when everything else has been sent
+            case TaskType.SYNC_EMBEDDINGS | TaskType.GRADIENT_NORM:  # when everything else has been sent
                 return Demand(kind.stage, seconds, moving=1.0)
-            case Operation.OPTIMIZER:
+            case TaskType.OPTIMIZER:
                 return work_demand(kind.stage, seconds, parts, None)
             case _:
                 return work_demand(kind.stage, seconds, parts, self._pass_bytes(kind))
@@ -67,26 +67,28 @@ class StepDemands:
         boundary = boundary_of(self.program, kind)
         ends = (boundary, (boundary + 1) % self.program.stages)
         crosses = self.machine.leaves_domain(float(boundary))
-        message = boundary_bytes(self.scenario) / self.scenario.plan.tensor + np.zeros(self.points)
+        message = boundary_bytes(self.scenario) / self.scenario.resolved_layout.tensor + np.zeros(self.points)
         sent = np.array([np.where(crosses, 0.0, message), np.where(crosses, message, 0.0)])
         return Demand(kind.stage, seconds, moving=1.0, sent=sent, receiver=ends[kind.stage == boundary])
 
     def _pass_bytes(self, kind: Kind) -> Floats:
         """Of collectives inside the layers, and among replicas beside them."""
-        traffic = pass_traffic(self.scenario.plan, kind.operation, at_end=kind.position is not Position.STEADY)
+        traffic = pass_traffic(
+            self.scenario.resolved_layout, kind.operation, at_end=kind.position is not Position.STEADY
+        )
         stage = self._stage(kind)
         inside = self._total(stage, kind.operation, lambda unit: unit.piece.work[kind.operation].operations)
         return inside + self._data_bytes(stage, traffic)
 
-    def _data_bytes(self, stage: Stage, traffic: Traffic) -> Floats:
+    def _data_bytes(self, stage: Stage, traffic: DataTraffic) -> Floats:
         """Of all parameters that a stage gathers and gradients that it reduces."""
-        each, sharding = state_bytes_of(self.scenario.training, "fp32"), self.scenario.plan.sharding
+        each, sharding = state_bytes_of(self.scenario.training, "fp32"), self.scenario.resolved_layout.sharding
         return self._total(
             stage, traffic, lambda unit: chain(*data_messages(unit, self.machine, sharding, each, traffic))
         )
 
     def _total(
-        self, stage: Stage, what: Hashable, messages: Callable[[Unit], Iterable[operations.Operation]]
+        self, stage: Stage, what: Hashable, messages: Callable[[LayerRun], Iterable[operations.Operation]]
     ) -> Floats:
         """Bytes [tiers, points] of all layers of a stage, worked out once for stages that hold the same."""
         key = (id(stage), what)

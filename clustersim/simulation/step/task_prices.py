@@ -13,11 +13,11 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import COMPUTE_PASSES, Kind, Operation, Position, Program
+from clustersim.schedules.program import COMPUTE_PASSES, Kind, Position, Program, TaskType
 from clustersim.simulation.memory.holdings import offloaded_activations
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import SILENT, pass_traffic, shared_pass
-from clustersim.simulation.step.optimizer_tail import (
+from clustersim.simulation.step.optimizer_step import (
     embedding_sync_time,
     gather_stage_time,
     norm_time,
@@ -32,7 +32,7 @@ from clustersim.workload.states import StateBytes, state_bytes_of
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
 
-class Table(NamedTuple):
+class PriceTable(NamedTuple):
     """What kinds of tasks take: rows that differ, and which of them every kind has."""
 
     rows: Sequence[Parts]
@@ -50,8 +50,8 @@ class Table(NamedTuple):
 
 
 OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that hold the same
-    Operation.REDUCE_GRADIENTS,
-    Operation.GATHER_PARAMETERS,
+    TaskType.REDUCE_GRADIENTS,
+    TaskType.GATHER_PARAMETERS,
 }
 
 
@@ -66,13 +66,13 @@ class TaskPrices:
     points: int
     _known: dict[Hashable, Parts] = field(default_factory=dict)
 
-    def table(self) -> Table:
+    def table(self) -> PriceTable:
         """What all kinds of the program take."""
         kinds, place = _alike(self.program, self._held)
         parts = [self.parts(kind) for kind in kinds]
         rows = {id(row): row for row in parts}  # a stage's first, steady and last passes are one where nothing is sent
         number = {key: number for number, key in enumerate(rows)}
-        return Table(list(rows.values()), np.array([number[id(row)] for row in parts])[place])
+        return PriceTable(list(rows.values()), np.array([number[id(row)] for row in parts])[place])
 
     def parts(self, kind: Kind) -> Parts:
         """Seconds of one kind of task, by part of the breakdown; kinds that take the same share one record."""
@@ -92,13 +92,13 @@ class TaskPrices:
 
     def _stage_parts(self, kind: Kind, stage: Stage) -> Parts:
         match kind.operation:
-            case Operation.REDUCE_GRADIENTS:
+            case TaskType.REDUCE_GRADIENTS:
                 return {
                     "data_comm": self._every_point(
                         self._reduce_time(stage, _endings(self.program)[kind.stage, kind.chunk])
                     )
                 }
-            case Operation.GATHER_PARAMETERS:
+            case TaskType.GATHER_PARAMETERS:
                 return {"data_comm": self._every_point(gather_stage_time(self.scenario, self.machine, stage))}
             case _:
                 return self._pass_parts(kind, stage)
@@ -112,13 +112,13 @@ class TaskPrices:
     def _whole_parts(self, kind: Kind) -> Parts:
         scenario, machine = self.scenario, self.machine
         match kind.operation:
-            case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+            case TaskType.SEND_ACTIVATION | TaskType.SEND_GRADIENT:
                 return {"pipeline_comm": self.transfers[boundary_of(self.program, kind)]}
-            case Operation.SYNC_EMBEDDINGS:
+            case TaskType.SYNC_EMBEDDINGS:
                 return {"data_comm": self._every_point(embedding_sync_time(scenario, machine))}
-            case Operation.GRADIENT_NORM:
+            case TaskType.GRADIENT_NORM:
                 return {"data_comm": self._every_point(norm_time(machine))}
-            case Operation.OPTIMIZER:
+            case TaskType.OPTIMIZER:
                 seconds = self._every_point(optimizer_time(scenario, machine, self._chunks(kind.stage)))
                 return {"optimizer": seconds, "other": self._every_point(scenario.stack.fixed_overhead)}
             case _:
@@ -131,10 +131,12 @@ class TaskPrices:
         parts = (played.segment if kind.position is Position.LAST else played.whole).parts
         if self._layout.offload in ("none", "optimizer"):
             return parts
-        moving = offloaded_activations(stage, scenario.plan.offload).moving / scenario.cluster.node.host_bandwidth
+        moving = (
+            offloaded_activations(stage, scenario.resolved_layout.offload).moving / scenario.cluster.node.host_bandwidth
+        )
         return {**parts, "host": np.maximum(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
 
-    def _reduce_time(self, stage: Stage, ending: Operation) -> Array:
+    def _reduce_time(self, stage: Stage, ending: TaskType) -> Array:
         """Seconds of gradient reduction after the pass that ends the stage's gradients."""
         if pass_traffic(self._layout, ending, at_end=True) == SILENT:
             return reduce_stage_time(self.scenario, self.machine, stage)
@@ -142,7 +144,7 @@ class TaskPrices:
 
     @cached_property
     def _layout(self) -> ResolvedLayout:
-        return self.scenario.plan
+        return self.scenario.resolved_layout
 
     @cached_property
     def _state_bytes(self) -> StateBytes:
@@ -171,13 +173,13 @@ def _alike(program: Program, held: tuple[int, ...]) -> tuple[list[Kind], Ints]:
 def _key(program: Program, held: tuple[int, ...], kind: Kind) -> Hashable:
     """What a kind's duration depends on: what its stage holds, or what lies between two stages."""
     match kind.operation:
-        case Operation.SEND_ACTIVATION | Operation.SEND_GRADIENT:
+        case TaskType.SEND_ACTIVATION | TaskType.SEND_GRADIENT:
             return boundary_of(program, kind)
-        case Operation.OPTIMIZER:
+        case TaskType.OPTIMIZER:
             return tuple(held[virtual[kind.stage]] for virtual in program.placement.cells)
-        case Operation.SYNC_EMBEDDINGS | Operation.GRADIENT_NORM:
+        case TaskType.SYNC_EMBEDDINGS | TaskType.GRADIENT_NORM:
             return kind.operation
-        case Operation.REDUCE_GRADIENTS:
+        case TaskType.REDUCE_GRADIENTS:
             detail: Hashable = _endings(program)[kind.stage, kind.chunk]
         case _:
             detail = kind.position
@@ -185,7 +187,7 @@ def _key(program: Program, held: tuple[int, ...], kind: Kind) -> Hashable:
 
 
 @lru_cache(maxsize=64)
-def _endings(program: Program) -> dict[tuple[int, int], Operation]:
+def _endings(program: Program) -> dict[tuple[int, int], TaskType]:
     """(stage, chunk) -> the operation that ends its gradients."""
     kinds = (kind for kind in program.kinds if kind.position is Position.LAST)
     return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
@@ -197,7 +199,7 @@ def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Float
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
     """
-    layout, message = scenario.plan, boundary_bytes(scenario)
+    layout, message = scenario.resolved_layout, boundary_bytes(scenario)
     boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
     seconds = machine.transfer_time(message / layout.tensor, boundaries)
     if not layout.sequence_parallel:
@@ -207,12 +209,12 @@ def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Float
 
 def boundary_bytes(scenario: Scenario) -> Array:
     """Bytes of what one micro-batch hands to the next stage, on all tensor ranks together."""
-    layout, training = scenario.plan, scenario.training
+    layout, training = scenario.resolved_layout, scenario.training
     tokens = layout.micro_batch * training.sequence_length / layout.context
     return activation_bytes_of(training.precision) * tokens * scenario.model.hidden
 
 
 def boundary_of(program: Program, kind: Kind) -> int:
     """The stage before the boundary that a transfer crosses."""
-    onward = (kind.operation is Operation.SEND_ACTIVATION) != program.placement.backwards[kind.chunk]
+    onward = (kind.operation is TaskType.SEND_ACTIVATION) != program.placement.backwards[kind.chunk]
     return kind.stage if onward else (kind.stage - 1) % program.stages

@@ -13,10 +13,10 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
-from clustersim.schedules.program import COMPUTE_PASSES, Operation, Program
+from clustersim.schedules.program import COMPUTE_PASSES, Program, TaskType
 from clustersim.simulation.step.limits import check_durations
 
-COMPUTE = COMPUTE_PASSES | {Operation.OPTIMIZER}
+COMPUTE = COMPUTE_PASSES | {TaskType.OPTIMIZER}
 LEAST = 0.1  # of a task's mean: jitter never makes it shorter
 
 
@@ -33,7 +33,7 @@ def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) ->
     devices, drawn once by the seed, take `slow_factor` times as long. Every pass varies by a normal draw of relative
     spread `jitter`. Raises InfeasibleError where replicas have more tasks than are played.
     """
-    cluster, layout = scenario.cluster, scenario.plan
+    cluster, layout = scenario.cluster, scenario.resolved_layout
     replicas = layout.data * layout.context
     graph = program.graph.task_by_task
     check_durations(graph.tasks, replicas)
@@ -49,7 +49,7 @@ def unfolded_seconds(scenario: Scenario, program: Program, durations: Floats) ->
 
 def stage_factors(scenario: Scenario) -> Floats:
     """How many times as long each stage of each replica takes, [stages, replicas]."""
-    cluster, layout = scenario.cluster, scenario.plan
+    cluster, layout = scenario.cluster, scenario.resolved_layout
     nodes = rng(scenario.seed, "slow nodes").random(cluster.nodes) < cluster.slow_nodes  # [nodes]
     devices = rng(scenario.seed, "slow devices").random(cluster.devices) < cluster.slow_devices  # [devices]
     slow = np.repeat(nodes, cluster.node.devices) | devices

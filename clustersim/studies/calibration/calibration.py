@@ -23,8 +23,7 @@ from clustersim.studies.calibration.stack_fits import REGULAR, problem_of
 from clustersim.studies.measured.csv_cells import read_rows
 from clustersim.studies.measured.logs import read_log
 from clustersim.studies.measured.runs import MeasuredRun
-from clustersim.studies.robust_fit import Fit, Floats, LinearModel, fit, solve
-from clustersim.studies.robust_fit import Problem as FitProblem
+from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, solve
 
 Progress = Callable[[str], None]
 
@@ -41,7 +40,7 @@ class Estimate:
     value: float
     deviation: float  # one sd; the parent's spread is in it where the rows say little
     parent: float
-    told: bool  # whether the rows say more than the parent did
+    identified: bool  # whether the rows say more than the parent did
     at_bound: bool
 
 
@@ -61,10 +60,10 @@ class Calibration:
 
     extends: str
     estimates: tuple[Estimate, ...]
-    tangled: tuple[tuple[str, str], ...]  # pairs of numbers that the rows can't tell apart
+    correlated: tuple[tuple[str, str], ...]  # pairs of numbers that the rows can't tell apart
     groups: Mapping[str, GroupErrors]
     rows: int
-    unused: int  # rows of other quality than `complete`: foretold, not fitted
+    unused: int  # rows of other quality than `complete`: predicted, not fitted
     spread: float  # sd of log(measured / predicted), groups held out where there are several
     refused: Mapping[str, str]
     mean_absolute: float
@@ -123,7 +122,7 @@ def calibrate(
 ) -> Calibration:
     """Fit a stack that extends `extends` to measured runs: CSV files of the form of measured_runs.csv, and logs.
 
-    Rows of doubtful quality are foretold but not fitted. Raises InputError where nothing can be fitted.
+    Rows of doubtful quality are predicted but not fitted. Raises InputError where nothing can be fitted.
     """
     found, extends = read_runs([files] if isinstance(files, str) else files, logs, extends)
     return calibrated(found, extends, parameters, progress)
@@ -160,7 +159,7 @@ def calibrated(
     return Calibration(
         extends=extends,
         estimates=_estimates(chosen, found, problem, stack),
-        tangled=_tangled(chosen, found),
+        correlated=_correlated(chosen, found),
         groups=groups,
         rows=len(rows),
         unused=len(rows) - len(regular),
@@ -171,7 +170,7 @@ def calibrated(
     )
 
 
-def _estimates(chosen: Sequence[Parameter], found: Fit, problem: FitProblem, stack: Stack) -> tuple[Estimate, ...]:
+def _estimates(chosen: Sequence[Parameter], found: Fit, problem: FitPriors, stack: Stack) -> tuple[Estimate, ...]:
     deviations = np.sqrt(np.diag(found.covariance))
     edge = 1e-3 * problem.prior_spread
     return tuple(
@@ -188,7 +187,7 @@ def _estimates(chosen: Sequence[Parameter], found: Fit, problem: FitProblem, sta
     )
 
 
-def _tangled(chosen: Sequence[Parameter], found: Fit) -> tuple[tuple[str, str], ...]:
+def _correlated(chosen: Sequence[Parameter], found: Fit) -> tuple[tuple[str, str], ...]:
     deviations = np.sqrt(np.diag(found.covariance))
     correlation = found.covariance / np.outer(deviations, deviations)
     return tuple(
@@ -198,7 +197,7 @@ def _tangled(chosen: Sequence[Parameter], found: Fit) -> tuple[tuple[str, str], 
     )
 
 
-def _held_out(rows: RowPredictor, found: Fit, problem: FitProblem) -> dict[str, list[float]]:
+def _held_out(rows: RowPredictor, found: Fit, problem: FitPriors) -> dict[str, list[float]]:
     """log(measured / predicted) of each group, fitted to the others; nothing where there is but one group."""
     measured, groups = rows.log_measured(), np.array(rows.groups, dtype=object)
     names = sorted(set(rows.groups))

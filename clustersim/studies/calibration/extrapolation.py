@@ -1,7 +1,7 @@
 """What leaving the evidence adds to the spread: how much farther off runs are of a kind that a stack never saw.
 
 Every stack that was measured on several chips, with several kinds of models and layouts, or over a wide range of
-devices, is refitted without one of them, which is then foretold. What the residuals have in excess of the same rows'
+devices, is refitted without one of them, which is then predicted. What the residuals have in excess of the same rows'
 with only their group held out is what that departure adds to the spread, in quadrature.
 """
 

@@ -1,4 +1,4 @@
-"""How well measured rows are foretold without them: their group held out, or their whole source."""
+"""How well measured rows are predicted without them: their group held out, or their whole source."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ COLUMNS = (
 class LeftOut:
     """log(measured / predicted) of one row: fitted with it, without its group, and without its source.
 
-    Without its source a stack is foretold by its parents' numbers (`inherited`), and by what the vendor's other sources
-    fell short of them (`source_out`).
+    Without its source a stack is predicted by its parents' numbers (`inherited`), and by how much longer than those the
+    vendor's other sources took (`source_out`).
     """
 
     row: FitRow
@@ -62,7 +62,7 @@ class LeftOut:
 
 
 def left_out(fits: FamilyFit, progress: Callable[[str], None] = lambda name: None) -> list[LeftOut]:
-    """Every row of every stack, foretold three times."""
+    """Every row of every stack, predicted three times."""
     found = []
     for slug, predictor in fits.predictors.items():
         progress(slug)
@@ -78,7 +78,7 @@ def left_out(fits: FamilyFit, progress: Callable[[str], None] = lambda name: Non
 
 
 def shortfall(found: Sequence[LeftOut], vendor: str, but: str = "") -> float:
-    """Share by which steps on a vendor's chips take longer than inherited numbers say: what sources foretold so missed.
+    """Share by which steps of a vendor's sources took longer than inherited numbers say.
 
     The mean over the vendor's sources, a source as good as another, and as if two more had missed nothing (shrunk: few
     sources tell little). Only rows of full quality count; a vendor without runs is taken as all of them; at least 0.

@@ -13,7 +13,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.step.breakdown import step_windows
 from clustersim.simulation.step.step import play_steps
-from clustersim.studies.measured.csv_cells import Row, text
+from clustersim.studies.measured.csv_cells import CsvRow, text
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ def _log_seconds(scenario: Scenario, points: Sequence[Mapping[str, float]]) -> F
     return np.asarray(np.log(seconds), dtype=np.float64)
 
 
-def predictor_of(rows: Iterable[Row], stack: str | None = None) -> RowPredictor:
+def predictor_of(rows: Iterable[CsvRow], stack: str | None = None) -> RowPredictor:
     """Read rows, under a `stack` of the catalog if one is given, else each under its own."""
     fit, refused = [], {}
     for row in rows:

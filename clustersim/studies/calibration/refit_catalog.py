@@ -25,14 +25,14 @@ from clustersim.studies.calibration.parameters import Parameter
 from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.studies.calibration.stack_fits import FamilyFit
 from clustersim.studies.kernels.levels import write_levels
-from clustersim.studies.measured.csv_cells import Row
+from clustersim.studies.measured.csv_cells import CsvRow
 
 LEVELS = {"80": 0.80, "95": 0.95}
 POOLED_GROUPS = 2.0  # the vendor's spread counts as so many groups beside a stack's own
 FEWEST_ROWS = 5  # of a kind of model or layout, for a stack to count as measured with it
 
 
-def remake(rows: Iterable[Row], catalog: Path, progress: Callable[[str], None] = lambda what: None) -> list[LeftOut]:
+def remake(rows: Iterable[CsvRow], catalog: Path, progress: Callable[[str], None] = lambda what: None) -> list[LeftOut]:
     """Refit everything and rewrite the `catalog` folder; the residuals."""
     write_levels(catalog / "accelerators")
     fits = FamilyFit(rows)
@@ -64,7 +64,7 @@ def stack_spreads(found: Sequence[LeftOut]) -> dict[str, tuple[float, str]]:
     """The spread of every packaged stack, and what it rests on.
 
     A measured stack's own residuals with groups held out, beside its vendor's; another stack's are its vendor's
-    residuals with whole sources held out: a stack foretold by inheritance alone.
+    residuals with whole sources held out: a stack predicted by inheritance alone.
     """
     pools = {vendor: [row for row in found if vendor_of(row) == vendor] for vendor in {vendor_of(row) for row in found}}
     spreads = {}
@@ -72,7 +72,7 @@ def stack_spreads(found: Sequence[LeftOut]) -> dict[str, tuple[float, str]]:
         own = [row for row in found if row.stack == slug]
         pool = pools.get(load("stacks", slug).vendors[0], list(found))
         if not own:
-            evidence = "no measured run: what its vendor's stacks missed when foretold by inheritance alone"
+            evidence = "no measured run: what its vendor's stacks missed when predicted by inheritance alone"
             spreads[slug] = spread_of(_grouped(pool, lambda row: row.source_out)), evidence
             continue
         groups, shared = _grouped(own, lambda row: row.group_out), _grouped(pool, lambda row: row.group_out)
@@ -112,7 +112,7 @@ def write_numbers(path: Path, numbers: Sequence[tuple[Parameter, float, float]],
 
 
 def write_residual(path: Path, spread: float, evidence: str, late: float) -> None:
-    """Put a stack's residual into its file; `late`: what it is foretold to fall short of what it inherits."""
+    """Put a stack's residual into its file; `late`: what it is predicted to fall short of what it inherits."""
     text = path.read_text(encoding="utf-8")
     block = f"residual:\n  spread: {{value: {spread:.3g}, source: held-out, status: computed}}\n"
     block += f"  shortfall: {{value: {late:.3g}, source: held-out, status: computed}}\n"

@@ -39,7 +39,7 @@ def stack_document(found: Calibration, name: str) -> dict[str, Any]:
 
 def _cited(estimate: Estimate) -> dict[str, Any]:
     note = f"+- {with_unit(estimate.name, estimate.deviation)}"
-    if not estimate.told:
+    if not estimate.identified:
         note += "; the runs say little: it stays near the parent's"
     return {
         "value": with_unit(estimate.name, estimate.value),

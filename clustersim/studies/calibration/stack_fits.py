@@ -1,4 +1,4 @@
-"""Packaged stacks fitted to the measured runs, parents first; and again without the rows that are to be foretold.
+"""Packaged stacks fitted to the measured runs, parents first; and again without the rows that are to be predicted.
 
 A stack is fitted to its own rows, or to those of its children where it has none; its parent's numbers are the prior.
 Chips are not refitted. Leaving rows out refits the stack and everything that it inherits from without them.
@@ -23,18 +23,18 @@ from clustersim.studies.calibration.parameters import (
     parameters_named,
 )
 from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
-from clustersim.studies.measured.csv_cells import Row, text
-from clustersim.studies.robust_fit import Fit, Floats, LinearModel, Problem, fit, solve
+from clustersim.studies.measured.csv_cells import CsvRow, text
+from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, solve
 
 Kept = Callable[[FitRow], bool]
 
-REGULAR = ("", "complete")  # qualities of the rows that stacks are fitted to; all are foretold
+REGULAR = ("", "complete")  # qualities of the rows that stacks are fitted to; all are predicted
 
 
-def problem_of(parameters: tuple[Parameter, ...], start: dict[str, float], prior: dict[str, float]) -> Problem:
+def problem_of(parameters: tuple[Parameter, ...], start: dict[str, float], prior: dict[str, float]) -> FitPriors:
     """Starts, priors and bounds of some parameters."""
     bounded = {p.name: min(p.high, max(p.low, prior[p.name])) for p in parameters}
-    return Problem(
+    return FitPriors(
         start=inner_values(parameters, start),
         prior=inner_values(parameters, bounded),
         prior_spread=np.array([parameter.spread for parameter in parameters]),
@@ -58,12 +58,12 @@ class StackFit:
 class FamilyFit:
     """All fits. `rows`: measured rows under their own stacks."""
 
-    rows: Iterable[Row]
+    rows: Iterable[CsvRow]
     predictors: dict[str, RowPredictor] = field(default_factory=dict)  # by stack: all its rows
     fits: dict[str, StackFit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        by_stack: dict[str, list[Row]] = defaultdict(list)
+        by_stack: dict[str, list[CsvRow]] = defaultdict(list)
         for row in self.rows:
             by_stack[text(row, "stack")].append(row)
         self.predictors = {slug: predictor_of(rows) for slug, rows in by_stack.items()}

@@ -14,10 +14,10 @@ from clustersim.studies.claims.scenarios import Setting, changed_settings
 SMALLER = 8  # the cluster that an unstated scaling efficiency refers to has so many times fewer devices
 LENGTH, BATCH = "training.sequence_length", "training.global_batch"
 
-Settings = Sequence[Setting | InputError]
+AlternativeSettings = Sequence[Setting | InputError]
 
 
-def smaller_cluster(claim: Claim, settings: Settings) -> Settings:
+def smaller_cluster(claim: Claim, settings: AlternativeSettings) -> AlternativeSettings:
     """The largest setting on fewer devices and with as many sequences fewer, for a utilization that may be scaling."""
     known = _known(settings)
     if not known or not _may_mean(claim, "scaling_efficiency"):
@@ -29,7 +29,7 @@ def smaller_cluster(claim: Claim, settings: Settings) -> Settings:
     return _changed(claim, largest, {"cluster.nodes": nodes // SMALLER, BATCH: batch // SMALLER}, "cluster.devices")
 
 
-def longer_sequences(claim: Claim, settings: Settings) -> Settings:
+def longer_sequences(claim: Claim, settings: AlternativeSettings) -> AlternativeSettings:
     """The smallest setting with long sequences and as many tokens a step, where the claim leaves their length open.
 
     On few devices many micro-batches are left, which is kind to the claim. Full attention counts the masked half of
@@ -50,11 +50,11 @@ def _may_mean(claim: Claim, meaning: str) -> bool:
     return any(assertion.meaning in ("unstated", meaning) for assertion in claim.assertions)
 
 
-def _known(settings: Settings) -> list[Setting]:
+def _known(settings: AlternativeSettings) -> list[Setting]:
     return [setting for setting in settings if isinstance(setting, Setting)]
 
 
-def _changed(claim: Claim, setting: Setting, change: Mapping[str, Any], without: str = "") -> Settings:
+def _changed(claim: Claim, setting: Setting, change: Mapping[str, Any], without: str = "") -> AlternativeSettings:
     """A setting with some values in place of its own, and without one of these."""
     only = replace(setting, values={key: value for key, value in setting.values.items() if key != without})
     return changed_settings(claim, change, [only], same_devices=False)

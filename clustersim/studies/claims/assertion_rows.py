@@ -14,8 +14,8 @@ from clustersim.simulation.results import Interval, StepResult
 from clustersim.studies.claims.definitions import flops_a_token, most_flops
 from clustersim.studies.claims.draws import Draws, Floats, attainable, reached_again
 from clustersim.studies.claims.equations import Devices
-from clustersim.studies.claims.outcomes import Point
-from clustersim.studies.claims.verdicts import Boast, judge
+from clustersim.studies.claims.outcomes import BestLayout
+from clustersim.studies.claims.verdicts import ClaimedFigure, judge
 from clustersim.studies.published import Published, Record, best_published
 
 HALF = ("bf16", "fp16", "unstated")  # records that a training in 16 bits compares with
@@ -39,14 +39,14 @@ class AssertionRow:
     unit: str
     base_name: str = ""  # the peak of the claim's chip that it hangs on, as equations name it
     follows_from: str = ""  # id of the utilization that asks this of another system
-    boast: Boast | None = field(default=None, compare=False, repr=False)  # with its draws, for plots
+    boast: ClaimedFigure | None = field(default=None, compare=False, repr=False)  # with its draws, for plots
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ClaimContext:
     """The best layout at every point of what a claim leaves open, what was drawn, and what others published."""
 
-    points: tuple[Point, ...]  # at least one
+    points: tuple[BestLayout, ...]  # at least one
     records: tuple[Record, ...] = ()
     open_devices: bool = False  # the claim leaves the number of devices open
     seed: int = 0
@@ -132,7 +132,7 @@ class Evidence:
 def judged_row(
     name: str,
     definition: str,
-    boast: Boast,
+    boast: ClaimedFigure,
     *,
     base: str = "",
     published: Published | None = None,

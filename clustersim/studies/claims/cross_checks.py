@@ -13,7 +13,7 @@ from itertools import combinations
 from clustersim.inputs.claim import Claim
 from clustersim.inputs.claim_metrics import MFU, SECONDS_A_DAY
 from clustersim.studies.amounts import amount, number, times, whole
-from clustersim.studies.claims.assertion_rows import Evidence
+from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, flops_a_token
 from clustersim.studies.claims.equations import Equation, chips_of, share
 from clustersim.studies.claims.utilization import counting_bases
@@ -24,7 +24,7 @@ CONVENTION_WORDS = {"mfu": "full attention", "mfu_causal": "causal attention", "
 
 
 @dataclass(frozen=True)
-class Said:
+class StatedFigure:
     """A figure that the claim states, asserted or given."""
 
     id: str
@@ -37,24 +37,24 @@ class Said:
 class Speed:
     """Tokens a second and device that a figure means."""
 
-    said: Said
+    said: StatedFigure
     rate: float
     words: str  # how it comes about
     average: bool  # over the whole run, so that it may be lower than the rate of a step
 
 
-def figures_said(claim: Claim) -> list[Said]:
+def stated_figures(claim: Claim) -> list[StatedFigure]:
     """Everything that the claim states as a figure."""
     asserted = [
-        Said(assertion.id, assertion.metric, assertion.claimed, max(assertion.granted, ROUNDED))
+        StatedFigure(assertion.id, assertion.metric, assertion.claimed, max(assertion.granted, ROUNDED))
         for assertion in claim.assertions
     ]
-    return asserted + [Said(name, name, value, ROUNDED) for name, value in claim.stated.items()]
+    return asserted + [StatedFigure(name, name, value, ROUNDED) for name, value in claim.stated.items()]
 
 
-def tied(claim: Claim, evidence: Evidence) -> list[Equation]:
+def tied(claim: Claim, evidence: ClaimContext) -> list[Equation]:
     """Every pair of figures that says the same in two ways, as equations."""
-    said = figures_said(claim)
+    said = stated_figures(claim)
     speeds = [speed for figure in said if (speed := _speed(figure, claim, evidence)) is not None]
     equations = [*_speed_pairs(speeds), *_hours(said, evidence), *_prices_an_hour(said, claim)]
     for speed in speeds:
@@ -62,7 +62,7 @@ def tied(claim: Claim, evidence: Evidence) -> list[Equation]:
     return [*_chips(claim, said, evidence), *_shares_of_devices(claim, said, evidence), *equations]
 
 
-def _chips(claim: Claim, said: list[Said], evidence: Evidence) -> Iterator[Equation]:
+def _chips(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
     """How many devices the stated FLOP/s and utilizations make together, base by base."""
     for total in (figure for figure in said if figure.metric == "achieved_flops"):
         for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
@@ -78,7 +78,7 @@ def _chips(claim: Claim, said: list[Said], evidence: Evidence) -> Iterator[Equat
                 )
 
 
-def _shares_of_devices(claim: Claim, said: list[Said], evidence: Evidence) -> Iterator[Equation]:
+def _shares_of_devices(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
     """FLOP/s of one device over each base, beside the stated utilization."""
     for each in (figure for figure in said if figure.metric == "achieved_flops_per_device"):
         for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
@@ -91,7 +91,7 @@ def _shares_of_devices(claim: Claim, said: list[Said], evidence: Evidence) -> It
                 yield Equation(name, equation, implied, None, verdict, reason, (utilization.id, each.id))
 
 
-def _speed(said: Said, claim: Claim, evidence: Evidence) -> Speed | None:
+def _speed(said: StatedFigure, claim: Claim, evidence: ClaimContext) -> Speed | None:
     """Tokens a second and device that a figure means; None where something that it takes isn't stated."""
     devices, training = evidence.devices, evidence.scenario.training
     tokens = training.tokens if "tokens" in _training(claim) else None
@@ -136,7 +136,7 @@ def _speed_pairs(speeds: list[Speed]) -> Iterator[Equation]:
         yield Equation("", equation, fast.rate / slow.rate, None, verdict, reason, (slow.said.id, fast.said.id))
 
 
-def _shares_of_speed(claim: Claim, evidence: Evidence, speed: Speed) -> Iterator[Equation]:
+def _shares_of_speed(claim: Claim, evidence: ClaimContext, speed: Speed) -> Iterator[Equation]:
     """The share of each base that a speed means, by each convention that the stated utilization may have."""
     for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
         meanings = MFU if utilization.meaning == "unstated" else (utilization.meaning,)
@@ -166,7 +166,7 @@ def _shares_of_speed(claim: Claim, evidence: Evidence, speed: Speed) -> Iterator
                 )
 
 
-def _totals_of_speed(said: list[Said], evidence: Evidence, speed: Speed) -> Iterator[Equation]:
+def _totals_of_speed(said: list[StatedFigure], evidence: ClaimContext, speed: Speed) -> Iterator[Equation]:
     """The FLOP/s that a speed takes, by 6N, which asks least, beside the stated ones."""
     least = flops_a_token(evidence.steps[0], "6N")
     most = flops_a_token(evidence.steps[0], "full")
@@ -189,7 +189,7 @@ def _totals_of_speed(said: list[Said], evidence: Evidence, speed: Speed) -> Iter
         yield Equation("", equation, low, stated, verdict, reason, (figure.id, speed.said.id))
 
 
-def _hours(said: list[Said], evidence: Evidence) -> Iterator[Equation]:
+def _hours(said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
     """Days x devices x 24 against device-hours."""
     for days in (figure for figure in said if figure.metric == "training_days"):
         for hours in (figure for figure in said if figure.metric == "device_hours"):
@@ -204,7 +204,7 @@ def _hours(said: list[Said], evidence: Evidence) -> Iterator[Equation]:
             yield Equation("", equation, implied, None, verdict, reason, (days.id, hours.id))
 
 
-def _prices_an_hour(said: list[Said], claim: Claim) -> Iterator[Equation]:
+def _prices_an_hour(said: list[StatedFigure], claim: Claim) -> Iterator[Equation]:
     """Cost over device-hours, beside a stated price an hour."""
     from clustersim.inputs.units import parse_quantity
 

@@ -19,7 +19,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
 from clustersim.simulation.evidence import evidence
 from clustersim.simulation.intervals import model_error
-from clustersim.studies.claims.outcomes import SOFTWARE, Played, Point
+from clustersim.studies.claims.outcomes import SOFTWARE, BestLayout, Played
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ SILENCE = 0.12  # how much more may be left where one group alone has tried (ass
 class Draws:
     """Draws over the points of one system."""
 
-    points: tuple[Point, ...]  # at least one
+    points: tuple[BestLayout, ...]  # at least one
     seed: int
 
     @cached_property

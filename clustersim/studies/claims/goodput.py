@@ -12,21 +12,21 @@ from clustersim.randomness import rng
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.run import expected_goodput
 from clustersim.studies.amounts import amount, number
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, judged_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row
 from clustersim.studies.claims.draws import DRAWS
-from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.claims.verdicts import ClaimedFigure
 
 LONG_RUN_S = 30 * 86_400.0  # of the run whose goodput is asked for: long beside restarts and checkpoints
 
 
-def goodput_row(name: str, claimed: float, tolerance: float, evidence: Evidence) -> AssertionRow:
+def goodput_row(name: str, claimed: float, tolerance: float, evidence: ClaimContext) -> AssertionRow:
     """The productive share of the time: which published profile holds is drawn, unless the claim gives one."""
     stated = evidence.scenario.reliability
     profiles = _published() if stated is None else (stated,)
     reached = np.array([[_goodput(step, profile) for profile in profiles] for step in evidence.steps])
     chosen = (rng(evidence.seed, "claims", "failures").random(DRAWS) * len(profiles)).astype(np.int64)
     drawn = reached[evidence.draws.at, chosen]
-    boast = Boast(claimed, drawn, 1.0, "%", tolerance=tolerance, limit="the whole time")
+    boast = ClaimedFigure(claimed, drawn, 1.0, "%", tolerance=tolerance, limit="the whole time")
     worst, best = (amount(float(figure), "%") for figure in (reached.min(), reached.max()))
     words = f"under the {number(len(profiles))} published failure profiles" if stated is None else f"with {stated.name}"
     return judged_row(name, "goodput", boast, reason=f"{words} {worst} to {best} of the time are productive")

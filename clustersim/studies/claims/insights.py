@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, counting
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, counting
 from clustersim.studies.claims.definitions import MATRIX_PEAK
 from clustersim.studies.claims.requirements import Requirement, requirement
 from clustersim.studies.claims.sensitivity import Swing, swings
@@ -33,7 +33,7 @@ class Insight:
         }
 
 
-def insights(rows: Sequence[AssertionRow], evidence: Evidence) -> tuple[Insight, ...]:
+def insights(rows: Sequence[AssertionRow], evidence: ClaimContext) -> tuple[Insight, ...]:
     """An insight for every figure that has something to be drawn."""
     found = []
     own = [row for row in counting(rows) if row.boast is not None]

@@ -13,14 +13,14 @@ from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import FIGURES
 from clustersim.inputs.load import load_claim
 from clustersim.simulation.results import RunResult
-from clustersim.studies.claims.alternatives import Settings, longer_sequences, smaller_cluster
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, counting, untestable_row
-from clustersim.studies.claims.cross_checks import figures_said, tied
+from clustersim.studies.claims.alternatives import AlternativeSettings, longer_sequences, smaller_cluster
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, counting, untestable_row
+from clustersim.studies.claims.cross_checks import stated_figures, tied
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight, insights
 from clustersim.studies.claims.out_of_memory import too_large_rows
-from clustersim.studies.claims.outcomes import Outcome, Point, Progress, best_points
+from clustersim.studies.claims.outcomes import BestLayout, Outcome, Progress, best_points
 from clustersim.studies.claims.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.claims.scenarios import Setting, changed_settings, possible_settings
 from clustersim.studies.claims.simulated_figures import figure_row, flops_row, memory_row
@@ -91,7 +91,7 @@ def check_claims(
     possible = possible_settings(claim, seed)
     mine = list(possible.settings)
     compared = [relation for relation in claim.relations if relation.list_price is None]
-    systems: list[Settings] = [mine, smaller_cluster(claim, mine), longer_sequences(claim, mine)]
+    systems: list[AlternativeSettings] = [mine, smaller_cluster(claim, mine), longer_sequences(claim, mine)]
     for relation in compared:
         same = relation.same == "devices"
         systems.append(changed_settings(claim, relation.change, mine, same_devices=same))
@@ -114,9 +114,9 @@ class Judge:
     longer: Sequence[Outcome]
     others: Mapping[str, Sequence[Outcome]]  # by relation
 
-    def report(self, open_devices: bool, assumptions: tuple[str, ...], settings: Settings) -> ClaimReport:
+    def report(self, open_devices: bool, assumptions: tuple[str, ...], settings: AlternativeSettings) -> ClaimReport:
         """Everything judged."""
-        points = tuple(outcome for outcome in self.mine if isinstance(outcome, Point))
+        points = tuple(outcome for outcome in self.mine if isinstance(outcome, BestLayout))
         reasons = tuple(dict.fromkeys(outcome for outcome in self.mine if isinstance(outcome, str)))
         equations: list[Equation] = []
         evidence = None
@@ -141,19 +141,19 @@ class Judge:
             insights(rows, evidence) if evidence is not None else (),
         )
 
-    def _evidence(self, points: tuple[Point, ...], open_devices: bool) -> Evidence:
+    def _evidence(self, points: tuple[BestLayout, ...], open_devices: bool) -> ClaimContext:
         chips = {point.result.step.scenario.cluster.accelerator.name for point in points}
         measured = [record for chip in sorted(chips) for record in measured_records(chip)]
-        return Evidence(points, (*training_records(), *measured), open_devices, self.seed)
+        return ClaimContext(points, (*training_records(), *measured), open_devices, self.seed)
 
-    def _judged(self, evidence: Evidence) -> tuple[list[AssertionRow], list[Equation]]:
+    def _judged(self, evidence: ClaimContext) -> tuple[list[AssertionRow], list[Equation]]:
         pairs = {name: self._pair(evidence, outcomes) for name, outcomes in self.others.items()}
         same = [pairs[relation.id] for relation in self.claim.relations if relation.same]
         compared = [pair for pair in same if not isinstance(pair, str)]
         rows = [
             row for assertion in self.claim.assertions for row in self._assertion_rows(assertion, evidence, compared)
         ]
-        said = figures_said(self.claim)
+        said = stated_figures(self.claim)
         equations = [*tied(self.claim, evidence), *data_equations(self.claim, said, evidence)]
         for relation in self.claim.relations:
             if relation.list_price is not None:
@@ -166,7 +166,7 @@ class Judge:
         return rows, equations
 
     def _assertion_rows(
-        self, assertion: Assertion, evidence: Evidence, compared: Sequence[tuple[Evidence, Evidence]]
+        self, assertion: Assertion, evidence: ClaimContext, compared: Sequence[tuple[ClaimContext, ClaimContext]]
     ) -> list[AssertionRow]:
         """The rows of one assertion: one a meaning for a utilization, else one."""
         metric = assertion.metric
@@ -189,30 +189,30 @@ class Judge:
             case _:
                 return [figure_row(assertion, evidence)]
 
-    def _scaling(self, evidence: Evidence) -> tuple[Evidence, Evidence] | None:
+    def _scaling(self, evidence: ClaimContext) -> tuple[ClaimContext, ClaimContext] | None:
         """The largest cluster and the smaller one that its scaling is measured from."""
-        smaller = tuple(outcome for outcome in self.smaller if isinstance(outcome, Point))
+        smaller = tuple(outcome for outcome in self.smaller if isinstance(outcome, BestLayout))
         if not smaller:
             return None
         largest = max(evidence.points, key=lambda point: point.result.step.devices)
         return replace(evidence, points=(largest,)), replace(evidence, points=smaller)
 
-    def _longer(self, evidence: Evidence) -> Evidence | None:
+    def _longer(self, evidence: ClaimContext) -> ClaimContext | None:
         """The largest cluster with long sequences."""
-        points = tuple(outcome for outcome in self.longer if isinstance(outcome, Point))
+        points = tuple(outcome for outcome in self.longer if isinstance(outcome, BestLayout))
         return replace(evidence, points=points) if points else None
 
-    def _pair(self, evidence: Evidence, outcomes: Sequence[Outcome]) -> tuple[Evidence, Evidence] | str:
+    def _pair(self, evidence: ClaimContext, outcomes: Sequence[Outcome]) -> tuple[ClaimContext, ClaimContext] | str:
         """The claim's system and another at the points where both run, or why there are none."""
         both = list(zip(self.mine, outcomes, strict=True))
-        pairs = [(one, other) for one, other in both if isinstance(one, Point) and isinstance(other, Point)]
+        pairs = [(one, other) for one, other in both if isinstance(one, BestLayout) and isinstance(other, BestLayout)]
         if not pairs:
             return next(outcome for pair in both for outcome in pair if isinstance(outcome, str))
         theirs = self._evidence(tuple(other for _, other in pairs), evidence.open_devices)
         return replace(evidence, points=tuple(one for one, _ in pairs)), theirs
 
     def _compared(
-        self, relation: Relation, pair: tuple[Evidence, Evidence] | str
+        self, relation: Relation, pair: tuple[ClaimContext, ClaimContext] | str
     ) -> tuple[list[AssertionRow], list[Equation]]:
         """The claimed ratio where both systems run, and what each stated utilization then asks of the other system."""
         if isinstance(pair, str):

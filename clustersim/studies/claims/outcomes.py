@@ -45,7 +45,7 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Point:
+class BestLayout:
     """One setting with its best layout."""
 
     result: RunResult
@@ -53,7 +53,7 @@ class Point:
     setting: Setting
 
 
-Outcome = Point | str  # or why there is no layout
+Outcome = BestLayout | str  # or why there is no layout
 
 
 def figures_of(result: RunResult) -> dict[str, float]:
@@ -80,9 +80,9 @@ def best_points(
     return [(outcomes | misfits)[position] for position in range(len(settings))]
 
 
-def feasible(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
+def feasible(outcomes: Sequence[Outcome]) -> tuple[BestLayout, ...]:
     """The outcomes that have a layout. Raises InfeasibleError where none has."""
-    points = tuple(outcome for outcome in outcomes if isinstance(outcome, Point))
+    points = tuple(outcome for outcome in outcomes if isinstance(outcome, BestLayout))
     if not points:
         reasons = dict.fromkeys(outcome for outcome in outcomes if isinstance(outcome, str))
         raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
@@ -100,7 +100,7 @@ def _best_point(setting: Setting) -> Outcome:
     except InfeasibleError as error:
         return str(error)
     if result.step.fits:
-        return Point(result, _axes(setting, result), setting)
+        return BestLayout(result, _axes(setting, result), setting)
     memory = result.step.memory
     held, usable = memory.peak_bytes / 2**30, memory.usable_bytes / 2**30
     return f"the stated layout needs {held:.1f} GiB a device, and {usable:.1f} GiB are usable"
@@ -114,7 +114,7 @@ def _best_layout(scenario: Scenario) -> RunResult:
 
 def _axes(setting: Setting, best: RunResult) -> dict[str, Played]:
     """The best layout played again at the places of every axis: the layout is kept, for it is chosen on means."""
-    scenario, plan = best.step.scenario, best.step.scenario.plan
+    scenario, plan = best.step.scenario, best.step.scenario.resolved_layout
     software = [
         figures_of(best if place == 0.0 else simulate_run(_with_stack(scenario, better(scenario.stack, place))))
         for place in SOFTWARE_NODES

@@ -9,10 +9,10 @@ import numpy as np
 
 from clustersim.inputs.claim import Assertion, Relation
 from clustersim.studies.amounts import amount
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, judged_row, untestable_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import MATRIX_PEAK, Reading
 from clustersim.studies.claims.equations import Equation, other_utilization
-from clustersim.studies.claims.utilization import boast_of, counting_bases, ratio_boast, scaling_boast
+from clustersim.studies.claims.utilization import boast_of, claimed_ratio, counting_bases, scaling_boast
 
 
 def untestable_ratio(relation: Relation, reason: str) -> AssertionRow:
@@ -21,7 +21,7 @@ def untestable_ratio(relation: Relation, reason: str) -> AssertionRow:
     return untestable_row(relation.id, relation.asserted.metric, relation.asserted.value, "%", reason)
 
 
-def ratio_row(relation: Relation, mine: Evidence, theirs: Evidence) -> AssertionRow:
+def ratio_row(relation: Relation, mine: ClaimContext, theirs: ClaimContext) -> AssertionRow:
     """Achieved FLOP/s over those of the other system, both at their best layouts, or throughput a device over its."""
     asserted = relation.asserted
     equal = asserted.comparison == "=="
@@ -32,7 +32,7 @@ def ratio_row(relation: Relation, mine: Evidence, theirs: Evidence) -> Assertion
         base = f"{mine.devices.words} over {theirs.devices.words}"
         reason = f"the best layouts keep {amount(boast.best, '%')} of the throughput a device"
     else:
-        boast = ratio_boast(asserted.value, mine, theirs, asserted.granted, both_ways=equal)
+        boast = claimed_ratio(asserted.value, mine, theirs, asserted.granted, both_ways=equal)
         base = f"to {chip}"
         reason = (
             f"on {mine.devices.words} devices the best layouts reach {rates[0]} and {rates[1]} a device, "
@@ -42,7 +42,7 @@ def ratio_row(relation: Relation, mine: Evidence, theirs: Evidence) -> Assertion
 
 
 def consequences(
-    relation: Relation, assertion: Assertion, evidence: Evidence, others: Evidence
+    relation: Relation, assertion: Assertion, evidence: ClaimContext, others: ClaimContext
 ) -> Iterator[tuple[Equation, AssertionRow | None]]:
     """What a utilization, with the ratio, asks of the other system, on every base that it may refer to.
 

@@ -18,9 +18,9 @@ from clustersim.simulation.inspect.waterfall import COUNTED, Waterfall, waterfal
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.step.step import play_step
 from clustersim.studies.amounts import amount, times
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, bases, flops_a_token, kernel_rate
-from clustersim.studies.claims.outcomes import Point, figures_of
+from clustersim.studies.claims.outcomes import BestLayout, figures_of
 
 MEMORY_BOUND = ("memory_bound", "optimizer")
 LEAST_SHARE = 0.005  # of the step: parts below aren't spoken of
@@ -93,7 +93,7 @@ class Requirement:
         }
 
 
-def requirement(row: AssertionRow, evidence: Evidence) -> Requirement | None:
+def requirement(row: AssertionRow, evidence: ClaimContext) -> Requirement | None:
     """What would have to be true for a row's figure; None where it doesn't hang on the speed of the step."""
     found = [(speedup, point) for point in evidence.points if (speedup := _speedup(row, point, evidence)) is not None]
     if not found:
@@ -111,7 +111,7 @@ def requirement(row: AssertionRow, evidence: Evidence) -> Requirement | None:
     return Requirement(row.id, row.definition, row.base, speedup, most, needs, words, falls, step.mfu * speedup, step)
 
 
-def _speedup(row: AssertionRow, point: Point, evidence: Evidence) -> float | None:
+def _speedup(row: AssertionRow, point: BestLayout, evidence: ClaimContext) -> float | None:
     """How much faster the best layout of a point would have to be."""
     step = point.result.step
     rate = step.scenario.training.tokens_per_step / step.step_time_s / step.devices

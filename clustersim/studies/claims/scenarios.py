@@ -130,13 +130,13 @@ def _what_nobody_says(claim: Claim, assumed: list[str]) -> dict[str, Sequence[An
     ):
         choices["cluster.devices"] = CLAIM_DEVICES
         assumed.append(f"The number of devices isn't said: {_listed(CLAIM_DEVICES)} are tried.")
-    if not _is_said(claim, "training", "sequence_length"):
+    if not _is_stated(claim, "training", "sequence_length"):
         choices["training.sequence_length"] = CLAIM_SEQUENCES
         assumed.append(f"The sequence length isn't said: {_listed(CLAIM_SEQUENCES)} tokens are tried.")
     return choices
 
 
-def _is_said(claim: Claim, part: str, key: str) -> bool:
+def _is_stated(claim: Claim, part: str, key: str) -> bool:
     stated = claim.scenario_part.get(part, {})
     return f"{part}.{key}" in claim.open or part in claim.open or not isinstance(stated, Mapping) or key in stated
 
@@ -167,7 +167,7 @@ def _filled(claim: Claim, mapping: Values, values: Values, assumed: list[str]) -
     """Overrides for what the claim doesn't say: batch, precision, and software that runs on the chip."""
     model, cluster = readable_parts(mapping, values)
     filled: dict[str, Any] = {}
-    if not _is_said(claim, "training", "global_batch") and "training.global_batch" not in values:
+    if not _is_stated(claim, "training", "global_batch") and "training.global_batch" not in values:
         length = _said(mapping, values, "sequence_length")
         if isinstance(length, int) and length > 0:
             filled["training.global_batch"] = max(1, CLAIM_TOKENS_A_STEP // length)
@@ -175,7 +175,7 @@ def _filled(claim: Claim, mapping: Values, values: Values, assumed: list[str]) -
     if cluster is None:
         return filled
     chip = cluster.accelerator
-    if not _is_said(claim, "training", "precision") and "training.precision" not in values:
+    if not _is_stated(claim, "training", "precision") and "training.precision" not in values:
         filled["training.precision"] = "bf16" if "bf16" in chip.peak else "fp16"
     stack = values.get("stack", mapping.get("stack"))
     if chip.vendor in BEST_STACKS and (stack is None or not _runs_on(mapping, values, cluster)):

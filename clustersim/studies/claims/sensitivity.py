@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from clustersim.studies.claims.assertion_rows import Evidence
+from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.draws import Floats
 from clustersim.studies.claims.outcomes import SOFTWARE
-from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.claims.verdicts import ClaimedFigure
 
 TENTH = 0.1  # the draws at either end of an unknown that are looked at
 NAMES = {
@@ -38,13 +38,13 @@ class Swing:
         return self.high - self.low
 
 
-def swings(boast: Boast, evidence: Evidence) -> tuple[Swing, ...]:
+def swings(boast: ClaimedFigure, evidence: ClaimContext) -> tuple[Swing, ...]:
     """Every unknown, the one that moves the figure most first."""
     found = [*_choices(boast.within, evidence), *_places(boast.within, evidence)]
     return tuple(sorted(found, key=lambda swing: (-swing.width, swing.unknown)))
 
 
-def _choices(figure: Floats, evidence: Evidence) -> Iterator[Swing]:
+def _choices(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
     """Values that were tried one by one."""
     points = evidence.points
     for key in points[0].setting.values:
@@ -58,7 +58,7 @@ def _choices(figure: Floats, evidence: Evidence) -> Iterator[Swing]:
             yield Swing(NAMES.get(key, key), medians[low], medians[high], low, high)
 
 
-def _places(figure: Floats, evidence: Evidence) -> Iterator[Swing]:
+def _places(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
     """What was drawn from a range: the tenth of the draws at either end."""
     drawn = {"the model's error": (evidence.draws.error, "too kind", "too harsh")}
     drawn[SOFTWARE] = (evidence.draws.places[SOFTWARE], evidence.scenario.stack.name, "all that kernels give")

@@ -8,10 +8,10 @@ from clustersim.inputs.claim import Assertion
 from clustersim.inputs.claim_metrics import FIGURES
 from clustersim.simulation.results import StepResult
 from clustersim.studies.amounts import amount, whole
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, judged_row, untestable_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import most_flops
 from clustersim.studies.claims.draws import Floats
-from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.claims.verdicts import ClaimedFigure
 from clustersim.studies.layouts.search import leanest_bytes
 from clustersim.workload.parameters import total_parameters
 from clustersim.workload.states import state_bytes_of
@@ -20,13 +20,13 @@ MEMORY_SPREAD = 0.1  # of log(measured / predicted) peak memory (assumed)
 OF_A_STEP = ("step_time_s", "tokens_per_s", "tokens_per_s_per_device")
 
 
-def flops_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
+def flops_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     """Total model FLOP/s, with the number of devices that it takes; or those of one device."""
     each = assertion.metric == "achieved_flops_per_device"
     published = evidence.published("full")
     sizes = [1 if each else step.devices for step in evidence.steps]
     shown = evidence.draws.by_point([0.0 if published is None else size * published.flops for size in sizes])
-    boast = Boast(
+    boast = ClaimedFigure(
         assertion.claimed,
         evidence.rate("full") * evidence.draws.by_point(sizes),
         max(size * most_flops(step, "full") for size, step in zip(sizes, evidence.steps, strict=True)),
@@ -39,7 +39,7 @@ def flops_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
     return judged_row(assertion.id, assertion.metric, boast, published=published, reason=reason)
 
 
-def _devices_needed(boast: Boast, evidence: Evidence) -> str:
+def _devices_needed(boast: ClaimedFigure, evidence: ClaimContext) -> str:
     """One sentence: how many devices at the best rate, and whether there are so many."""
     each = float(np.median(evidence.rate("full")))
     devices = evidence.devices
@@ -55,7 +55,7 @@ def _devices_needed(boast: Boast, evidence: Evidence) -> str:
     return f"{needs}, more than the {devices.most:,} of the largest cluster left open"
 
 
-def figure_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
+def figure_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     """A time, a rate, a cost or energy."""
     metric, figure = assertion.metric, FIGURES[assertion.metric]
     reached = _reached(metric, evidence)
@@ -68,7 +68,7 @@ def figure_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
     most = evidence.draws.by_point([most_flops(step, "full") for step in evidence.steps])
     best = min if figure.at_most else max
     shown = reached if published is None else reached * (published.flops / predicted) ** power
-    boast = Boast(
+    boast = ClaimedFigure(
         assertion.claimed,
         reached * evidence.gain**power,
         float(best(reached * (most / predicted) ** power)),
@@ -81,7 +81,7 @@ def figure_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
     return judged_row(assertion.id, metric, boast, published=published)
 
 
-def _reached(metric: str, evidence: Evidence) -> Floats | None:
+def _reached(metric: str, evidence: ClaimContext) -> Floats | None:
     """The figure as predicted in every draw."""
     if not metric.startswith("tokens_per_s"):
         return evidence.draws.figure(metric)
@@ -92,7 +92,7 @@ def _reached(metric: str, evidence: Evidence) -> Floats | None:
     return evidence.draws.by_point(tokens) / seconds / evidence.draws.by_point(sizes)
 
 
-def memory_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
+def memory_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     """Peak bytes a device: of the stated layout, or of the leanest one that can run."""
     held = [
         point.result.step.memory_bytes
@@ -100,7 +100,7 @@ def memory_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
         else min(point.result.step.memory_bytes, leanest_bytes(point.setting.scenario))
         for point in evidence.points
     ]
-    boast = Boast(
+    boast = ClaimedFigure(
         assertion.claimed,
         evidence.draws.by_point(held) * np.exp(MEMORY_SPREAD * evidence.draws.error),
         min(map(least_state_bytes, evidence.steps)),
@@ -117,5 +117,5 @@ def least_state_bytes(step: StepResult) -> float:
 
     Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1, gradients left out.
     """
-    held = state_bytes_of(step.scenario.training, "bf16").least(step.scenario.plan.offload)
+    held = state_bytes_of(step.scenario.training, "bf16").least(step.scenario.resolved_layout.offload)
     return held * total_parameters(step.scenario.model) / step.devices

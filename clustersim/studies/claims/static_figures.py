@@ -5,9 +5,9 @@ from __future__ import annotations
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import FIGURES, SECONDS_A_DAY
 from clustersim.studies.amounts import amount, number
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, reasoned_row, untestable_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, reasoned_row, untestable_row
 from clustersim.studies.claims.attainable_price import attainable_price, attainable_saving
-from clustersim.studies.claims.cross_checks import Said
+from clustersim.studies.claims.cross_checks import StatedFigure
 from clustersim.studies.claims.definitions import flops_a_token
 from clustersim.studies.claims.equations import Equation, share
 from clustersim.studies.claims.simulated_figures import least_state_bytes
@@ -19,7 +19,7 @@ BYTES_A_TOKEN = 4.0  # of text, about: three bytes a Chinese sign and less than 
 LONGEST_TRAINING = 3 * 365.0  # days: nobody trains one model for longer (assumed)
 
 
-def parameters_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
+def parameters_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     """Parameters in all, or those that a token meets, beside the model's shape and what the memory holds."""
     model = evidence.scenario.model
     active = assertion.metric == "active_parameters"
@@ -35,7 +35,7 @@ def parameters_row(assertion: Assertion, evidence: Evidence) -> AssertionRow:
     return reasoned_row(assertion.id, assertion.metric, assertion.claimed, "parameters", verdict, reason)
 
 
-def data_rows(assertion: Assertion, evidence: Evidence) -> list[AssertionRow]:
+def data_rows(assertion: Assertion, evidence: ClaimContext) -> list[AssertionRow]:
     """Bytes of data, read as what was collected and as what was trained on."""
     tokens = assertion.claimed / BYTES_A_TOKEN
     fastest = max(evidence.steps, key=lambda step: step.tokens_per_s)
@@ -52,7 +52,7 @@ def data_rows(assertion: Assertion, evidence: Evidence) -> list[AssertionRow]:
     ]
 
 
-def data_equations(claim: Claim, said: list[Said], evidence: Evidence) -> list[Equation]:
+def data_equations(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> list[Equation]:
     """Bytes a token where tokens are stated, and how long the stated FLOP/s would take for all of the data."""
     equations = []
     step = evidence.steps[0]
@@ -77,7 +77,7 @@ def data_equations(claim: Claim, said: list[Said], evidence: Evidence) -> list[E
     return equations
 
 
-def price_row(assertion: Assertion, claim: Claim, evidence: Evidence) -> AssertionRow:
+def price_row(assertion: Assertion, claim: Claim, evidence: ClaimContext) -> AssertionRow:
     """A price of tokens beside what serving them costs, with whose it repeats."""
     own = claim.scenario_part.get("model")
     repeats = same_as(assertion.metric, assertion.claimed, own if isinstance(own, str) else "")
@@ -97,7 +97,7 @@ def price_row(assertion: Assertion, claim: Claim, evidence: Evidence) -> Asserti
     )
 
 
-def saving_row(relation: Relation, evidence: Evidence) -> AssertionRow:
+def saving_row(relation: Relation, evidence: ClaimContext) -> AssertionRow:
     """A saving against a list price: what tokens may then cost, beside what serving them does."""
     assert relation.list_price is not None
     price, claimed = listed(relation.list_price), relation.asserted.value

@@ -12,7 +12,7 @@ from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.units import shown
 from clustersim.simulation.results import StepResult
 from clustersim.studies.amounts import amount
-from clustersim.studies.claims.assertion_rows import AssertionRow, Evidence, judged_row, untestable_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import (
     MATRIX_PEAK,
     NO_BASE,
@@ -24,17 +24,17 @@ from clustersim.studies.claims.definitions import (
 )
 from clustersim.studies.claims.draws import attainable
 from clustersim.studies.claims.goodput import goodput_row
-from clustersim.studies.claims.verdicts import Boast
+from clustersim.studies.claims.verdicts import ClaimedFigure
 from clustersim.studies.published import Published
 
-Systems = Sequence[tuple[Evidence, Evidence]]  # the claim's system and another, at the same points
+Systems = Sequence[tuple[ClaimContext, ClaimContext]]  # the claim's system and another, at the same points
 
 
 def utilization_rows(
     assertion: Assertion,
-    evidence: Evidence,
-    smaller: tuple[Evidence, Evidence] | None,
-    longer: Evidence | None,
+    evidence: ClaimContext,
+    smaller: tuple[ClaimContext, ClaimContext] | None,
+    longer: ClaimContext | None,
     others: Systems,
 ) -> list[AssertionRow]:
     """Every meaning of a utilization; a stated one counts by itself, an unstated one by its MFU rows.
@@ -64,14 +64,16 @@ def utilization_rows(
 
 
 def boast_of(
-    claimed: float, reading: Reading, evidence: Evidence, tolerance: float = 0.0
-) -> tuple[Boast, Published | None]:
+    claimed: float, reading: Reading, evidence: ClaimContext, tolerance: float = 0.0
+) -> tuple[ClaimedFigure, Published | None]:
     """A utilization beside what is attainable, bounded and published under one reading."""
     if reading.base_flops is None:
         predicted = evidence.draws.figure(reading.definition)
         assert predicted is not None
         limit = "the whole time"
-        return Boast(claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit), None
+        return ClaimedFigure(
+            claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit
+        ), None
     bases_of = [base_of(step, reading) for step in evidence.steps]
     base = evidence.draws.by_point(bases_of)
     if reading.convention is None:
@@ -81,11 +83,11 @@ def boast_of(
         reached = attainable(products, evidence.draws) * peaks / base
         bound = max(kernel_rate(step) / peak for step, peak in zip(evidence.steps, bases_of, strict=True))
         limit = "the chip's best measured matrix kernel"
-        return Boast(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
+        return ClaimedFigure(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
     published = evidence.published(reading.convention)
     record = None if published is None else published.flops / bases_of[0]
     convention = reading.convention
-    boast = Boast(
+    boast = ClaimedFigure(
         claimed,
         evidence.rate(convention) / base,
         max(most_flops(step, convention) / peak for step, peak in zip(evidence.steps, bases_of, strict=True)),
@@ -103,7 +105,7 @@ def base_of(step: StepResult, reading: Reading) -> float:
     return bases(chip, step.scenario.training.precision).get(reading.base, chip.base_peak)
 
 
-def counting_bases(assertion: Assertion, evidence: Evidence) -> dict[str, float]:
+def counting_bases(assertion: Assertion, evidence: ClaimContext) -> dict[str, float]:
     """The peaks that a utilization may be a share of, as far as it is an MFU: all of them where nothing is stated."""
     if not assertion.is_mfu:
         return {}
@@ -112,7 +114,7 @@ def counting_bases(assertion: Assertion, evidence: Evidence) -> dict[str, float]
     return peaks if named is None else {named: peaks[named]}
 
 
-def check_base(assertion: Assertion, evidence: Evidence) -> None:
+def check_base(assertion: Assertion, evidence: ClaimContext) -> None:
     """Raise InputError where the assertion names a base that the chip doesn't have."""
     known = bases(evidence.chip, evidence.scenario.training.precision)
     if assertion.base is not None and assertion.base not in known:
@@ -120,19 +122,21 @@ def check_base(assertion: Assertion, evidence: Evidence) -> None:
         raise InputError(f"assertion {assertion.id}", [Problem(message, "base")])
 
 
-def scaling_boast(claimed: float, larger: Evidence, smaller: Evidence, tolerance: float) -> Boast:
+def scaling_boast(claimed: float, larger: ClaimContext, smaller: ClaimContext, tolerance: float) -> ClaimedFigure:
     """Throughput a device over that of a smaller cluster: what both share of the model's error cancels."""
     rates = [attainable(system.predicted_rate("full"), system.draws) for system in (larger, smaller)]
-    return Boast(claimed, rates[0] / rates[1], math.inf, "%", tolerance=tolerance)
+    return ClaimedFigure(claimed, rates[0] / rates[1], math.inf, "%", tolerance=tolerance)
 
 
-def ratio_boast(claimed: float, mine: Evidence, theirs: Evidence, tolerance: float, *, both_ways: bool) -> Boast:
+def claimed_ratio(
+    claimed: float, mine: ClaimContext, theirs: ClaimContext, tolerance: float, *, both_ways: bool
+) -> ClaimedFigure:
     """Achieved FLOP/s a device over those of another system, both at their best."""
     ratio = mine.rate("full") / theirs.rate("full")
-    return Boast(claimed, ratio, math.inf, "%", tolerance=tolerance, both_ways=both_ways)
+    return ClaimedFigure(claimed, ratio, math.inf, "%", tolerance=tolerance, both_ways=both_ways)
 
 
-def _long_rows(assertion: Assertion, longer: Evidence) -> list[AssertionRow]:
+def _long_rows(assertion: Assertion, longer: ClaimContext) -> list[AssertionRow]:
     """The MFU rows of the matrix peak with long sequences, where conventions differ most."""
     length = longer.scenario.training.sequence_length
     rows = []
@@ -146,7 +150,7 @@ def _long_rows(assertion: Assertion, longer: Evidence) -> list[AssertionRow]:
     return rows
 
 
-def _scaling_row(assertion: Assertion, smaller: tuple[Evidence, Evidence] | None) -> AssertionRow:
+def _scaling_row(assertion: Assertion, smaller: tuple[ClaimContext, ClaimContext] | None) -> AssertionRow:
     definition = "scaling_efficiency"
     if smaller is None:
         reason = "no smaller cluster of an eighth of the devices can run it, to scale from"
@@ -164,7 +168,7 @@ def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:
         reason = "a ratio needs what it is compared with: state it under relations"
         return [untestable_row(assertion.id, "ratio", assertion.claimed, "%", reason)]
     for mine, theirs in others:
-        boast = ratio_boast(assertion.claimed, mine, theirs, assertion.granted, both_ways=False)
+        boast = claimed_ratio(assertion.claimed, mine, theirs, assertion.granted, both_ways=False)
         reason = f"the best layouts reach {amount(boast.best, '%')} of {theirs.chip.name} on as many devices"
         rows.append(judged_row(assertion.id, "ratio", boast, base=f"to {theirs.chip.name}", reason=reason))
     return rows

@@ -20,7 +20,7 @@ ROUNDING = 1e-9  # of a figure that is claimed just as it is computed
 
 
 @dataclass(frozen=True, eq=False)
-class Boast:
+class ClaimedFigure:
     """A claimed figure beside what can be had, all in one unit."""
 
     claimed: float
@@ -91,7 +91,7 @@ class Judgement:
     reason: str
 
 
-def judge(boast: Boast) -> Judgement:
+def judge(boast: ClaimedFigure) -> Judgement:
     """The verdict on a boast: by the bound, by a published record, then by probability."""
     if not boast.reached_by(boast.bound):
         return Judgement("impossible", 0.0, _past_the_bound(boast))
@@ -117,17 +117,17 @@ def worst(verdicts: Iterable[str]) -> str:
     return max(testable, key=VERDICTS.index) if testable else "untestable"
 
 
-def _published(boast: Boast) -> str:
+def _published(boast: ClaimedFigure) -> str:
     return "the best published run" if boast.record_supports else "the best published run, of another kind of model,"
 
 
-def _past_the_bound(boast: Boast) -> str:
+def _past_the_bound(boast: ClaimedFigure) -> str:
     claimed, bound = amount(boast.claimed, boast.unit), amount(boast.bound, boast.unit)
     side = "less than the" if boast.lower else "past the"
     return f"{claimed} is {side} {bound} of {boast.limit}"
 
 
-def _reason(boast: Boast, verdict: str) -> str:
+def _reason(boast: ClaimedFigure, verdict: str) -> str:
     """One sentence: the best layouts and the best published run beside the claim."""
     claimed, best = amount(boast.claimed, boast.unit), amount(boast.best, boast.unit)
     record = None if boast.record is None else amount(boast.record, boast.unit)
@@ -142,7 +142,7 @@ def _reason(boast: Boast, verdict: str) -> str:
     return f"{reason}, and {claimed} lies within what is not known" if verdict == "plausible" else reason
 
 
-def _implausible(boast: Boast, claimed: str, best: str, record: str | None) -> str:
+def _implausible(boast: ClaimedFigure, claimed: str, best: str, record: str | None) -> str:
     if boast.lower:
         also = "" if record is None else f", and at the rate of {_published(boast)} it comes to {record}"
         return f"the best layouts need {best}, {times(boast.best / boast.claimed)} the claim{also}"

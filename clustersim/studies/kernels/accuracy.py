@@ -11,7 +11,7 @@ import numpy as np
 
 from clustersim.costs.collectives import Link, all_gather_time, all_reduce_time, link_of
 from clustersim.costs.gemm_on_chip import product_time
-from clustersim.costs.placement import Placement
+from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.catalog import load
 from clustersim.inputs.hardware import Accelerator
 from clustersim.studies.kernels.tables import TimedCollective, TimedProduct, timed_collectives, timed_products
@@ -157,7 +157,7 @@ def _fitted(link: Link, collectives: Sequence[TimedCollective]) -> Link:
 def _collective_error(timed: TimedCollective, link: Link) -> float:
     used = link if timed.in_switch else replace(link, switch_bandwidth=None)
     price = all_reduce_time if timed.kind == "all-reduce" else all_gather_time
-    group = Placement(timed.ranks, timed.ranks, 1.0)
+    group = RankPlacement(timed.ranks, timed.ranks, 1.0)
     return float(price(timed.bytes, group, used, used)) / timed.seconds - 1.0
 
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.program import Kind, Operation, Position, Program
+from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.schedules.registry import find_schedule, passes_of, post_validates
-from clustersim.simulation.memory.holdings import Sharding, memory_parts, resident_parts, sharding_of
+from clustersim.simulation.memory.holdings import ShardedStates, memory_parts, resident_parts, sharding_of
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.step.task_prices import TaskPrices
 
 SLACK = 1e-9  # of a bound: sums in another order round otherwise
-EDGES = {Operation.FORWARD: Position.FIRST, Operation.BACKWARD: Position.LAST}
+EDGES = {TaskType.FORWARD: Position.FIRST, TaskType.BACKWARD: Position.LAST}
 
 
 def step_bound(prices: TaskPrices, micro_batches: Floats) -> Floats:
@@ -35,7 +35,7 @@ def step_bound(prices: TaskPrices, micro_batches: Floats) -> Floats:
     """
     chains = Chains(prices, micro_batches)
     stages = range(prices.program.stages)
-    stack, layout = prices.scenario.stack, prices.scenario.plan
+    stack, layout = prices.scenario.stack, prices.scenario.resolved_layout
     work, updated = [chains.work(stage) for stage in stages], [chains.updated(stage) for stage in stages]
     if len(stages) == 1 or not stack.synchronous_optimizer or post_validates(layout.schedule):
         shares = [work[stage] + chains.reduced(stage) + updated[stage] for stage in stages]
@@ -55,7 +55,7 @@ class Chains:
     _known: dict[int, Floats] = field(default_factory=dict)
     _figures: dict[Hashable, Floats] = field(default_factory=dict)
 
-    def seconds(self, operation: Operation, stage: int, chunk: int = 0, position: Position = Position.STEADY) -> Floats:
+    def seconds(self, operation: TaskType, stage: int, chunk: int = 0, position: Position = Position.STEADY) -> Floats:
         """What one kind of task takes."""
         parts = self.prices.parts(Kind(operation, stage, chunk, position))
         if id(parts) not in self._known:
@@ -70,7 +70,7 @@ class Chains:
     @cached_property
     def apart(self) -> bool:
         """Whether the schedule may run the gradients of weights as passes of their own."""
-        return passes_of(self.prices.scenario.plan.schedule) != frozenset(EDGES)
+        return passes_of(self.prices.scenario.resolved_layout.schedule) != frozenset(EDGES)
 
     def work(self, stage: int) -> Floats:
         """All passes of a stage; and its messages but the last, where they hold its compute stream."""
@@ -99,52 +99,52 @@ class Chains:
         for chunk in chunks:
             virtual = chunk * program.stages + stage
             if virtual != last:
-                done = done + self.micro_batches * self.seconds(Operation.SEND_ACTIVATION, stage, chunk)
+                done = done + self.micro_batches * self.seconds(TaskType.SEND_ACTIVATION, stage, chunk)
             if virtual != 0:
                 sent = self.micro_batches - (chunk == 0)  # the last one is part of the way back
-                done = done + sent * self.seconds(Operation.SEND_GRADIENT, stage, chunk)
+                done = done + sent * self.seconds(TaskType.SEND_GRADIENT, stage, chunk)
         return done
 
     def passes(self, stage: int, chunk: int) -> Floats:
         """All passes of one chunk; with weight gradients apart, the shorter of both ways to go backward."""
         if self.apart:
             held = self.prices.stages[int(self.prices.program.placement.virtual[chunk, stage])].passes
-            both = held[Operation.INPUT_GRADIENT].seconds + held[Operation.WEIGHT_GRADIENT].seconds
-            backward = np.minimum(held[Operation.BACKWARD].seconds, both)
-            return np.asarray(self.micro_batches * (held[Operation.FORWARD].seconds + backward))
-        steady = self.seconds(Operation.FORWARD, stage, chunk) + self.seconds(Operation.BACKWARD, stage, chunk)
+            both = held[TaskType.INPUT_GRADIENT].seconds + held[TaskType.WEIGHT_GRADIENT].seconds
+            backward = np.minimum(held[TaskType.BACKWARD].seconds, both)
+            return np.asarray(self.micro_batches * (held[TaskType.FORWARD].seconds + backward))
+        steady = self.seconds(TaskType.FORWARD, stage, chunk) + self.seconds(TaskType.BACKWARD, stage, chunk)
         edges = [self.seconds(operation, stage, chunk, position) for operation, position in EDGES.items()]
         return sum(edges, (self.micro_batches - 1.0) * steady)
 
     def onward(self, stage: int) -> Floats:
         """One forward pass of a stage's first chunk, and its message to the next."""
-        return self._shorter(Operation.FORWARD, stage) + self.seconds(Operation.SEND_ACTIVATION, stage)
+        return self._shorter(TaskType.FORWARD, stage) + self.seconds(TaskType.SEND_ACTIVATION, stage)
 
     def back(self, stage: int) -> Floats:
         """A message back from the next stage, and the backward pass of a stage's first chunk that it lets start."""
-        return self.seconds(Operation.SEND_GRADIENT, stage + 1) + self._shorter(Operation.BACKWARD, stage)
+        return self.seconds(TaskType.SEND_GRADIENT, stage + 1) + self._shorter(TaskType.BACKWARD, stage)
 
-    def _shorter(self, operation: Operation, stage: int) -> Floats:
+    def _shorter(self, operation: TaskType, stage: int) -> Floats:
         return np.minimum(self.seconds(operation, stage, 0, EDGES[operation]), self.seconds(operation, stage))
 
     @property
     def before(self) -> Floats:
         """What the first forward pass waits for."""
-        first = gathers(self.prices.scenario.plan) == "before"
-        return self.seconds(Operation.GATHER_PARAMETERS, 0) if first else self.none
+        first = gathers(self.prices.scenario.resolved_layout) == "before"
+        return self.seconds(TaskType.GATHER_PARAMETERS, 0) if first else self.none
 
     def reduced(self, stage: int) -> Floats:
         """The reduction of a stage's first chunk, whose backward pass is its last."""
-        if self.apart or has_no_replicas(self.prices.scenario.plan):
+        if self.apart or has_no_replicas(self.prices.scenario.resolved_layout):
             return self.none
-        return self.seconds(Operation.REDUCE_GRADIENTS, stage)
+        return self.seconds(TaskType.REDUCE_GRADIENTS, stage)
 
     @property
     def meeting(self) -> Floats:
         """What all stages wait for together."""
-        norm = self.seconds(Operation.GRADIENT_NORM, 0)
+        norm = self.seconds(TaskType.GRADIENT_NORM, 0)
         if self.prices.scenario.model.tied_embeddings and self.prices.program.placement.ends_apart():
-            return norm + self.seconds(Operation.SYNC_EMBEDDINGS, 0)
+            return norm + self.seconds(TaskType.SYNC_EMBEDDINGS, 0)
         return norm
 
     def updated(self, stage: int) -> Floats:
@@ -152,9 +152,9 @@ class Chains:
         return self._once("updated", stage, self._updated)
 
     def _updated(self, stage: int) -> Floats:
-        chunks = self.prices.program.placement.chunks if gathers(self.prices.scenario.plan) == "after" else 0
-        gathered = [self.seconds(Operation.GATHER_PARAMETERS, stage, chunk) for chunk in range(chunks)]
-        return sum(gathered, self.seconds(Operation.OPTIMIZER, stage))
+        chunks = self.prices.program.placement.chunks if gathers(self.prices.scenario.resolved_layout) == "after" else 0
+        gathered = [self.seconds(TaskType.GATHER_PARAMETERS, stage, chunk) for chunk in range(chunks)]
+        return sum(gathered, self.seconds(TaskType.OPTIMIZER, stage))
 
 
 def memory_bound(scenario: Scenario, stages: Sequence[Stage], program: Program, micro_batches: Floats) -> Floats:
@@ -167,14 +167,16 @@ def memory_bound(scenario: Scenario, stages: Sequence[Stage], program: Program, 
 
 
 def _held(
-    scenario: Scenario, stages: Sequence[Stage], program: Program, micro_batches: Floats, sharding: Sharding
+    scenario: Scenario, stages: Sequence[Stage], program: Program, micro_batches: Floats, sharding: ShardedStates
 ) -> Floats:
     """With one chunk a device all that it holds when most micro-batches are in flight.
 
     With several, what a pass keeps of the leanest chunk for each in flight, beside what stays all step.
     """
-    apart = passes_of(scenario.plan.schedule) != frozenset(EDGES)
-    schedule = find_schedule("1f1b" if apart else scenario.plan.schedule)  # what they keep for weights comes on top
+    apart = passes_of(scenario.resolved_layout.schedule) != frozenset(EDGES)
+    schedule = find_schedule(
+        "1f1b" if apart else scenario.resolved_layout.schedule
+    )  # what they keep for weights comes on top
     counts, chunks = np.maximum(1.0, micro_batches).astype(np.int64), program.placement.chunks
     flying = schedule.in_flight(np.arange(program.stages)[:, None], program.stages, counts, chunks)  # [stages, points]
     most, seen = np.zeros(len(micro_batches)), set()

@@ -21,7 +21,7 @@ from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.schedules.registry import passes_of
-from clustersim.simulation.segment.pieces import Pieces, price_pieces
+from clustersim.simulation.segment.layer_prices import Pieces, price_pieces
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.step import step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
@@ -219,7 +219,7 @@ def _pieces(
     alike: list[list[Sharding]] = []
     for sharding in shardings:
         columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, sharding), data)
-        shape = shape_of(columns.model, columns.training, columns.plan, columns.stack)
+        shape = shape_of(columns.model, columns.training, columns.resolved_layout, columns.stack)
         same = [number for number, other in enumerate(shapes) if _words(other) == _words(shape)]
         if same:
             alike[same[0]].append(sharding)

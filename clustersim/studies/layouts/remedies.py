@@ -72,7 +72,7 @@ def _nearest(scenario: Scenario, key: str) -> Remedy | None:
 
 def _changes(scenario: Scenario, key: str) -> Iterator[Any]:
     """Other values of a key, the mildest first."""
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     match key:
         case "micro_batch":
             yield from (size for size in range(layout.micro_batch - 1, 0, -1) if layout.micro_batch % size == 0)
@@ -103,7 +103,7 @@ def _most(scenario: Scenario, key: str) -> int:
 
 def _least_recomputation(scenario: Scenario) -> Remedy | None:
     """Selective recomputation if that is enough; else as few layers of every stage as fit, by bisection; else none."""
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     if layout.recompute == "full":
         return None
     selective = _tried(scenario, "recompute", "selective") if layout.recompute == "none" else None
@@ -112,7 +112,7 @@ def _least_recomputation(scenario: Scenario) -> Remedy | None:
 
 def _least_offloading(scenario: Scenario) -> Remedy | None:
     """The optimizer if that is enough, or as few layers of every stage as fit: the faster of the two; else none."""
-    if scenario.plan.offload != "none":
+    if scenario.resolved_layout.offload != "none":
         return None
     optimizer = _tried(scenario, "offload", "optimizer")
     layers = _fewest_layers(scenario, "offload", PartialOffload, "activations")
@@ -126,7 +126,7 @@ def _fewest_layers(
     best = _tried(scenario, key, every)
     if best is None:
         return None
-    fewest, enough = 1, max(scenario.plan.stage_layers)
+    fewest, enough = 1, max(scenario.resolved_layout.stage_layers)
     while fewest < enough:
         middle = (fewest + enough) // 2
         remedy = _tried(scenario, key, partial(layers=middle))
@@ -140,7 +140,9 @@ def _fewest_layers(
 def _tried(scenario: Scenario, key: str, value: Any) -> Remedy | None:
     """The scenario with one key of its layout changed, played; None where it can't run or doesn't fit either."""
     try:
-        step = simulate_step(resolve_scenario(scenario, _changed(scenario.plan, key, value)), intervals=False)
+        step = simulate_step(
+            resolve_scenario(scenario, _changed(scenario.resolved_layout, key, value)), intervals=False
+        )
     except (InputError, InfeasibleError):
         return None
     return Remedy(key, _typed(value), step.memory_bytes, step.step_time_s) if step.fits else None

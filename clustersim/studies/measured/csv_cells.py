@@ -11,12 +11,12 @@ from typing import Any
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.units import shown
 
-Row = Mapping[str, str]
+CsvRow = Mapping[str, str]
 
 REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
 
 
-def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Row]:
+def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[CsvRow]:
     """All rows of a CSV file.
 
     Raises InputError when the file can't be read or lacks a column that nothing can stand in for.
@@ -24,7 +24,7 @@ def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Ro
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
-            rows: list[Row] = [{key: value for key, value in row.items() if key is not None} for row in reader]
+            rows: list[CsvRow] = [{key: value for key, value in row.items() if key is not None} for row in reader]
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -35,12 +35,12 @@ def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Ro
     return rows
 
 
-def text(row: Row, column: str) -> str:
+def text(row: CsvRow, column: str) -> str:
     """A cell without the blanks around it; empty where the row or the file lacks it."""
     return (row.get(column) or "").strip()
 
 
-def number(row: Row, column: str) -> float | None:
+def number(row: CsvRow, column: str) -> float | None:
     """A cell's number, None if it is empty. Raises InputError for what is no number, infinite or negative."""
     cell = text(row, column)
     if not cell:
@@ -54,7 +54,7 @@ def number(row: Row, column: str) -> float | None:
     return value
 
 
-def whole(row: Row, column: str) -> int | None:
+def whole(row: CsvRow, column: str) -> int | None:
     """A cell's whole number, None if it is empty. Raises InputError for anything else."""
     value = number(row, column)
     if value is not None and value != int(value):
@@ -62,7 +62,7 @@ def whole(row: Row, column: str) -> int | None:
     return None if value is None else int(value)
 
 
-def flag(row: Row, column: str) -> bool | None:
+def flag(row: CsvRow, column: str) -> bool | None:
     """A cell's 0 or 1, None if it is empty. Raises InputError for anything else."""
     value = whole(row, column)
     if value not in (None, 0, 1):
@@ -70,7 +70,7 @@ def flag(row: Row, column: str) -> bool | None:
     return None if value is None else bool(value)
 
 
-def whole_list(row: Row, column: str) -> list[int]:
+def whole_list(row: CsvRow, column: str) -> list[int]:
     """A cell's whole numbers between bars, `2|3|3|2`. Raises InputError for anything else."""
     cells = [cell.strip() for cell in text(row, column).split("|") if cell.strip()]
     if not all(cell.isdecimal() for cell in cells):
@@ -83,7 +83,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def known_words(row: Row, column: str, known: Collection[str], notes: list[str]) -> list[str]:
+def known_words(row: CsvRow, column: str, known: Collection[str], notes: list[str]) -> list[str]:
     """A cell's words between bars as far as they are known; of the others it is said that they are ignored."""
     words = [word.strip() for word in text(row, column).split("|") if word.strip() not in ("", "none")]
     ignored = [word for word in words if word not in known]
@@ -92,6 +92,6 @@ def known_words(row: Row, column: str, known: Collection[str], notes: list[str])
     return [word for word in words if word in known]
 
 
-def problem(row: Row, column: str, message: str) -> InputError:
+def problem(row: CsvRow, column: str, message: str) -> InputError:
     """What is wrong with a cell."""
     return InputError(text(row, "id") or "row", [Problem(message, key=column)])

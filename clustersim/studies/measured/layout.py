@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from clustersim.inputs.layout import Overlap
 from clustersim.inputs.units import shown
-from clustersim.studies.measured.csv_cells import Row, flag, given, known_words, text, whole, whole_list
+from clustersim.studies.measured.csv_cells import CsvRow, flag, given, known_words, text, whole, whole_list
 
 COLUMNS = {
     "tp": "tensor",
@@ -29,7 +29,7 @@ SHARDINGS = (
 BETWEEN = ("partial", "auto")  # recomputation between none and full: selective stands for it
 
 
-def layout_of(row: Row, notes: list[str]) -> dict[str, Any]:
+def layout_of(row: CsvRow, notes: list[str]) -> dict[str, Any]:
     """The layout as a mapping; what the row leaves empty is the stack's default. Raises InputError for bad cells."""
     sizes: dict[str, Any] = {name: whole(row, column) for column, name in COLUMNS.items()}
     if sizes["micro_batch"] is None:
@@ -47,7 +47,7 @@ def layout_of(row: Row, notes: list[str]) -> dict[str, Any]:
     return given(sizes | choices)
 
 
-def _sharding(row: Row, notes: list[str]) -> str | None:
+def _sharding(row: CsvRow, notes: list[str]) -> str | None:
     """Our name for the source's words."""
     words = text(row, "sharding")
     folded = words.lower().replace("-", "").replace(" ", "")
@@ -59,7 +59,7 @@ def _sharding(row: Row, notes: list[str]) -> str | None:
     return None
 
 
-def _recompute(row: Row, notes: list[str]) -> str | None:
+def _recompute(row: CsvRow, notes: list[str]) -> str | None:
     word = text(row, "recompute").lower()
     if word in BETWEEN:
         notes.append(f"recompute {word} is taken as selective")

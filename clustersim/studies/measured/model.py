@@ -7,7 +7,7 @@ from typing import Any
 from clustersim.errors import InputError
 from clustersim.inputs.catalog import load
 from clustersim.inputs.model import Model
-from clustersim.studies.measured.csv_cells import Row, flag, given, text, whole
+from clustersim.studies.measured.csv_cells import CsvRow, flag, given, text, whole
 
 COLUMNS = ("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "vocab", "head_dim", "mtp_layers")
 POSITIONS = {"alibi": "alibi", "learned": "learned", "rotary": "rotary", "rope": "rotary", "none": "none"}
@@ -17,7 +17,7 @@ PLAIN_FAMILIES = ("mpt-",)
 MLA_HEADS = {"qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}  # arXiv 2405.04434, section 3.1.2
 
 
-def model_of(row: Row, notes: list[str], *, tied: bool = True) -> dict[str, Any]:
+def model_of(row: CsvRow, notes: list[str], *, tied: bool = True) -> dict[str, Any]:
     """The model as a mapping. A catalog model of the row's name supplies what columns leave empty.
 
     `tied`: whether the software has one table for look-up and head where it trains a model of the GPT family.
@@ -69,7 +69,7 @@ def _filled(stated: dict[str, Any], notes: list[str], tied: bool) -> dict[str, A
     return given(stated)
 
 
-def _experts(row: Row) -> dict[str, Any] | None:
+def _experts(row: CsvRow) -> dict[str, Any] | None:
     experts = whole(row, "n_experts")
     if not experts or experts < 2:
         return None
@@ -82,7 +82,7 @@ def _experts(row: Row) -> dict[str, Any] | None:
     return given({"experts": experts} | columns)
 
 
-def _latent(row: Row) -> dict[str, Any] | None:
+def _latent(row: CsvRow) -> dict[str, Any] | None:
     """MLA; the head sizes that no column holds are the catalog model's, or DeepSeek's."""
     rank = whole(row, "kv_lora_rank")
     return given({"kv_lora_rank": rank, "q_lora_rank": whole(row, "q_lora_rank")}) if rank else None

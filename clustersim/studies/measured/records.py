@@ -10,7 +10,7 @@ from clustersim.errors import InputError
 from clustersim.inputs.catalog import load
 from clustersim.inputs.model import Model
 from clustersim.inputs.training import Training
-from clustersim.studies.measured.csv_cells import Row, number, text, whole
+from clustersim.studies.measured.csv_cells import CsvRow, number, text, whole
 from clustersim.studies.measured.model import model_of
 from clustersim.studies.measured.runs import group_of
 from clustersim.studies.published import CONVENTIONS, Record
@@ -25,7 +25,7 @@ OF_A_KIND = ("n_devices", "seq_len", "document_len", "precision")  # columns tha
 @cache
 def measured_records(accelerator: str) -> tuple[Record, ...]:
     """The fastest packaged run of each group, size and precision on a chip, by its name."""
-    fastest: dict[tuple[str, ...], tuple[float, Row]] = {}
+    fastest: dict[tuple[str, ...], tuple[float, CsvRow]] = {}
     for row in _rows():
         rate = _tokens_per_s(row) if _chip(text(row, "accelerator")) == accelerator else None
         if rate:
@@ -53,7 +53,7 @@ def fastest_measured(accelerator: str) -> tuple[Record, ...]:
 
 
 @cache
-def _rows() -> tuple[Row, ...]:
+def _rows() -> tuple[CsvRow, ...]:
     table = files("clustersim.catalog").joinpath("measured/measured_runs.csv").read_text(encoding="utf-8")
     return tuple(csv.DictReader(table.splitlines()))
 
@@ -63,7 +63,7 @@ def _chip(slug: str) -> str:
     return load("accelerators", slug).name
 
 
-def _tokens_per_s(row: Row) -> float | None:
+def _tokens_per_s(row: CsvRow) -> float | None:
     """Tokens a second and device of a row; None where it lacks something."""
     sequence, devices = whole(row, "seq_len"), whole(row, "n_devices")
     seconds, batch = number(row, "measured_step_time_s"), whole(row, "global_batch_seqs")
@@ -73,7 +73,7 @@ def _tokens_per_s(row: Row) -> float | None:
     return rate if sequence and devices else None
 
 
-def _record(row: Row, rate: float) -> Record | None:
+def _record(row: CsvRow, rate: float) -> Record | None:
     """Model FLOP/s a device of a row by full attention; None where its model can't be read."""
     try:
         model = Model.model_validate(model_of(row, []))

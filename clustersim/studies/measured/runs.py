@@ -12,7 +12,7 @@ from typing import Any
 
 from clustersim.inputs.catalog import load, names
 from clustersim.inputs.stack import Stack
-from clustersim.studies.measured.csv_cells import Row, flag, given, number, problem, text, whole
+from clustersim.studies.measured.csv_cells import CsvRow, flag, given, number, problem, text, whole
 from clustersim.studies.measured.layout import layout_of
 from clustersim.studies.measured.model import model_of
 
@@ -32,7 +32,7 @@ class MeasuredRun:
     notes: tuple[str, ...]
 
 
-def measured_run(row: Row) -> MeasuredRun:
+def measured_run(row: CsvRow) -> MeasuredRun:
     """The scenario of a row. Raises InputError where the row can't be read."""
     notes: list[str] = []
     stack = _stack(row, notes)
@@ -57,12 +57,12 @@ def measured_run(row: Row) -> MeasuredRun:
     )
 
 
-def group_of(row: Row) -> str:
+def group_of(row: CsvRow) -> str:
     """Rows of one source, chip and model belong together, whether or not a column says so."""
     return text(row, "group") or "/".join(text(row, column) for column in ("source", "accelerator", "model"))
 
 
-def _step_time(row: Row) -> float | None:
+def _step_time(row: CsvRow) -> float | None:
     """Seconds a step as measured, or from the tokens a second and device."""
     seconds, rate = number(row, "measured_step_time_s"), number(row, "measured_tokens_per_s_per_device")
     sizes = [whole(row, column) for column in ("global_batch_seqs", "seq_len", "n_devices")]
@@ -72,7 +72,7 @@ def _step_time(row: Row) -> float | None:
     return batch * sequence / (rate * devices)
 
 
-def _stack(row: Row, notes: list[str]) -> str:
+def _stack(row: CsvRow, notes: list[str]) -> str:
     """The row's stack, or the nearest known one of the accelerator's vendor: by shared name, then by year."""
     wanted = text(row, "stack")
     stacks = {slug: load("stacks", slug) for slug in names("stacks")}
@@ -97,7 +97,7 @@ def _year_in(slug: str) -> int | None:
     return next((int(word) for word in slug.split("-") if word.isdecimal() and len(word) == 4), None)
 
 
-def _stack_as_run(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]:
+def _stack_as_run(row: CsvRow, slug: str, notes: list[str]) -> str | dict[str, Any]:
     """The stack, with what the row's columns say of it: whether attention is fused, and how checkpoints recompute.
 
     PyTorch's checkpoints without re-entry came to llm-foundry together with its default of reducing in fp32.
@@ -108,13 +108,13 @@ def _stack_as_run(row: Row, slug: str, notes: list[str]) -> str | dict[str, Any]
     if fused is not None and fused != stack.fused_attention:
         notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
         changes["fused_attention"] = fused
-    if stack.early_stop and text(row, "grad_reduce_precision") in ("bf16", "fp16"):
+    if stack.checkpoint_early_stop and text(row, "grad_reduce_precision") in ("bf16", "fp16"):
         notes.append("gradients reduced in 16 bits: taken as the older release, which recomputes whole layers")
-        changes["early_stop"] = False
+        changes["checkpoint_early_stop"] = False
     return {"extends": slug} | changes if changes else slug
 
 
-def _cluster(row: Row) -> dict[str, Any]:
+def _cluster(row: CsvRow) -> dict[str, Any]:
     devices = whole(row, "n_devices")
     if not devices:
         raise problem(row, "n_devices", "at least 1 device is needed")
@@ -136,7 +136,7 @@ def _largest_divisor(devices: int, most: int) -> int:
     return next(size for size in range(min(devices, most), 0, -1) if devices % size == 0)
 
 
-def _training(row: Row, notes: list[str]) -> dict[str, Any]:
+def _training(row: CsvRow, notes: list[str]) -> dict[str, Any]:
     precision = text(row, "precision")
     if not precision and "bf16" not in load("accelerators", text(row, "accelerator")).peak:
         precision = "fp16"

@@ -12,7 +12,7 @@ from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.search_path import slug
 from clustersim.inputs.units import parse_quantity, shown
 from clustersim.studies.amounts import number
-from clustersim.studies.claims.cross_checks import Said
+from clustersim.studies.claims.cross_checks import StatedFigure
 from clustersim.studies.claims.equations import Equation, share
 
 KINDS = ("input", "output", "cached_input")
@@ -53,7 +53,7 @@ def listed(name: str) -> ListPrice:
     return found[-1]
 
 
-def savings(relation: Relation, said: Sequence[Said]) -> Iterator[Equation]:
+def savings(relation: Relation, said: Sequence[StatedFigure]) -> Iterator[Equation]:
     """What each stated price of tokens saves against the list price of the same kind, beside the claimed saving."""
     assert relation.list_price is not None
     price, claimed = listed(relation.list_price), relation.asserted.value

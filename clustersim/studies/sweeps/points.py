@@ -15,7 +15,7 @@ from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.simulation.step.side_by_side import structure_of
 from clustersim.studies.sweeps.journal import key_of
-from clustersim.studies.sweeps.result_columns import Row, refused_row, result_row
+from clustersim.studies.sweeps.result_columns import ResultRow, refused_row, result_row
 
 MOST_PROBLEMS = 20  # shown of a sweep's points
 BATCH = 250  # points that one worker plays side by side
@@ -23,7 +23,7 @@ NO_EFFECT = {"name", "notes"}  # parts of a scenario that no figure depends on
 
 
 @dataclass(frozen=True)
-class Settings:
+class PlaySettings:
     """How every point is simulated."""
 
     engine: str = "auto"
@@ -31,23 +31,23 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One point: its values by key, and its scenario, or the row that says why it has none."""
 
     values: Mapping[str, Any]
     key: str = ""  # of its result in the journal
     scenario: Scenario | None = None
-    refusal: Row | None = None
+    refusal: ResultRow | None = None
 
 
-def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: Settings) -> list[Point]:
+def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySettings) -> list[SweepPoint]:
     """Every point of a sweep in order, with its scenario.
 
     A point whose parts don't fit each other is infeasible. Raises InputError with every mistake in keys and values
     themselves, before anything is simulated.
     """
     seed = load_scenario(base, next(iter(sweep.expand()))).seed if sweep.seeds > 1 else 0
-    points: list[Point] = []
+    points: list[SweepPoint] = []
     mistakes: dict[Problem, None] = {}
     for values in sweep.expand(seed):
         try:
@@ -55,9 +55,9 @@ def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: Settin
         except InputError as error:
             mistakes |= dict.fromkeys(problem for problem in error.problems if not problem.misfit)
             reason = "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
-            points.append(Point(values, refusal=refused_row("infeasible", reason)))
+            points.append(SweepPoint(values, refusal=refused_row("infeasible", reason)))
             continue
-        points.append(Point(values, point_key(scenario, settings), scenario))
+        points.append(SweepPoint(values, point_key(scenario, settings), scenario))
         if len(mistakes) > MOST_PROBLEMS:
             break
     if mistakes:
@@ -65,7 +65,7 @@ def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: Settin
     return points
 
 
-def point_key(scenario: Scenario, settings: Settings) -> str:
+def point_key(scenario: Scenario, settings: PlaySettings) -> str:
     """The hash of everything that a point's result depends on."""
     described = scenario.model_dump(mode="json", exclude=NO_EFFECT)
     return key_of({"scenario": described, "physics": PHYSICS_VERSION} | vars(settings))
@@ -80,7 +80,7 @@ def batches_of(points: Sequence[tuple[str, Scenario]]) -> list[list[tuple[str, S
     return [batch[low : low + BATCH] for batch in batches.values() for low in range(0, len(batch), BATCH)]
 
 
-def simulate_points(scenarios: Sequence[Scenario], settings: Settings) -> list[Row]:
+def simulate_points(scenarios: Sequence[Scenario], settings: PlaySettings) -> list[ResultRow]:
     """The rows of some points of one structure: what a worker does. Where they can't be played at once, one by one."""
     if len(scenarios) > 1:
         try:
@@ -91,7 +91,7 @@ def simulate_points(scenarios: Sequence[Scenario], settings: Settings) -> list[R
     return [simulate_point(scenario, settings) for scenario in scenarios]
 
 
-def simulate_point(scenario: Scenario, settings: Settings) -> Row:
+def simulate_point(scenario: Scenario, settings: PlaySettings) -> ResultRow:
     """The row of one point; one that cannot run, or that fails, says why."""
     try:
         return result_row(_simulate(scenario, settings))
@@ -103,12 +103,12 @@ def simulate_point(scenario: Scenario, settings: Settings) -> Row:
         return refused_row("failed", f"internal error: {type(error).__name__}: {error}", scenario)
 
 
-def _simulate(scenario: Scenario, settings: Settings) -> RunResult:
+def _simulate(scenario: Scenario, settings: PlaySettings) -> RunResult:
     if scenario.layout != "search":
         return simulate_run(scenario, engine=settings.engine, intervals=settings.intervals)
     from clustersim.studies.layouts.search import search_layouts
 
     best = search_layouts(scenario, top=1).best[0]
-    if settings == Settings():
+    if settings == PlaySettings():
         return best
     return simulate_run(best.step.scenario, engine=settings.engine, intervals=settings.intervals)

@@ -11,7 +11,7 @@ from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult
 from clustersim.workload.parameters import total_parameters
 
 Cell = str | float | int | bool | None
-Row = dict[str, Cell]
+ResultRow = dict[str, Cell]
 
 STATUSES = ("done", "infeasible", "failed")
 SYSTEM = ("devices", "accelerator", "model", "parameters", "stack")
@@ -59,7 +59,7 @@ COLUMNS = (
 )
 
 
-def result_row(result: RunResult) -> Row:
+def result_row(result: RunResult) -> ResultRow:
     """Every column of a point that was simulated. One that doesn't fit in memory is infeasible, its figures kept."""
     step = result.step
     row = system_cells(step.scenario) | layout_cells(step.scenario)
@@ -70,13 +70,13 @@ def result_row(result: RunResult) -> Row:
     return row | {"reason": "" if step.fits else _too_much(step)}
 
 
-def refused_row(status: str, reason: str, scenario: Scenario | None = None) -> Row:
+def refused_row(status: str, reason: str, scenario: Scenario | None = None) -> ResultRow:
     """The columns that are known of a point that was not simulated."""
     row = {} if scenario is None else system_cells(scenario)
     return row | {"status": status, "reason": "; ".join(reason.split("\n"))}
 
 
-def system_cells(scenario: Scenario) -> Row:
+def system_cells(scenario: Scenario) -> ResultRow:
     """What is simulated, whatever its layout."""
     return {
         "devices": scenario.cluster.devices,
@@ -87,16 +87,16 @@ def system_cells(scenario: Scenario) -> Row:
     }
 
 
-def layout_cells(scenario: Scenario) -> Row:
+def layout_cells(scenario: Scenario) -> ResultRow:
     """Sizes of the groups and the choices that go with them."""
-    layout = scenario.plan
+    layout = scenario.resolved_layout
     cells: dict[str, Any] = {name: getattr(layout, name) for name in LAYOUT}
     if isinstance(layout.recompute, PartialRecompute):
         cells["recompute"] = f"{layout.recompute.layers} layers"
     return cells
 
 
-def _bounds(result: RunResult) -> Row:
+def _bounds(result: RunResult) -> ResultRow:
     intervals: Mapping[str, Any] = dict(result.step.intervals) | dict(result.intervals)
     return {
         f"{figure}_{side}_{level}": intervals[figure][level][position]

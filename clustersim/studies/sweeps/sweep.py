@@ -22,14 +22,14 @@ from clustersim.inputs.load import Source
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.studies.sweeps.journal import Journal, read_journal
-from clustersim.studies.sweeps.points import Point, Settings, batches_of, resolve_points, simulate_points
-from clustersim.studies.sweeps.result_columns import COLUMNS, Cell, Row
+from clustersim.studies.sweeps.points import PlaySettings, SweepPoint, batches_of, resolve_points, simulate_points
+from clustersim.studies.sweeps.result_columns import COLUMNS, Cell, ResultRow
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
 
 Progress = Callable[[int, int], None]
 
-JOURNAL, TABLE, ASKED = "journal.jsonl", "results.csv", "sweep.yaml"
+JOURNAL, TABLE, REQUEST_FILE = "journal.jsonl", "results.csv", "sweep.yaml"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SweepResult:
     folder: Path
     keys: tuple[str, ...]  # what varied
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     figures: tuple[FigureSpec, ...]
     reused: int  # points that the journal already held
 
@@ -74,11 +74,11 @@ def run_sweep(
     cannot run is a row that says why.
     """
     sweep, base = read_sweep(source, overrides)
-    settings = Settings(engine, intervals)
+    settings = PlaySettings(engine, intervals)
     points = resolve_points(sweep, base, settings)
     folder = Path("results") / sweep.name if output is None else Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / ASKED, written(sweep, base, settings))
+    _write(folder / REQUEST_FILE, written(sweep, base, settings))
     tell = progress or (lambda done, total: None)
     kept = f"what was finished is kept in {folder}: the same command goes on from there"
     try:
@@ -95,18 +95,18 @@ def run_sweep(
 
 
 def _finish(
-    points: Sequence[Point],
-    settings: Settings,
+    points: Sequence[SweepPoint],
+    settings: PlaySettings,
     path: Path,
     resume: bool,
     workers: int | None,
     executor: Executor | None,
     tell: Progress,
-) -> tuple[dict[str, Row], int]:
+) -> tuple[dict[str, ResultRow], int]:
     """The row of every point that has a scenario, by key, and how many were in the journal."""
     wanted = {point.key: point.scenario for point in points if point.scenario is not None}
     kept = read_journal(path) if resume else {}
-    finished: dict[str, Row] = {key: kept[key] for key in wanted if key in kept}
+    finished: dict[str, ResultRow] = {key: kept[key] for key in wanted if key in kept}
     reused = len(finished)
     batches = batches_of([(key, scenario) for key, scenario in wanted.items() if key not in finished])
     tell(len(finished), len(wanted))
@@ -120,11 +120,11 @@ def _finish(
     return finished, reused
 
 
-def _work(batches: list[list[tuple[str, Scenario]]], settings: Settings) -> list[list[Row]]:
+def _work(batches: list[list[tuple[str, Scenario]]], settings: PlaySettings) -> list[list[ResultRow]]:
     return [simulate_points([scenario for _, scenario in batch], settings) for batch in batches]
 
 
-def _row(number: int, point: Point, finished: Mapping[str, Row]) -> Row:
+def _row(number: int, point: SweepPoint, finished: Mapping[str, ResultRow]) -> ResultRow:
     """A point's results, with what varied as it was written."""
     result = point.refusal if point.refusal is not None else finished[point.key]
     return {"point": number} | result | {key: _cell(value) for key, value in point.values.items()}
@@ -136,7 +136,7 @@ def _cell(value: Any) -> Cell:
     return value if isinstance(value, (str, float, int, bool)) else None
 
 
-def table(columns: Sequence[str], rows: Iterable[Row]) -> str:
+def table(columns: Sequence[str], rows: Iterable[ResultRow]) -> str:
     """Rows as CSV: floats in the shortest form that reads back equal, an empty cell for what isn't known."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

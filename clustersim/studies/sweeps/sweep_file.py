@@ -18,7 +18,7 @@ from clustersim.inputs.table import Table, as_plain, as_table
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_scalar, read_yaml
 from clustersim.simulation import PHYSICS_VERSION
-from clustersim.studies.sweeps.points import Settings
+from clustersim.studies.sweeps.points import PlaySettings
 from clustersim.version import __version__
 
 ABOUT_THE_RUN = ("asked_with",)  # what `written` adds to a sweep
@@ -121,7 +121,7 @@ def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
 _Writer.add_representer(str, _text)
 
 
-def written(sweep: Sweep, base: Mapping[str, Any], settings: Settings) -> str:
+def written(sweep: Sweep, base: Mapping[str, Any], settings: PlaySettings) -> str:
     """The whole sweep as YAML, its base in place: it can be run again as it is."""
     asked = sweep.model_dump(mode="json", exclude_none=True) | {"base": as_plain(base)}
     asked["asked_with"] = {"version": __version__, "physics": PHYSICS_VERSION} | vars(settings)

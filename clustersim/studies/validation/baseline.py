@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from clustersim.studies.measured.csv_cells import Row, flag, number, text
+from clustersim.studies.measured.csv_cells import CsvRow, flag, number, text
 
 FULL_RECOMPUTE = 4.0 / 3.0  # forward once more: four passes' worth of work for three
 USUAL_VOCABULARY = 51_200.0
 
 
-def work_per_device(row: Row) -> float:
+def work_per_device(row: CsvRow) -> float:
     """FLOP that a device does in a step of a row, roughly: 6 x active parameters + attention, a token.
 
     batch * sequence * (6 (L (h^2 (2 + 2 kv/heads) + k (2 or 3) h ffn) + vocab h) + 12 L h s) / devices, 4/3 of it under

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
 
-from clustersim.studies.measured.csv_cells import Row, text
+from clustersim.studies.measured.csv_cells import CsvRow, text
 
 SAME = ("source", "accelerator", "model", "n_devices", "seq_len", "global_batch_seqs", "framework", "precision")
 FRAMEWORK_IS_LAYOUT = "moe-folding"  # its `framework` names ways to lay out experts in one code base
@@ -46,7 +46,7 @@ class LaidOut:
     predicted: float
 
 
-def setting_of(row: Row) -> tuple[str, ...]:
+def setting_of(row: CsvRow) -> tuple[str, ...]:
     """What two rows must share for their layouts to be compared."""
     cells = [text(row, column) for column in SAME]
     if text(row, "source").startswith(FRAMEWORK_IS_LAYOUT):
@@ -54,7 +54,7 @@ def setting_of(row: Row) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def layout_key(row: Row) -> frozenset[tuple[str, str]]:
+def layout_key(row: CsvRow) -> frozenset[tuple[str, str]]:
     """All that a row states of what ran: two rows alike in it are one layout, measured twice.
 
     What replicas share, and what of that is hidden, is nothing where there is one replica.

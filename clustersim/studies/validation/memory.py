@@ -17,7 +17,7 @@ from clustersim.errors import InfeasibleError
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.step.step import simulate_step
-from clustersim.studies.measured.csv_cells import Row, number, problem, read_rows, text
+from clustersim.studies.measured.csv_cells import CsvRow, number, problem, read_rows, text
 from clustersim.studies.measured.runs import measured_run
 
 REQUIRED = ("id", "quantity", "value", "unit")
@@ -66,7 +66,7 @@ def packaged_memory() -> Path:
     return Path(str(files("clustersim.catalog").joinpath("measured", "memory_published.csv")))
 
 
-def validate_memory(runs: Mapping[str, Row]) -> tuple[MemoryRow, ...]:
+def validate_memory(runs: Mapping[str, CsvRow]) -> tuple[MemoryRow, ...]:
     """Every published memory figure beside its prediction; `runs` are the measured runs by id.
 
     Figures of a schedule that can't be played are left out. Raises InputError where the file can't be read.
@@ -76,7 +76,7 @@ def validate_memory(runs: Mapping[str, Row]) -> tuple[MemoryRow, ...]:
     def report_of(cells: tuple[tuple[str, str], ...]) -> MemoryReport:
         return simulate_step(load_scenario(measured_run(dict(cells)).mapping), intervals=False).memory
 
-    def report(run: Row) -> MemoryReport:
+    def report(run: CsvRow) -> MemoryReport:
         return report_of(tuple((column, cell) for column, cell in run.items() if column != "id"))
 
     rows = []
@@ -90,7 +90,7 @@ def validate_memory(runs: Mapping[str, Row]) -> tuple[MemoryRow, ...]:
     return tuple(rows)
 
 
-def _megatron_run(row: Row, recompute: str | None = None) -> Row:
+def _megatron_run(row: CsvRow, recompute: str | None = None) -> CsvRow:
     """A row of Korthikanti et al. as a measured run: `selective + sequence parallel` is two columns there."""
     words = (recompute or text(row, "recompute")).split(" + ")
     devices = int(row["tp"]) * int(row["pp"]) * int(row["dp"])
@@ -104,7 +104,7 @@ def _megatron_run(row: Row, recompute: str | None = None) -> Row:
     return cells | {"recompute": words[0], "sequence_parallel": str(int("sequence parallel" in words))}
 
 
-def _predicted(row: Row, run: Row, report: Callable[[Row], MemoryReport]) -> float:
+def _predicted(row: CsvRow, run: CsvRow, report: Callable[[CsvRow], MemoryReport]) -> float:
     """Bytes (or the share) that a row asks for. Published states leave embeddings out: those of a middle stage do, too.
 
     Raises InputError for a quantity that isn't known.

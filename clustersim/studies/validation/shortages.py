@@ -5,14 +5,14 @@ from __future__ import annotations
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import MemoryReport
 from clustersim.studies.layouts.remedies import Remedy, remedies
-from clustersim.studies.measured.csv_cells import Row, flag, text
+from clustersim.studies.measured.csv_cells import CsvRow, flag, text
 from clustersim.studies.measured.layout import BETWEEN
 
 WITHIN_ERROR = 0.03  # of usable memory: what the prediction of a peak is good for
 GIB = 2.0**30
 
 
-def explained_shortage(row: Row, scenario: Scenario, memory: MemoryReport) -> str:
+def explained_shortage(row: CsvRow, scenario: Scenario, memory: MemoryReport) -> str:
     """What must have been on for a row to run: what its source leaves open, or else what it states; empty if it fits.
 
     Every change named was played, and fits.
@@ -34,7 +34,7 @@ def explained_shortage(row: Row, scenario: Scenario, memory: MemoryReport) -> st
     return f"{much}, whatever recomputation, offloading or sharding the source leaves open"
 
 
-def _keys(row: Row) -> tuple[tuple[str, ...], dict[str, str]]:
+def _keys(row: CsvRow) -> tuple[tuple[str, ...], dict[str, str]]:
     """Keys of the layout that a row leaves open, and those that it states with its words."""
     recompute, sharding = text(row, "recompute").lower(), text(row, "sharding")
     told = {

@@ -9,7 +9,7 @@ from statistics import mean, median
 from typing import TypeAlias
 
 from clustersim.simulation.results import Interval
-from clustersim.studies.measured.csv_cells import Row
+from clustersim.studies.measured.csv_cells import CsvRow
 from clustersim.studies.validation.baseline import constant_efficiency_times
 from clustersim.studies.validation.layout_order import LaidOut, LayoutOrder, layout_key, layout_order, setting_of
 
@@ -38,7 +38,7 @@ class ValidationRow:
     work: float = 0.0  # FLOP a device, roughly: what the baseline takes step time to follow
     notes: tuple[str, ...] = ()
     shortage: str = ""  # why it ran all the same, where it is predicted not to fit in memory
-    cells: Row = field(default_factory=dict, repr=False, compare=False)  # the row as it was read
+    cells: CsvRow = field(default_factory=dict, repr=False, compare=False)  # the row as it was read
 
 
 @dataclass(frozen=True)

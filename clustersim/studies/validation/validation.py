@@ -16,7 +16,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.step.step import simulate_step
 from clustersim.studies.kernels.accuracy import KernelReport, kernel_report
-from clustersim.studies.measured.csv_cells import Row, read_rows, text
+from clustersim.studies.measured.csv_cells import CsvRow, read_rows, text
 from clustersim.studies.measured.runs import group_of, measured_run
 from clustersim.studies.validation.baseline import work_per_device
 from clustersim.studies.validation.layout_order import LayoutOrder
@@ -173,7 +173,7 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory, kernels)
 
 
-def validate_row(row: Row) -> ValidationRow:
+def validate_row(row: CsvRow) -> ValidationRow:
     """Simulate one row, or refuse it with a reason."""
     blank = ValidationRow(
         id=text(row, "id"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention, UnfusedAttention
-from clustersim.workload.layers.elements import Element, Exchange, Memory
+from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.feed_forward import column, row
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.shape import FP32_BYTES, Shape
@@ -18,13 +18,15 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
     else:
         outputs = (model.heads + 2 * model.kv_heads) * model.head_size
         keys = model.kv_heads / (model.heads + 2 * model.kv_heads)  # the second product of a layer
-        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, again=keys)]
-        if shape.biases_apart and (model.bias or model.qkv_bias):
+        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, recomputed_share=keys)]
+        if shape.unfused_bias and (model.bias or model.qkv_bias):
             projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
     rotary = [_rotary(model, shape)] if model.position == "rotary" else []
     core = _core_attention(model, kind, shape)
     fourth = 1.0 if model.latent is None else 0.5
-    output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor, again=fourth)
+    output = row(
+        "attention output", model, shape, model.heads * model.v_head_size / shape.tensor, recomputed_share=fourth
+    )
     return [*projections, *rotary, *_context_exchange(model, shape), core, *_context_return(model, shape), output]
 
 
@@ -39,7 +41,9 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
     down = compressed + (latent.q_lora_rank or 0)
     elements: list[Element] = [
         Linear("latent down", resident, float(down), hidden, shape, saved=shape.activation_bytes * resident * hidden),
-        Memory("latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2),
+        MemoryBound(
+            "latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2
+        ),
     ]
     q_inputs = float(latent.q_lora_rank or model.hidden)
     q_outputs = heads * model.qk_head_size
@@ -58,22 +62,22 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
                 gathers=True,
                 group_bytes=shape.activation_bytes * rows * inputs,
                 saved=shape.activation_bytes * resident * inputs,
-                selective=True,
+                recomputed_when_selective=True,
             )
         )
     return elements
 
 
-def _rotary(model: Model, shape: Shape) -> Memory:
+def _rotary(model: Model, shape: Shape) -> MemoryBound:
     rotated = (model.latent.qk_rope_head_dim if model.latent else model.head_size) * (model.heads + model.kv_heads)
     traffic = 2 * shape.activation_bytes * shape.tokens * rotated / shape.tensor
-    return Memory("rotary", traffic, traffic)
+    return MemoryBound("rotary", traffic, traffic)
 
 
-def _bias(name: str, shape: Shape, elements: Array) -> Memory:
+def _bias(name: str, shape: Shape, elements: Array) -> MemoryBound:
     """Read, add and write; backward the sum over tokens (Megatron-LM, tensor_parallel/layers.py: output + bias)."""
     width = shape.activation_bytes * elements
-    return Memory(name, 2 * width, width, fused=True)
+    return MemoryBound(name, 2 * width, width, fused=True)
 
 
 def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:

@@ -27,7 +27,7 @@ class FusedAttention:
     output: Array  # bytes of the weighted values
     output_cast: bool = False  # the next matrix keeps it in low precision, so that the 16-bit one is kept here
     projections_dropped: bool = False  # selective recomputation makes queries, keys and values again
-    selective: bool = False  # its backward kernel computes the scores again in any case
+    recomputed_when_selective: bool = False  # its backward kernel computes the scores again in any case
 
     @property
     def forward_flops(self) -> Array:
@@ -73,7 +73,7 @@ class RingAttention:
 
     core: FusedAttention
     key_value_bytes: Array  # of the whole sequence
-    selective: bool = False
+    recomputed_when_selective: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """What the core keeps."""
@@ -126,7 +126,7 @@ class UnfusedAttention:
     projections: Array  # bytes of queries, keys and values kept
     width: float  # bytes of an element
     alibi: bool = False
-    selective: bool = True
+    recomputed_when_selective: bool = True
 
     @property
     def _scores(self) -> Array:

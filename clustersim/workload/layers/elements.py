@@ -16,7 +16,7 @@ class Element(Protocol):
     """One step of a layer."""
 
     @property
-    def selective(self) -> bool:
+    def recomputed_when_selective(self) -> bool:
         """Whether selective recomputation runs the element's forward pass again."""
         ...
 
@@ -47,7 +47,7 @@ class Element(Protocol):
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryBound:
     """Memory-bound work without weights worth a product: norms, activations, residuals, rotary, permutations.
 
     `fused`: no stack moves more bytes than these, whatever its kernels.
@@ -58,7 +58,7 @@ class Memory:
     backward_bytes: Array
     saved: Array = 0.0
     kernels: float = 1.0
-    selective: bool = False
+    recomputed_when_selective: bool = False
     gradients: Array = 0.0
     fused: bool = False
 
@@ -93,7 +93,7 @@ class Exchange:
     bytes: Array
     copies: float = 1.0
     most_domains: float | None = None
-    selective: bool = False
+    recomputed_when_selective: bool = False
     backward_bytes: Array | None = None  # where gradients take other room than what they are of
 
     def saved_bytes(self, selective: bool = False) -> Array:
@@ -150,7 +150,7 @@ class CoveredExchange:
 
     exchange: Exchange
     elements: tuple[Element, ...]
-    selective: bool = False
+    recomputed_when_selective: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """What the elements keep."""
@@ -195,7 +195,7 @@ class CoveredExchange:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class ExpertImbalance:
     """What a rank waits for the busiest of its expert group: the products of `rows` more a local expert."""
 
     name: str
@@ -204,7 +204,7 @@ class Waiting:
     width: Array  # columns of all of an expert's matrices together
     experts: Array
     precision: str
-    selective: bool = False
+    recomputed_when_selective: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Nothing on a rank of mean load."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from clustersim.inputs.model import Experts, Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, Memory, Waiting
+from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.shape import FP32_BYTES, Shape
@@ -35,27 +35,29 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
         Exchange(name, "expert", "all-to-all", "all-to-all", there, moe.top_k, moe.groups_a_token, backward_bytes=back)
         for name, there, back in ((DISPATCH, sent, message), ("combine", message, sent))
     )
-    returned = 0.0 if shape.weighs_inside_experts else message  # kept for the gradient of the routing weights
+    returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
     shared = _shared_elements(model, moe, shape)
     behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
     return [
         _router(model, moe, shape),
-        Memory("permute", 2 * message, 2 * message, gradients=message),
+        MemoryBound("permute", 2 * message, 2 * message, gradients=message),
         CoveredExchange(dispatch, tuple(behind[:-1])),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
         CoveredExchange(combine, tuple(behind[-1:])),
-        Memory("unpermute", message + vector * held, 2 * message + vector * held, saved=returned, gradients=message),
+        MemoryBound(
+            "unpermute", message + vector * held, 2 * message + vector * held, saved=returned, gradients=message
+        ),
         *after,
     ]
 
 
-def _router(model: Model, moe: Experts, shape: Shape) -> Memory:
+def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
     """Scores in fp32 (a thin product, bound by reading the tokens), softmax or sigmoid, top-k, counts."""
     held = shape.resident_tokens
     traffic = shape.activation_bytes * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
-    return Memory("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
+    return MemoryBound("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
 
 
 def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
@@ -66,7 +68,14 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
     hidden = float(model.hidden)
     products: list[Element] = [
         Linear("expert up", rows / local, outputs, hidden, shape, local, saved=shape.activation_bytes * rows * hidden),
-        activation("expert activation", model, shape, rows * inner, selective=True, kept=shape.expert_kept_bytes),
+        activation(
+            "expert activation",
+            model,
+            shape,
+            rows * inner,
+            selective=True,
+            kept=shape.expert_kept_bytes,
+        ),
         Linear(
             "expert down",
             rows / local,
@@ -81,7 +90,7 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
     if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
         return products
     late = rows / local * (shape.busiest_expert_rank - 1.0)
-    return [*products, Waiting("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
+    return [*products, ExpertImbalance("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
 
 
 def _shared_elements(model: Model, moe: Experts, shape: Shape) -> list[Element]:

@@ -33,9 +33,9 @@ class Linear:
     reduces: bool = False
     group_bytes: Array = 0.0
     saved: Array = 0.0
-    selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
+    recomputed_when_selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
     input_dropped: bool = False  # selective recomputation makes its input again
-    again: Array = 0.5  # share of its columns that recomputation by operations multiplies again
+    recomputed_share: Array = 0.5  # share of its columns that recomputation by operations multiplies again
     precision: str | None = None
     in_layer: bool = True
 
@@ -76,7 +76,7 @@ class Linear:
     @property
     def kept_output_bytes(self) -> Array:
         """Bytes of the output that recomputation by operations keeps."""
-        columns = (1.0 - self.again) * self.n
+        columns = (1.0 - self.recomputed_share) * self.n
         return self.shape.activation_bytes * self._output_rows * columns * self.count
 
     @property
@@ -87,7 +87,7 @@ class Linear:
 
     def repeated(self) -> Linear:
         """What recomputation by operations multiplies again; sums over the group are kept."""
-        return replace(self, n=self.n * self.again, reduces=False)
+        return replace(self, n=self.n * self.recomputed_share, reduces=False)
 
     def forward(self, builder: PassBuilder) -> None:
         """Gather the input if it is scattered, multiply, reduce the output if it is a partial sum.

@@ -11,9 +11,9 @@ import pytest
 from run_plans import DAY, plan, source, walls
 
 from clustersim.inputs.reliability import Maintenance, Stalls
+from clustersim.simulation.run_clock.checkpoint_interval import best_interval, daly_interval, young_interval
 from clustersim.simulation.run_clock.cycle import Cycle
 from clustersim.simulation.run_clock.expected import expected_run, renewal_seconds
-from clustersim.simulation.run_clock.intervals import best_interval, daly_interval, young_interval
 from clustersim.simulation.run_clock.plan import Fleet, Recovery
 from clustersim.simulation.run_clock.play import play_run
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes

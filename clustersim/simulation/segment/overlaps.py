@@ -11,7 +11,7 @@ from clustersim.engines.sharing import AMPLE, NO_LINK, Sharing
 
 
 @dataclass(frozen=True, eq=False)
-class Meetings:
+class Overlaps:
     """Every task at every device that it draws on: the one that it runs on, and the one that it sends to.
 
     Tasks of a stream run one at a time, so those of a device are a few lanes.
@@ -26,7 +26,7 @@ class Meetings:
     wants: Floats  # [visits, links of a device, points] share of each link
 
     @classmethod
-    def of(cls, graph: TaskGraph, sharing: Sharing) -> Meetings:
+    def of(cls, graph: TaskGraph, sharing: Sharing) -> Overlaps:
         """Of the tasks of a graph."""
         kind = graph.kind
         task, place = np.nonzero(sharing.links[kind] != NO_LINK)

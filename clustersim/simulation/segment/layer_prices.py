@@ -13,8 +13,8 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
-from clustersim.schedules.program import Operation
-from clustersim.simulation.segment.segment import Segment, Works, shared_parts
+from clustersim.schedules.program import TaskType
+from clustersim.simulation.segment.segment import PassBatch, Segment, shared_parts
 from clustersim.workload.arrays import Array
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.layers.elements import Element
@@ -31,22 +31,22 @@ from clustersim.workload.passes import (
 )
 from clustersim.workload.shape import Shape
 
-Passes = Mapping[Operation, Segment]  # a micro-batch's, of the operations that the schedule runs
+Passes = Mapping[TaskType, Segment]  # a micro-batch's, of the operations that the schedule runs
 
-WHOLE = frozenset({Operation.FORWARD, Operation.BACKWARD})
-ALONE = WHOLE | {Operation.INPUT_GRADIENT, Operation.WEIGHT_GRADIENT}  # what is played by itself
-PHASES: Mapping[Operation, Phase] = {  # what a pass works on
-    Operation.FORWARD: "forward",
-    Operation.BACKWARD: "backward",
-    Operation.INPUT_GRADIENT: "input_gradient",
-    Operation.WEIGHT_GRADIENT: "weight_gradient",
-    Operation.FORWARD_BESIDE: "forward",
-    Operation.BACKWARD_BESIDE: "backward",
+WHOLE = frozenset({TaskType.FORWARD, TaskType.BACKWARD})
+ALONE = WHOLE | {TaskType.INPUT_GRADIENT, TaskType.WEIGHT_GRADIENT}  # what is played by itself
+PHASES: Mapping[TaskType, Phase] = {  # what a pass works on
+    TaskType.FORWARD: "forward",
+    TaskType.BACKWARD: "backward",
+    TaskType.INPUT_GRADIENT: "input_gradient",
+    TaskType.WEIGHT_GRADIENT: "weight_gradient",
+    TaskType.FORWARD_BESIDE: "forward",
+    TaskType.BACKWARD_BESIDE: "backward",
 }
 
 
 @dataclass(frozen=True)
-class Piece:
+class PricedLayer:
     """A layer or an end of the model, played once, to be counted as often as stages hold it."""
 
     passes: Passes
@@ -55,17 +55,17 @@ class Piece:
     placeholder_bytes: Floats  # [points] of unused weight gradients that stand all step
     weight_input_bytes: Floats  # [points] from backward to the pass over weights' gradients, where that is apart
     name: str
-    work: Mapping[Operation, Pass]  # what was played
+    work: Mapping[TaskType, Pass]  # what was played
 
     @property
     def forward(self) -> Segment:
         """The forward pass."""
-        return self.passes[Operation.FORWARD]
+        return self.passes[TaskType.FORWARD]
 
     @property
     def backward(self) -> Segment:
         """The backward pass, both gradients."""
-        return self.passes[Operation.BACKWARD]
+        return self.passes[TaskType.BACKWARD]
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,17 @@ class Pieces:
     model: Model
     shape: Shape
     points: int
-    layers: Mapping[tuple[BlockKind, Recomputation], Piece]
-    embedding: Piece
-    head: Piece
-    prediction: Piece | None
+    layers: Mapping[tuple[BlockKind, Recomputation], PricedLayer]
+    embedding: PricedLayer
+    head: PricedLayer
+    prediction: PricedLayer | None
 
 
-class Recipe(NamedTuple):
+class LayerWork(NamedTuple):
     """The work of a piece, before it is priced."""
 
     name: str
-    work: Mapping[Operation, Pass]
+    work: Mapping[TaskType, Pass]
     beside: tuple[Pass, ...]  # two and three layers forward and backward beside each other, where they run so
     kept_bytes: Array
     working_bytes: Array
@@ -100,7 +100,7 @@ def price_pieces(
     modes: Sequence[Recomputation],
     points: int = 1,
     *,
-    operations: frozenset[Operation] = WHOLE,
+    operations: frozenset[TaskType] = WHOLE,
 ) -> Pieces:
     """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
 
@@ -108,11 +108,11 @@ def price_pieces(
     """
     layers = tuple((kind, mode) for kind in sorted(set(layer_kinds(model))) for mode in modes)
     write = _recipes if shape.is_plain else _recipes.__wrapped__
-    recipes, works = write(model, shape, layers, operations, machine.stack.early_stop, machine.lone_groups)
+    recipes, works = write(model, shape, layers, operations, machine.stack.checkpoint_early_stop, machine.lone_groups)
     played = iter(works.segments(machine, points))
     together, zero = _run_together(operations, shape), np.zeros(points)
     pieces = [
-        Piece(
+        PricedLayer(
             passes=_passes(played, tuple(_alone(recipe)), together),
             kept_bytes=zero + recipe.kept_bytes,
             working_bytes=zero + recipe.working_bytes,
@@ -134,19 +134,21 @@ def _recipes(
     model: Model,
     shape: Shape,
     layers: tuple[tuple[BlockKind, Recomputation], ...],
-    operations: frozenset[Operation],
-    early_stop: bool,
+    operations: frozenset[TaskType],
+    checkpoint_early_stop: bool,
     lone_groups: frozenset[str],
-) -> tuple[list[Recipe], Works]:
+) -> tuple[list[LayerWork], PassBatch]:
     """Of every kind of layer, embedding, head, and multi-token prediction where there is any; and what is played."""
     together = _run_together(operations, shape)
 
-    def recipe(name: str, elements: Sequence[Element], mode: Recomputation = "none") -> Recipe:
-        def work(operation: Operation, times: int = 1) -> Pass:
-            return element_pass(list(elements) * times, PHASES[operation], mode, early_stop=early_stop)
+    def recipe(name: str, elements: Sequence[Element], mode: Recomputation = "none") -> LayerWork:
+        def work(operation: TaskType, times: int = 1) -> Pass:
+            return element_pass(
+                list(elements) * times, PHASES[operation], mode, checkpoint_early_stop=checkpoint_early_stop
+            )
 
         block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
-        return Recipe(
+        return LayerWork(
             name,
             {operation: work(operation) for operation in PHASES if operation in operations | WHOLE},
             tuple(beside(work(back, times), work(forward, times), lone_groups) for times in (2, 3)) if together else (),
@@ -156,32 +158,32 @@ def _recipes(
             weight_input_bytes(elements),
         )
 
-    forward, back = together or (Operation.FORWARD, Operation.BACKWARD)
+    forward, back = together or (TaskType.FORWARD, TaskType.BACKWARD)
     recipes = [recipe(_layer_name(kind, mode), block_elements(model, kind, shape), mode) for kind, mode in layers]
     recipes += [recipe("embedding", embedding_elements(model, shape)), recipe("head", head_elements(model, shape))]
     if model.mtp_layers:
         recipes.append(recipe("multi-token prediction", prediction_elements(model, shape)))
     passes = [work for recipe in recipes for work in (*_alone(recipe).values(), *recipe.beside)]
-    return recipes, Works(tuple(passes))
+    return recipes, PassBatch(tuple(passes))
 
 
-def _alone(recipe: Recipe) -> dict[Operation, Pass]:
+def _alone(recipe: LayerWork) -> dict[TaskType, Pass]:
     """The passes that are played by themselves."""
     return {operation: work for operation, work in recipe.work.items() if operation in ALONE}
 
 
-def _run_together(operations: frozenset[Operation], shape: Shape) -> tuple[Operation, Operation] | None:
+def _run_together(operations: frozenset[TaskType], shape: Shape) -> tuple[TaskType, TaskType] | None:
     """The forward and the backward pass that the schedule or the stack runs beside each other."""
-    if Operation.FORWARD_BESIDE in operations:
-        return Operation.FORWARD_BESIDE, Operation.BACKWARD_BESIDE
+    if TaskType.FORWARD_BESIDE in operations:
+        return TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE
     if "expert" not in shape.overlap:
         return None
-    apart = Operation.INPUT_GRADIENT in operations
-    return Operation.FORWARD, Operation.INPUT_GRADIENT if apart else Operation.BACKWARD
+    apart = TaskType.INPUT_GRADIENT in operations
+    return TaskType.FORWARD, TaskType.INPUT_GRADIENT if apart else TaskType.BACKWARD
 
 
 def _passes(
-    played: Iterator[Segment], operations: Sequence[Operation], together: tuple[Operation, Operation] | None
+    played: Iterator[Segment], operations: Sequence[TaskType], together: tuple[TaskType, TaskType] | None
 ) -> Passes:
     """A piece's passes as they were played: alone, but for those that run beside each other.
 
@@ -191,8 +193,8 @@ def _passes(
     if together is not None:
         forward, back = together
         two, three = next(played), next(played)
-        second = passes.get(back, passes[Operation.BACKWARD])
-        passes[forward], passes[back] = shared_parts(passes[Operation.FORWARD], second, three.beyond(two))
+        second = passes.get(back, passes[TaskType.BACKWARD])
+        passes[forward], passes[back] = shared_parts(passes[TaskType.FORWARD], second, three.beyond(two))
     return passes
 
 

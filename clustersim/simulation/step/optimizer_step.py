@@ -39,20 +39,20 @@ def copy_bytes(each: StateBytes) -> float:
 
 def reduce_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Array:
     """Seconds to reduce a chunk's gradients, all in one, with nothing to hide behind."""
-    sharding, size = scenario.plan.sharding, gradient_bytes(scenario)
+    sharding, size = scenario.resolved_layout.sharding, gradient_bytes(scenario)
     return sum(unit.times * reduce_time(unit, machine, sharding, size) for unit in stage.units)
 
 
 def gather_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Array:
     """Seconds to gather a chunk's updated parameters from the replicas that updated them."""
-    sharding, size = scenario.plan.sharding, state_bytes_of(scenario.training, "fp32").parameters
+    sharding, size = scenario.resolved_layout.sharding, state_bytes_of(scenario.training, "fp32").parameters
     return sum(unit.times * gather_time(unit, machine, sharding, size) for unit in stage.units)
 
 
 def embedding_sync_time(scenario: Scenario, machine: Machine) -> Array:
     """Seconds for first and last stage to sum the gradients of a tied embedding: an all-reduce of two ranks."""
     model = scenario.model
-    message = gradient_bytes(scenario) * model.hidden * model.vocab / scenario.plan.tensor
+    message = gradient_bytes(scenario) * model.hidden * model.vocab / scenario.resolved_layout.tensor
     return machine.transfer_time(message, stage=machine.groups["pipeline"].inside - 1.0)
 
 
@@ -73,13 +73,13 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: Sequence[Stage]
     """
     dense = sum(chunk.dense_parameters for chunk in chunks)
     experts = sum(chunk.expert_parameters for chunk in chunks)
-    sharding, groups = scenario.plan.sharding, machine.groups
+    sharding, groups = scenario.resolved_layout.sharding, machine.groups
     replicas = groups["data_shard" if sharding == "hybrid" else "data"].ranks
     cut = shard_sizes(sharding, replicas).optimizer
     expert_cut = shard_sizes(sharding, groups["expert_data"].ranks).optimizer
     updated = dense / cut + experts / expert_cut
     each = state_bytes_of(scenario.training, "fp32")
-    if scenario.plan.offload == "optimizer":
+    if scenario.resolved_layout.offload == "optimizer":
         over_link = FP32_BYTES + each.parameters  # the gradient down, the weight up
         return (over_link + adam_bytes(each)) * updated / scenario.cluster.node.host_bandwidth
     unscale = UNSCALE_BYTES if scenario.training.precision == "fp16" else 0.0
