@@ -5,4 +5,4 @@ schedule; `memory.py` says what a device holds, `memory_timeline.py` when; `metr
 timeline; `run.py` goes from a step to the whole training.
 """
 
-PHYSICS_VERSION = "7"  # changes whenever a prediction can move, so that stored sweep points are not mixed
+PHYSICS_VERSION = "8"  # changes whenever a prediction can move, so that stored sweep points are not mixed

@@ -69,7 +69,7 @@ class PricedLayer:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class PricedLayers:
     """Every kind of layer under every recomputation that is asked for, and the model's ends."""
 
     model: Model
@@ -93,7 +93,7 @@ class LayerWork(NamedTuple):
     weight_input_bytes: Array
 
 
-def price_pieces(
+def price_layers(
     model: Model,
     shape: Shape,
     machine: Machine,
@@ -101,7 +101,7 @@ def price_pieces(
     points: int = 1,
     *,
     operations: frozenset[TaskType] = WHOLE,
-) -> Pieces:
+) -> PricedLayers:
     """Play every kind of layer that the model has; `points` is the length of the shape's arrays.
 
     `operations`: the passes that the schedule runs, forward and backward at least.
@@ -124,7 +124,7 @@ def price_pieces(
         for recipe in recipes
     ]
     embedding, head, *prediction = pieces[len(layers) :]
-    return Pieces(
+    return PricedLayers(
         model, shape, points, dict(zip(layers, pieces, strict=False)), embedding, head, next(iter(prediction), None)
     )
 

@@ -15,7 +15,7 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.schedules.program import TaskType
-from clustersim.simulation.segment.layer_prices import Passes, Pieces, PricedLayer
+from clustersim.simulation.segment.layer_prices import Passes, PricedLayer, PricedLayers
 from clustersim.simulation.segment.segment import Segment, in_a_row
 from clustersim.workload.parameters import (
     block_parameters,
@@ -137,7 +137,7 @@ class Contents(NamedTuple):
     last: bool  # the head too
 
 
-def assemble_stages(pieces: Pieces, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
+def assemble_stages(pieces: PricedLayers, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
     """Every virtual stage in pipeline order; stages that hold the same are built once."""
     contents, place = _contents(pieces.model, tuple(stage_layers), recompute)
     built = [_build(pieces, held, alone=len(stage_layers) == 1) for held in contents]
@@ -166,7 +166,7 @@ def _count(model: Model, held: Sequence[int], recompute: Recompute) -> Counter[t
     return Counter((kinds[layer], mode) for layer, mode in zip(held, modes, strict=True))
 
 
-def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
+def _build(pieces: PricedLayers, contents: Contents, *, alone: bool) -> Stage:
     units = [_layer_unit(pieces, kind, mode, times) for (kind, mode), times in contents.layers]
     if contents.first:
         table = embedding_parameters(pieces.model)
@@ -180,7 +180,7 @@ def _build(pieces: Pieces, contents: Contents, *, alone: bool) -> Stage:
     return Stage(tuple(units), {operation: total(operation) for operation in pieces.head.passes})
 
 
-def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int) -> LayerRun:
+def _layer_unit(pieces: PricedLayers, kind: BlockKind, mode: Recomputation, times: int) -> LayerRun:
     """Matrices are cut by the tensor group, experts by their own groups; norms and the like are whole on every rank."""
     block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
     dense = block.tensor / shape.tensor + block.replicated + zero
@@ -188,12 +188,14 @@ def _layer_unit(pieces: Pieces, kind: BlockKind, mode: Recomputation, times: int
     return LayerRun(pieces.layers[kind, mode], times, dense, experts, "layer")
 
 
-def _end_unit(pieces: Pieces, piece: PricedLayer, parameters: float, times: int = 1, place: Place = "head") -> LayerRun:
+def _end_unit(
+    pieces: PricedLayers, piece: PricedLayer, parameters: float, times: int = 1, place: Place = "head"
+) -> LayerRun:
     zero = np.zeros(pieces.points)
     return LayerRun(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
 
 
-def _last_units(pieces: Pieces, *, alone: bool) -> list[LayerRun]:
+def _last_units(pieces: PricedLayers, *, alone: bool) -> list[LayerRun]:
     """Multi-token prediction and the output head, which runs once more for every such module.
 
     The last stage keeps a copy of a tied embedding as its output head, unless it holds the embedding itself.

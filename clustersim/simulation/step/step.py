@@ -22,7 +22,7 @@ from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory.peaks import memory_reports
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.segment.coupling import Coupled, coupling_notes, play_coupled
-from clustersim.simulation.segment.layer_prices import price_pieces, recomputations
+from clustersim.simulation.segment.layer_prices import price_layers, recomputations
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.breakdown import Windows, breakdown, busy_seconds, step_windows
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
@@ -141,7 +141,7 @@ def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage
     layout = columns.resolved_layout
     shape = shape_of(columns.model, columns.training, layout, columns.stack)
     modes = recomputations(layout.recompute)
-    pieces = price_pieces(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
+    pieces = price_layers(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
     return assemble_stages(pieces, layout.stage_layers, layout.recompute)
 
 

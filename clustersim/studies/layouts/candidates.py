@@ -21,7 +21,7 @@ from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program
 from clustersim.schedules.registry import passes_of
-from clustersim.simulation.segment.layer_prices import Pieces, price_pieces
+from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.step import step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
@@ -210,7 +210,7 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
 
 def _pieces(
     scenario: Scenario, grid: Grid, mode: Recomputation, schedule: Schedule, shardings: Sequence[Sharding]
-) -> Iterator[tuple[Pieces, list[Sharding]]]:
+) -> Iterator[tuple[PricedLayers, list[Sharding]]]:
     """Every kind of layer priced for all points, once for all ways of sharding that it does not depend on.
 
     What a layer takes does not depend on pipeline and replicas either.
@@ -230,7 +230,7 @@ def _pieces(
         columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, together[0]), data)
         machine = step_machine(columns)
         operations = passes_of(schedule)
-        yield price_pieces(columns.model, shape, machine, [mode], len(grid), operations=operations), together
+        yield price_layers(columns.model, shape, machine, [mode], len(grid), operations=operations), together
 
 
 def _words(shape: Shape) -> list[object]:
@@ -239,7 +239,7 @@ def _words(shape: Shape) -> list[object]:
 
 
 def _families(
-    scenario: Scenario, space: Space, grid: Grid, pieces: Pieces, structures: Sequence[Structure]
+    scenario: Scenario, space: Space, grid: Grid, pieces: PricedLayers, structures: Sequence[Structure]
 ) -> Iterator[Family]:
     """One family for every way of sharding a pipeline's states."""
     first = structures[0]
