@@ -1,8 +1,8 @@
 """Segment -> step -> run, memory, and the metrics they end in.
 
-`segment.py` plays a pass on a device's streams; `stages.py` sums passes into pipeline stages; `step.py` plays the
-schedule; `memory.py` says what a device holds, `memory_timeline.py` when; `metrics.py` and `breakdown.py` read the
-timeline; `run.py` goes from a step to the whole training.
+`segment/` plays a pass on a device's streams and sums passes into pipeline stages; `step/` plays the schedule and cuts
+its timeline into parts; `memory/` says what a device holds; `inspect/` shows a step from inside; `run.py` goes from a
+step to the whole training, `run_clock/` plays it with failures; `serving/` answers requests.
 """
 
 PHYSICS_VERSION = "8"  # changes whenever a prediction can move, so that stored sweep points are not mixed
