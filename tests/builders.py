@@ -142,6 +142,7 @@ def scenario(nodes: int = 8, model: Model | None = None, stack_: Stack | None = 
         "recompute": "none",
         "schedule": "interleaved-1f1b" if changes.get("virtual_stages", 1) > 1 else "1f1b",
         "overlap": frozenset(),
+        "dispatcher": "alltoall",
         "stage_layers": (model.layers // chunks,) * chunks,
     }
     layout |= changes

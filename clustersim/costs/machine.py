@@ -93,17 +93,17 @@ class Machine:
         return np.where(group.ranks > 1.0, seconds, 0.0)
 
     def _all_to_all_time(self, collective: Collective, group: RankPlacement) -> Array:
-        """Routed vectors travel as the stack dispatches them; anything else goes pair by pair.
+        """Routed vectors travel as the layout's dispatcher has it; anything else goes pair by pair.
 
-        By all-gather, every rank receives all tokens of the group and keeps those of its experts (and the combining
+        By allgather, every rank receives all tokens of the group and keeps those of its experts (and the combining
         reduce-scatter takes as long): MindSpeed-LLM's default.
         """
         routed = collective.copies > 1.0
-        if routed and self.stack.dispatch == "two-stage":
+        if routed and collective.dispatcher in ("deepep", "hybridep"):
             sizes = (collective.bytes, collective.copies, collective.most_domains)
             kernel = replace(self.up, start=self.accelerator.kernels.launch)  # of its own, not a library's collective
             return dispatch_time(*sizes, group, kernel, self.out)
-        if routed and self.stack.dispatch == "all-gather":
+        if routed and collective.dispatcher == "allgather":
             return all_gather_time(collective.bytes / collective.copies * group.ranks, group, self.up, self.out)
         return all_to_all_time(collective.bytes, group, self.up, self.out)
 

@@ -30,10 +30,10 @@ def _sent(collective: Collective, group: RankPlacement, machine: Machine) -> tup
 
 def _exchanged(collective: Collective, group: RankPlacement, machine: Machine) -> tuple[Array, Array]:
     """As `Machine.time` dispatches."""
-    routed, dispatch = collective.copies > 1.0, machine.stack.dispatch
-    if routed and dispatch == "two-stage":
+    routed = collective.copies > 1.0
+    if routed and collective.dispatcher in ("deepep", "hybridep"):
         return dispatched_bytes(collective.bytes, collective.copies, collective.most_domains, group)
-    if routed and dispatch == "all-gather":
+    if routed and collective.dispatcher == "allgather":
         return _around((group.ranks - 1.0) * collective.bytes / collective.copies, group)
     return exchanged_bytes(collective.bytes, group)
 

@@ -7,15 +7,18 @@ None, and the checks that need it say nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from clustersim.errors import Problem
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.layout import Layout
+from clustersim.inputs.layout import Dispatcher, Layout
 from clustersim.inputs.model import Model
 from clustersim.inputs.training import Training
 from clustersim.inputs.where import satisfies
 
 SEVERAL_CHUNKS = ("interleaved-1f1b", "zb-v")  # schedules that cut the model into more than one run of layers a device
+
+UNPRICED_DISPATCHERS = ("sequential",)
 
 LARGEST_SEARCHED = 1_000_000
 
@@ -40,6 +43,7 @@ def layout_problems(
         else:
             if model is not None and model.moe is not None:
                 problems += _expert_groups(layout, data)
+            problems += _zero_group(layout, data)
             if training is not None:
                 problems += _batch(layout, data, training)
             problems += _condition(layout, data, cluster)
@@ -135,6 +139,9 @@ def _layers(layout: Layout, model: Model) -> Iterator[Problem]:
 
 
 def _experts(layout: Layout, model: Model) -> Iterator[Problem]:
+    if layout.dispatcher in UNPRICED_DISPATCHERS:
+        priced = [word for word in get_args(Dispatcher) if word not in UNPRICED_DISPATCHERS]
+        yield Problem(f"{layout.dispatcher} can't be priced yet. Use one of {', '.join(priced)}", "layout.dispatcher")
     if model.moe is None:
         if layout.expert > 1:
             yield Problem(f"{model.name} has no experts: leave it out", "layout.expert")
@@ -153,6 +160,15 @@ def _expert_groups(layout: Layout, data: int) -> Iterator[Problem]:
             f"expert {layout.expert} x expert_tensor {expert_tensor} = {group} does not divide tensor x context x data "
             f"= {ranks}. {divisors_near(group, ranks)}",
             "layout.expert",
+        )
+
+
+def _zero_group(layout: Layout, data: int) -> Iterator[Problem]:
+    replicas = data * layout.context
+    if layout.zero_group not in (None, replicas):
+        yield Problem(
+            f"a group of {layout.zero_group} can't be priced yet. Leave it out, or give data x context = {replicas}",
+            "layout.zero_group",
         )
 
 

@@ -22,6 +22,7 @@ Overlap = Literal[
     "shared_expert",
     "context",
 ]
+Dispatcher = Literal["allgather", "alltoall", "deepep", "hybridep", "sequential"]
 
 
 GROUPS = ("tensor", "context", "expert", "data", "pipeline")
@@ -107,6 +108,17 @@ class Layout(Description):
     context_kind: Annotated[
         Literal["ring", "all-gather", "ulysses"], Field(description="how context ranks exchange keys and values")
     ] = "ring"
+    dispatcher: Annotated[
+        Dispatcher | None,
+        Field(
+            description="how tokens reach experts: allgather (all tokens to all ranks), alltoall (a copy for every "
+            "expert), deepep, hybridep (one for a node or rank), sequential (whole sequences, hidden cut by tensor)"
+        ),
+    ] = None
+    zero_group: Annotated[
+        PositiveInt | None,
+        Field(description="ranks with the same parameters that share optimizer states and gradients; all where absent"),
+    ] = None
     offload: Annotated[
         Offload,
         Field(description="what is kept in the host's memory: none, optimizer, activations, or those of {layers: n}"),
@@ -146,6 +158,7 @@ class ResolvedLayout(Layout):
     recompute: Recompute
     schedule: Schedule
     overlap: Overlaps
+    dispatcher: Dispatcher
     stage_layers: Annotated[
         tuple[NonNegativeInt, ...], Field(strict=False, description="layers of each virtual stage, in pipeline order")
     ]

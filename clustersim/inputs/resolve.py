@@ -48,6 +48,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
         "recompute": _recompute(layout, defaults.recompute),
         "schedule": _schedule(layout, defaults.schedule),
         "overlap": _given(layout.overlap, defaults.overlap),
+        "dispatcher": _given(layout.dispatcher, stack.dispatcher),
         "stage_layers": stage_layers_of(layout, model.layers, last_stage_load(model)),
     }
     return ResolvedLayout.model_validate(vars(layout) | chosen)

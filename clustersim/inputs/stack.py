@@ -8,8 +8,10 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Efficiency
-from clustersim.inputs.layout import Overlaps, Recompute, Schedule, Sharding
+from clustersim.inputs.layout import Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.units import Bytes, Seconds
+
+DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
 
 
 class Defaults(Description):
@@ -149,6 +151,11 @@ class Stack(Description):
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
     defaults: Annotated[Defaults, Field(description="what it does where a layout doesn't say")] = Defaults()
     residual: Annotated[Residual, Field(description="how far predictions lie from measurement")]
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """How tokens reach experts where a layout doesn't say."""
+        return DISPATCHERS[self.dispatch]
 
     def fuses_attention(self, position: str) -> bool:
         """Whether attention is one kernel where tokens' positions are told so."""

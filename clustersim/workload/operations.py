@@ -93,6 +93,7 @@ class Collective:
     group: Group
     bytes: Array
     copies: float = 1.0  # of an all-to-all: each vector goes to so many ranks, drawn evenly
+    dispatcher: str | None = None  # of tokens to experts and back
     most_domains: float | None = None  # that the copies of one vector may go to (node-limited routing)
 
     @property

@@ -44,6 +44,7 @@ class Shape:
     accumulated_bytes: Array = 0.0  # that adding a weight's gradient to what earlier micro-batches left moves
     accumulates_in_place: bool = False  # the product of a weight's gradient does that
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
+    dispatcher: str = "alltoall"  # how tokens reach experts
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
     weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
@@ -110,6 +111,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         fused_attention=stack.fuses_attention(model.position),
         context_kind=layout.context_kind,
         overlap=layout.overlap,
+        dispatcher=layout.dispatcher,
         precision=training.precision,
         accumulated_bytes=accumulated_bytes(training, layout, stack),
         accumulates_in_place=stack.fused_accumulation and layout.sharding not in REDUCED_AT_ONCE,

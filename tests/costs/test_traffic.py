@@ -24,11 +24,9 @@ def machine(group: RankPlacement, **changes: Any) -> Machine:
     return machine_of(builders.cluster(4), builders.stack(**changes), {"expert": group})
 
 
-def sent(
-    kind: CollectiveKind, group: RankPlacement, stack: dict[str, Any] | None = None, **changes: Any
-) -> list[float]:
+def sent(kind: CollectiveKind, group: RankPlacement, **changes: Any) -> list[float]:
     collective = Collective(kind, kind, "expert", 32.0, **changes)
-    figures: list[float] = collective_bytes(collective, machine(group, **(stack or {})))[:, 0].tolist()
+    figures: list[float] = collective_bytes(collective, machine(group))[:, 0].tolist()
     return figures
 
 
@@ -44,11 +42,11 @@ def test_an_exchange_sends_each_rank_its_part() -> None:
     assert sent("all-to-all", INSIDE) == [28.0, 0.0]
 
 
-def test_routed_vectors_travel_as_the_stack_dispatches() -> None:
+def test_routed_vectors_travel_as_they_are_dispatched() -> None:
     """8 copies that meet 4 (1 - (3/4)^8) of 4 domains, once each; or every token to every rank."""
     met = 4 * (1 - 0.75**8)
-    assert sent("all-to-all", ACROSS, {"dispatch": "two-stage"}, copies=8.0) == pytest.approx([28.0, 4.0 * met * 0.75])
-    assert sent("all-to-all", ACROSS, {"dispatch": "all-gather"}, copies=8.0) == [31.0 * 4 * 7 / 8, 31.0 * 4 / 8]
+    assert sent("all-to-all", ACROSS, dispatcher="deepep", copies=8.0) == pytest.approx([28.0, 4.0 * met * 0.75])
+    assert sent("all-to-all", ACROSS, dispatcher="allgather", copies=8.0) == [31.0 * 4 * 7 / 8, 31.0 * 4 / 8]
 
 
 @pytest.mark.parametrize("kind", ["all-gather", "all-reduce", "all-to-all"])
@@ -59,15 +57,15 @@ def test_a_rank_alone_sends_nothing(kind: CollectiveKind) -> None:
 @given(
     kind=st.sampled_from([kind for kind in get_args(CollectiveKind) if kind != "send"]),
     group=st.sampled_from([INSIDE, ACROSS, SPREAD, ALONE]),
-    dispatch=st.sampled_from(["pairwise", "two-stage", "all-gather"]),
+    dispatcher=st.sampled_from([None, "alltoall", "allgather", "deepep", "hybridep"]),
     message=st.floats(1e3, 1e10),
     copies=st.sampled_from([1.0, 2.0, 8.0]),
 )
 def test_links_carry_no_more_than_they_can(
-    kind: CollectiveKind, group: RankPlacement, dispatch: str, message: float, copies: float
+    kind: CollectiveKind, group: RankPlacement, dispatcher: str | None, message: float, copies: float
 ) -> None:
-    here = machine(group, dispatch=dispatch)
-    collective = Collective(kind, kind, "expert", message, copies=copies)
+    here = machine(group)
+    collective = Collective(kind, kind, "expert", message, copies=copies, dispatcher=dispatcher)
     seconds, moved = here.collective_time(collective), collective_bytes(collective, here)
     slack = (
         1 + 1e-9 if kind != "all-reduce" else 4 / 3

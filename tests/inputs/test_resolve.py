@@ -7,6 +7,7 @@ import pytest
 from builders import cluster, gpt, moe, scenario, stack
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from clustersim.errors import InputError
 from clustersim.inputs.layout import Layout, PartialRecompute, ResolvedLayout
@@ -78,6 +79,17 @@ def test_experts_own_tensor_size() -> None:
     assert resolved({"tensor": 2}, moe()).expert_tensor == 2
     assert resolved({"tensor": 2, "expert": 8}, moe()).expert_tensor == 1
     assert resolved({"tensor": 2, "expert": 8, "expert_tensor": 2}, moe()).expert_tensor == 2
+
+
+def test_tokens_reach_experts_as_the_stack_does_it_unless_the_layout_says() -> None:
+    def dispatcher(dispatch: str, **layout: Any) -> str:
+        given_layout = Layout.model_validate({"expert": 8} | layout)
+        return resolve_layout(given_layout, moe(), cluster(8), TRAINING, stack(dispatch=dispatch)).dispatcher
+
+    assert [dispatcher(how) for how in ("pairwise", "two-stage", "all-gather")] == ["alltoall", "deepep", "allgather"]
+    assert dispatcher("pairwise", dispatcher="hybridep") == "hybridep"
+    with pytest.raises(ValidationError, match="'allgather', 'alltoall', 'deepep', 'hybridep' or 'sequential'"):
+        Layout.model_validate({"dispatcher": "carrier pigeon"})
 
 
 def test_what_cannot_run_is_refused() -> None:

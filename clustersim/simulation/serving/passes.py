@@ -156,6 +156,7 @@ def _shape(serving: Serving, unit: Unit, tokens: Floats) -> Shape:
         context_kind="ring",
         overlap=frozenset({"shared_expert"}),  # beside the exchanges of the routed ones
         precision=serving.precision,
+        dispatcher=serving.stack.software.dispatcher,
         dispatch_bytes=sent,
     )
 

@@ -202,6 +202,7 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
         sharding=structure.sharding,
         recompute=structure.mode,
         overlap=defaults.overlap,
+        dispatcher=scenario.stack.dispatcher,
         sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
         stage_layers=spread_layers(scenario.model.layers, structure.pipeline * structure.chunks),
     )

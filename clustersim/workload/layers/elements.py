@@ -92,6 +92,7 @@ class Exchange:
     backward_kind: str
     bytes: Array
     copies: float = 1.0
+    dispatcher: str | None = None
     most_domains: float | None = None
     recomputed_when_selective: bool = False
     backward_bytes: Array | None = None  # where gradients take other room than what they are of
@@ -136,6 +137,7 @@ class Exchange:
             self.group,  # type: ignore[arg-type]
             size,
             self.copies,
+            self.dispatcher,
             self.most_domains,
         )
 

@@ -32,7 +32,17 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     gathered = message * shape.expert_tensor
     sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
     dispatch, combine = (
-        Exchange(name, "expert", "all-to-all", "all-to-all", there, moe.top_k, moe.groups_a_token, backward_bytes=back)
+        Exchange(
+            name,
+            "expert",
+            "all-to-all",
+            "all-to-all",
+            there,
+            moe.top_k,
+            shape.dispatcher,
+            moe.groups_a_token,
+            backward_bytes=back,
+        )
         for name, there, back in ((DISPATCH, sent, message), ("combine", message, sent))
     )
     returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
