@@ -17,6 +17,8 @@ from clustersim.cli.options import (
     progress_bar,
 )
 
+MOST_REASONS = 3  # on stderr; the table and --json have more
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
@@ -90,6 +92,9 @@ def command(
         from clustersim.views.sweep_table import sweep_view
 
         print_page(sweep_view(result, figures))
+    if not result.count("done"):
+        words = "; ".join(kind.words for kind in result.refusals[:MOST_REASONS])
+        click.echo(f"none of the {len(result.rows):,} points can run: {words}", err=True)
     bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
     if bugs:
         raise RuntimeError(f"{len(bugs)} points failed, the first with: {bugs[0]}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -11,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
-from clustersim.views.words import gib, percent, significant
+from clustersim.views.words import gib, layout_words, percent, significant
 
 MOST_ROWS = 40
 MOST_REASONS = 5
@@ -45,12 +45,18 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
         style = "" if row["status"] == "done" else "dim"
         remark = "" if row["status"] == "done" else str(row["status"])
         cells = [_word(row.get(key)) for key in keys]
-        table.add_row(*cells, *(_figure(row.get(name), name) for name in shown), remark, style=style)
+        cells += [_figure(row.get(name), name) for name in shown]
+        table.add_row(*cells, remark, style=style)
     parts: list[RenderableType] = [table]
     if len(result.rows) > MOST_ROWS:
         parts.append(Text(f"... and {len(result.rows) - MOST_ROWS:,} more points in the table below\n"))
+    parts += _searched(result.rows[:MOST_ROWS], keys)
     parts.append(Text(_counts(result)))
-    parts += _reasons(result)
+    parts += [Text(f"  {kind.words}", style="dim") for kind in result.refusals[:MOST_REASONS]]
+    if len(result.refusals) > MOST_REASONS:
+        parts.append(
+            Text(f"  ... and {len(result.refusals) - MOST_REASONS:,} more kinds of reasons in the table below")
+        )
     parts += [Text(f"  {path}") for path in (result.folder / "results.csv", *figures)]
     return Group(*parts)
 
@@ -71,10 +77,16 @@ def _follows(given: Sequence[str], values: Sequence[str]) -> bool:
     return len(set(zip(given, values, strict=True))) == len(set(given))
 
 
-def _reasons(result: SweepResult) -> list[RenderableType]:
-    """Why points are not done, the most frequent reasons first."""
-    reasons = Counter(str(row["reason"]) for row in result.rows if row["status"] != "done")
-    return [Text(f"  {count} x {reason}", style="dim") for reason, count in reasons.most_common(MOST_REASONS)]
+def _searched(rows: Sequence[ResultRow], keys: Sequence[str]) -> Iterator[RenderableType]:
+    """The layouts that were chosen where nobody stated one."""
+    chosen = [(row, layout) for row in rows if row.get("layout_is") == SEARCHED and (layout := layout_of(row))]
+    if not chosen:
+        return
+    yield Text("layouts, searched", style="bold")
+    for row, layout in chosen:
+        point = ", ".join(f"{key.split('.')[-1].replace('_', ' ')} {_word(row.get(key))}" for key in keys)
+        yield Text(f"  {point}: {layout_words(layout)}" if point else f"  {layout_words(layout)}")
+    yield Text("")
 
 
 def _word(value: Cell) -> str:
@@ -90,4 +102,6 @@ def _counts(result: SweepResult) -> str:
     said += [f"{result.count(status):,} {status}" for status in ("infeasible", "failed") if result.count(status)]
     if result.reused:
         said.append(f"{result.reused:,} of them kept from before (--fresh computes them again)")
+    if not result.count("done"):
+        said.append("so that there is no figure to show")
     return ", ".join(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from clustersim.cli import cli
 from clustersim.studies.sweeps import points
+from clustersim.studies.sweeps.result_columns import layout_of
+from clustersim.views.words import layout_words
 
 SWEEP = """
 base: gpt3_175b_a100
@@ -49,9 +52,36 @@ def test_a_scenario_is_varied_from_the_command_line() -> None:
     result = invoke("sweep", "gpt3_175b_a100", "cluster.nodes=8,16", "layout.data=auto", "-o", "out", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
-        "points": 2, "done": 2, "infeasible": 0, "failed": 0, "reused": 0, "results": "out",
+        "points": 2, "done": 2, "infeasible": 0, "failed": 0, "reasons": [], "reused": 0, "results": "out",
     }  # fmt: skip
     assert Path("out/results.csv").exists()
+
+
+def test_a_sweep_without_any_figure_says_why_and_ends_well() -> None:
+    """Exit code 0 by the contract; the commonest reasons with counts, in the table, in JSON and on stderr."""
+    axes = ("layout.tensor=1,2", "layout.pipeline=1,2", "layout.data=auto", "layout.micro_batch=8,16")
+    result = invoke("sweep", "gpt3_175b_a100", *axes)
+    assert result.exit_code == 0
+    assert "8 points: 0 done, 8 infeasible, so that there is no figure to show" in result.stdout
+    assert "4 x layout.virtual_stages: 3 virtual stages need a pipeline of 2 or more" in result.stdout
+    assert result.stderr.startswith("none of the 8 points can run: 8 x training.global_batch: 64 sequences are no")
+    document = json.loads(invoke("sweep", "gpt3_175b_a100", *axes, "--json").stdout)
+    assert [reason["points"] for reason in document["reasons"]] == [8, 4]
+    some = invoke("sweep", "mine.yaml", "--json")
+    assert some.stderr.splitlines()[:1] != ["none of the 3 points can run"]
+    assert [reason["points"] for reason in json.loads(some.stdout)["reasons"]] == [1]
+
+
+def test_what_a_search_chose_is_printed_and_recorded() -> None:
+    result = invoke("sweep", "gpt3_175b_a100", "model=gpt3-6.7b", "layout=search", "cluster.nodes=1")
+    assert result.exit_code == 0
+    row = next(csv.DictReader(Path("results/gpt3_175b_a100/results.csv").read_text().splitlines()))
+    assert row["layout_is"] == "searched"
+    layout = layout_of(row)
+    assert layout is not None
+    assert " ".join(f"layouts, searched {layout_words(layout)}".split()) in " ".join(result.stdout.split())
+    again = invoke("sweep", "mine.yaml")
+    assert "searched" not in again.stdout
 
 
 def test_figures_have_the_same_bytes_every_time(here: Path) -> None:

@@ -20,7 +20,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.studies import workers
 from clustersim.studies.sweeps import points
-from clustersim.studies.sweeps.result_columns import COLUMNS
+from clustersim.studies.sweeps.result_columns import COLUMNS, ResultRow, layout_of, refusals
 from clustersim.studies.sweeps.sweep import run_sweep
 
 AXES = {"cluster.nodes": [8, 16], "layout.micro_batch": "1..4", "layout.data": "auto"}
@@ -45,8 +45,17 @@ def test_every_point_is_there_in_order_and_is_what_run_says(here: Path) -> None:
     result = run_sweep("gpt3_175b_a100", overrides=AXES)
     assert result.folder == Path("results/gpt3_175b_a100")
     assert result.to_dict() == {
-        "points": 8, "done": 4, "infeasible": 4, "failed": 0, "reused": 0, "results": "results/gpt3_175b_a100",
-    }  # fmt: skip
+        "points": 8,
+        "done": 4,
+        "infeasible": 4,
+        "failed": 0,
+        "reasons": [
+            {"points": 2, "reason": str(result.rows[2]["reason"])},
+            {"points": 2, "reason": str(result.rows[3]["reason"])},
+        ],
+        "reused": 0,
+        "results": "results/gpt3_175b_a100",
+    }
     rows = table(result.folder)
     assert list(rows[0]) == ["point", *AXES, *COLUMNS] == list(result.columns)
     assert [(row["cluster.nodes"], row["layout.micro_batch"]) for row in rows] == [
@@ -60,6 +69,34 @@ def test_every_point_is_there_in_order_and_is_what_run_says(here: Path) -> None:
     assert parts == pytest.approx(1.0, abs=1e-9)
     assert rows[4]["fits"] == "true"
     assert float(rows[4]["parameters"]) == pytest.approx(175e9, rel=0.01)
+
+
+def test_reasons_that_differ_in_numbers_alone_are_one_kind() -> None:
+    rows: list[ResultRow] = [
+        {"status": "done", "reason": ""},
+        {"status": "infeasible", "reason": "a: 5 is no multiple of 2; b: too large"},
+        {"status": "infeasible", "reason": "needs 93.2 GiB a device on stage 0, 79.1 GiB are usable"},
+        {"status": "infeasible", "reason": "a: 7 is no multiple of 1,024"},
+        {"status": "failed", "reason": "c"},
+        {"status": "infeasible", "reason": "a: 5 is no multiple of 2"},
+    ]
+    found = refusals(rows)
+    assert [(kind.points, kind.texts) for kind in found] == [(3, 2), (1, 1), (1, 1), (1, 1)]
+    assert found[0].words == "3 x a: 5 is no multiple of 2 (other points: other numbers)"
+    assert found[1].words == "1 x b: too large"
+    assert refusals(rows[:1]) == ()
+
+
+@pytest.mark.parametrize("recompute", ["full", {"layers": 2}])
+def test_a_row_holds_the_whole_layout(recompute: Any) -> None:
+    scenario = load_scenario("gpt3_175b_a100", {"layout.recompute": recompute, "layout.overlap": ["grad_reduce"]})
+    row = run_sweep("gpt3_175b_a100", overrides={"layout.recompute": [recompute], "layout.overlap": [["grad_reduce"]]})
+    cells = table(row.folder)[0]
+    assert cells["layout_is"] == "stated"
+    found = layout_of(cells)
+    assert found is not None
+    assert found.model_dump() == scenario.resolved_layout.model_dump()
+    assert layout_of({"status": "infeasible"}) is None
 
 
 def test_points_that_cannot_run_say_why() -> None:

@@ -94,7 +94,7 @@ def simulate_points(scenarios: Sequence[Scenario], settings: PlaySettings) -> li
 def simulate_point(scenario: Scenario, settings: PlaySettings) -> ResultRow:
     """The row of one point; one that cannot run, or that fails, says why."""
     try:
-        return result_row(_simulate(scenario, settings))
+        return result_row(_simulate(scenario, settings), searched=scenario.layout == "search")
     except InfeasibleError as error:
         return refused_row("infeasible", str(error), scenario)
     except ClustersimError as error:

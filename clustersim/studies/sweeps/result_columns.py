@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from clustersim.inputs.layout import PartialRecompute
+from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult
 from clustersim.workload.parameters import total_parameters
@@ -13,20 +17,9 @@ from clustersim.workload.parameters import total_parameters
 Cell = str | float | int | bool | None
 ResultRow = dict[str, Cell]
 
-STATUSES = ("done", "infeasible", "failed")
 SYSTEM = ("devices", "accelerator", "model", "parameters", "stack")
-LAYOUT = (
-    "tensor",
-    "pipeline",
-    "virtual_stages",
-    "data",
-    "context",
-    "expert",
-    "micro_batch",
-    "schedule",
-    "recompute",
-    "sharding",
-)
+LAYOUT = tuple(name for name in ResolvedLayout.model_fields if name != "where")
+SEARCHED, STATED = "searched", "stated"  # where a point's layout comes from
 STEP = (
     "step_time_s",
     "mfu",
@@ -46,8 +39,10 @@ WITH_INTERVALS = ("step_time_s", "mfu", "mfu_causal", "training_days", "cost_usd
 BOUNDS = tuple(
     f"{figure}_{side}_{level}" for figure in WITH_INTERVALS for level in (80, 95) for side in ("low", "high")
 )
+NUMBER = re.compile(r"\d[\d,.]*")
 COLUMNS = (
     *SYSTEM,
+    "layout_is",
     *LAYOUT,
     *STEP,
     *RUN,
@@ -59,10 +54,35 @@ COLUMNS = (
 )
 
 
-def result_row(result: RunResult) -> ResultRow:
+@dataclass(frozen=True)
+class Refusals:
+    """Points that have no figures for one kind of reason: texts that differ in their numbers alone are one kind."""
+
+    points: int
+    reason: str  # of the first such point
+    texts: int  # different ones
+
+    @property
+    def words(self) -> str:
+        """4 x needs 93.2 GiB a device on stage 0, 79.1 GiB are usable (other points: other numbers)."""
+        return f"{self.points:,} x {self.reason}" + (" (other points: other numbers)" if self.texts > 1 else "")
+
+
+def refusals(rows: Sequence[Mapping[str, Cell]]) -> tuple[Refusals, ...]:
+    """Why points aren't done, the commonest reason first; a point with several reasons counts for each."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row["status"] != "done":
+            for reason in dict.fromkeys(str(row["reason"]).split("; ")):
+                found.setdefault(NUMBER.sub("#", reason), Counter())[reason] += 1
+    kinds = [Refusals(texts.total(), next(iter(texts)), len(texts)) for texts in found.values()]
+    return tuple(sorted(kinds, key=lambda kind: -kind.points))
+
+
+def result_row(result: RunResult, *, searched: bool = False) -> ResultRow:
     """Every column of a point that was simulated. One that doesn't fit in memory is infeasible, its figures kept."""
     step = result.step
-    row = system_cells(step.scenario) | layout_cells(step.scenario)
+    row = system_cells(step.scenario) | layout_cells(step.scenario) | {"layout_is": SEARCHED if searched else STATED}
     row |= {name: getattr(step, name) for name in STEP} | {name: getattr(result, name) for name in RUN}
     row |= {f"breakdown_{part}": step.breakdown.get(part, 0.0) / step.step_time_s for part in BREAKDOWN_PARTS}
     row |= _bounds(result)
@@ -88,12 +108,27 @@ def system_cells(scenario: Scenario) -> ResultRow:
 
 
 def layout_cells(scenario: Scenario) -> ResultRow:
-    """Sizes of the groups and the choices that go with them."""
-    layout = scenario.resolved_layout
-    cells: dict[str, Any] = {name: getattr(layout, name) for name in LAYOUT}
-    if isinstance(layout.recompute, PartialRecompute):
-        cells["recompute"] = f"{layout.recompute.layers} layers"
-    return cells
+    """Sizes of the groups and the choices that go with them; lists as JSON."""
+    described = scenario.resolved_layout.model_dump(mode="json")
+    return {name: _layout_cell(described[name]) for name in LAYOUT}
+
+
+def layout_of(row: Mapping[str, Cell]) -> Layout | None:
+    """The layout that the cells of a row describe, as simulated or read from a CSV file; None where it has none."""
+    cells = {name: _layout_value(row[name]) for name in LAYOUT if row.get(name) not in (None, "")}
+    return Layout.model_validate(cells, strict=False) if "tensor" in cells else None
+
+
+def _layout_cell(value: Any) -> Cell:
+    if isinstance(value, Mapping):
+        return f"{value['layers']} layers"
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
+
+
+def _layout_value(cell: Cell) -> Any:
+    if isinstance(cell, str) and cell.endswith(" layers"):
+        return {"layers": int(cell.removesuffix(" layers"))}
+    return json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell
 
 
 def _bounds(result: RunResult) -> ResultRow:

@@ -23,7 +23,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.studies.sweeps.journal import Journal, read_journal
 from clustersim.studies.sweeps.points import PlaySettings, SweepPoint, batches_of, resolve_points, simulate_points
-from clustersim.studies.sweeps.result_columns import COLUMNS, Cell, ResultRow
+from clustersim.studies.sweeps.result_columns import COLUMNS, Cell, Refusals, ResultRow, refusals
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
 
@@ -48,10 +48,22 @@ class SweepResult:
         """How many points ended so: done, infeasible or failed."""
         return sum(row["status"] == status for row in self.rows)
 
+    @property
+    def refusals(self) -> tuple[Refusals, ...]:
+        """Why points are not done, the commonest reason first."""
+        return refusals(self.rows)
+
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim sweep --json` prints."""
         counts = {status: self.count(status) for status in ("done", "infeasible", "failed")}
-        return {"points": len(self.rows), **counts, "reused": self.reused, "results": str(self.folder)}
+        reasons = [{"points": each.points, "reason": each.reason} for each in self.refusals]
+        return {
+            "points": len(self.rows),
+            **counts,
+            "reasons": reasons,
+            "reused": self.reused,
+            "results": str(self.folder),
+        }
 
 
 def run_sweep(
