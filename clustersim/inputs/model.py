@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_v
 from clustersim.inputs.base import Description, refusal
 from clustersim.inputs.units import Count
 
-AttentionKind = Literal["full", "sliding", "linear"]
+AttentionKind = Literal["full", "sliding"]  # what is modelled, and nothing else
 
 
 class BlockKind(NamedTuple):

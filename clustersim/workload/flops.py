@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
+from clustersim.workload.layers.spans import reach
 from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
+from clustersim.workload.passes import SELECTS
 
 Convention = Literal["full", "causal", "6N"]
 
@@ -26,7 +29,7 @@ def model_flops_per_token(model: Model, training: Training, convention: Conventi
     flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model)
     if convention == "6N":
         return flops
-    share = 0.5 if convention == "causal" else 1.0
+    share = chosen("convention", convention, {"full": 1.0, "causal": 0.5})
     kinds = _kinds(model, model.layers + model.mtp_layers)
     spans = sum(times * _span(model, kind, training) for kind, times in kinds.items())
     return flops + 2.0 * FORWARD_AND_BACKWARD * share * spans * model.heads * (model.qk_head_size + model.v_head_size)
@@ -51,10 +54,7 @@ def _met(model: Model, kind: BlockKind) -> float:
 
 
 def _span(model: Model, kind: BlockKind, training: Training) -> float:
-    if kind.attention == "linear":
-        return 0.0
-    span = float(training.attention_span)
-    return min(span, model.window) if kind.attention == "sliding" and model.window else span
+    return reach(model, kind.attention, float(training.attention_span))
 
 
 def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping[str, int], *, fused: bool) -> float:
@@ -71,7 +71,7 @@ def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping
             return 2.0 * _met(model, kind) + _core(model, training, kind)
         if mode == "operations":
             return 2.0 * _every_second(model, kind)
-        return _selective(model, training, kind, fused) if mode == "selective" else 0.0
+        return _selective(model, training, kind, fused) if chosen("layout.recompute", mode, SELECTS) else 0.0
 
     return float(
         sum(times * added(mode, kind) for mode, some in layers.items() for kind, times in _kinds(model, some).items())

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, LatentAttention, Model, layer_kinds
+
+NORM_VECTORS = {"rms": 1, "layer": 2}  # a scale; a bias too
+POSITION_ROWS = {"rotary": 0, "learned": 1, "alibi": 0, "none": 0}  # of a table, for each position
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,13 @@ def block_parameters(model: Model, kind: BlockKind) -> BlockParameters:
 
 def embedding_parameters(model: Model) -> float:
     """The token table and, where positions are learned, their table."""
-    return float(model.hidden * (model.vocab + (model.max_positions or 0 if model.position == "learned" else 0)))
+    positions = chosen("model.position", model.position, POSITION_ROWS) * (model.max_positions or 0)
+    return float(model.hidden * (model.vocab + positions))
 
 
 def head_parameters(model: Model) -> float:
     """The output head (none of its own when tied to the embedding) and the last norm."""
-    norm = model.hidden * (2 if model.norm == "layer" else 1)
+    norm = model.hidden * chosen("model.norm", model.norm, NORM_VECTORS)
     return float(norm + (0 if model.tied_embeddings else model.hidden * model.vocab))
 
 
@@ -98,7 +103,7 @@ def _norm_parameters(model: Model) -> float:
         vectors += model.latent.kv_lora_rank + (model.latent.q_lora_rank or 0)
     if model.qk_norm:
         vectors += 2 * model.head_size
-    return float(vectors * (2 if model.norm == "layer" else 1))
+    return float(vectors * chosen("model.norm", model.norm, NORM_VECTORS))
 
 
 def _bias_parameters(model: Model) -> float:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from clustersim.inputs.kinds import chosen
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention
 from clustersim.workload.layers.elements import CoveredExchange, Element
@@ -18,7 +19,7 @@ Phase = Literal["forward", "backward", "input_gradient", "weight_gradient"]
 Recomputation = Literal["none", "selective", "operations", "full"]
 
 WHOLE_LAYERS = ("operations", "full")  # go through a layer once more before its backward pass
-NO_PASS = Pass((), (), ())
+SELECTS = {"none": False, "selective": True}  # of the others: whether single elements run again
 
 
 def element_pass(
@@ -33,12 +34,14 @@ def element_pass(
         for element in elements:
             element.forward(builder)
         return builder.build()
-    if recompute in WHOLE_LAYERS and phase != "weight_gradient":
+    whole = recompute in WHOLE_LAYERS
+    selects = not whole and chosen("layout.recompute", recompute, SELECTS)
+    if whole and phase != "weight_gradient":
         again = _until_last_kept(elements) if checkpoint_early_stop else elements
         for element in again if recompute == "full" else _operations_again(again):
             element.forward(RecomputeBuilder(target=builder))
     for element in reversed(elements):
-        if recompute == "selective" and element.recomputed_when_selective and phase != "weight_gradient":
+        if selects and element.recomputed_when_selective and phase != "weight_gradient":
             element.forward(RecomputeBuilder(target=builder))
         getattr(element, phase)(builder)
     return builder.build()
@@ -115,9 +118,10 @@ def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_inp
         return block_input
     if recompute == "operations":
         return block_input + _kept_results(elements)
+    selects = chosen("layout.recompute", recompute, SELECTS)
     total: Array = 0.0
     for element in elements:
-        total = total + element.saved_bytes(selective=recompute == "selective")
+        total = total + element.saved_bytes(selective=selects)
     return total
 
 

@@ -16,6 +16,7 @@ from clustersim.workload.layers.elements import MemoryBound
 from clustersim.workload.layers.experts import expert_elements
 from clustersim.workload.layers.feed_forward import column, dense_elements, row
 from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.spans import reach
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass, PassBuilder
 from clustersim.workload.passes import interleave, runs_of
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
@@ -88,13 +89,6 @@ def cache_elements(model: Model, tensor: float) -> float:
     return max(1.0, model.kv_heads / tensor) * (model.qk_head_size + model.v_head_size)
 
 
-def reach(model: Model, kind: BlockKind, span: float) -> float:
-    """Tokens of `span` that a layer of this kind attends to; a linear layer keeps a state of no length."""
-    if kind.attention == "linear":
-        return 0.0
-    return min(span, model.window) if kind.attention == "sliding" and model.window else span
-
-
 def layer_elements(model: Model, kind: BlockKind, shape: Shape, batch: Batch) -> list[Forward]:
     """A transformer layer: attention and feed-forward (or experts), each after a norm that takes in the residual."""
     norm = MemoryBound("norm and residual", 4.0 * ACTIVATION_BYTES * shape.tokens * model.hidden, 0.0)
@@ -163,7 +157,7 @@ def _stages(work: Pass) -> Iterator[list[int]]:
 
 
 def _attention(model: Model, kind: BlockKind, shape: Shape, batch: Batch) -> list[Forward]:
-    span = reach(model, kind, batch.span)
+    span = reach(model, kind.attention, batch.span)
     read = batch.cached * span / batch.span
     output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor)
     if model.latent is None:

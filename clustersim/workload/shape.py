@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
@@ -21,6 +22,11 @@ BLOCKWISE = "fp8 blockwise"
 # one for 16. Source: Micikevicius et al. 2022, arXiv 2209.05433; DeepSeek-V3, arXiv 2412.19437, section 3.3.2; OCP
 # Microscaling Formats 1.0; NVIDIA, NVFP4.
 LOW_PRECISION_BYTES = {"fp8": 1.0, BLOCKWISE: 1.0 + 4.0 / 128, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
+BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
+OVERLAPS = frozenset(  # communication that is known to hide behind compute, in layers or between them
+    {"grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp"}
+    | {"expert", "shared_expert", "context"}
+)
 REDUCED_AT_ONCE = ("zero2", "zero3", "fsdp", "hybrid")  # shardings whose gradients are messages as they are made
 WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
@@ -99,6 +105,7 @@ def activation_bytes_of(precision: str) -> float:
 
 def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
     """The shape of one resolved layout."""
+    handled("layout.overlap", layout.overlap, sorted(OVERLAPS))
     return Shape(
         micro_batch=1.0 * layout.micro_batch,
         sequence=float(training.sequence_length),
@@ -122,7 +129,8 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
 
 def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
     """The fields of a shape that say what software keeps and in how many bytes, and what it does without."""
-    blockwise = training.precision == "fp8" and training.fp8_recipe == "blockwise"
+    blocks = chosen("training.fp8_recipe", training.fp8_recipe, BLOCKWISE_RECIPES)
+    blockwise = training.precision == "fp8" and blocks
     wide = activation_bytes_of(training.precision)
     low = LOW_PRECISION_BYTES.get(BLOCKWISE if blockwise else training.precision, wide)
     return {
@@ -142,7 +150,7 @@ def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) 
     Apart: read it, read and write the sum. Fused into the product: read and write the sum in its place.
     Source: Megatron-LM, --gradient-accumulation-fusion.
     """
-    reduced = GRADIENT_BYTES[training.grad_reduce_precision or "fp32"]
+    reduced = chosen("training.grad_reduce_precision", training.grad_reduce_precision or "fp32", GRADIENT_BYTES)
     if layout.sharding in REDUCED_AT_ONCE:
         return _message_bytes(reduced, stack)
     return 2.0 * reduced + (-ACTIVATION_BYTES if stack.fused_accumulation else ACTIVATION_BYTES)

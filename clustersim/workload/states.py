@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Offload
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
@@ -11,6 +12,16 @@ from clustersim.workload.arrays import Array
 FP32_BYTES = 4.0
 HALF_BYTES = 2.0
 GRADIENT_BYTES = {"fp32": FP32_BYTES, "bf16": HALF_BYTES, "fp16": HALF_BYTES}
+MOMENT_BYTES = {"fp32": FP32_BYTES, "bf16": HALF_BYTES}
+MOMENTS = {"adam": 2}  # of each optimizer, a parameter
+CUT = {  # by each sharding: parameters, gradients, optimizer states
+    "none": (False, False, False),
+    "zero1": (False, False, True),
+    "zero2": (False, True, True),
+    "zero3": (True, True, True),
+    "fsdp": (True, True, True),
+    "hybrid": (True, True, True),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,10 @@ class StateBytes:
 
     def least(self, offload: Offload) -> float:
         """Bytes that devices hold at least, whatever the sharding: gradients can go as they come, or to the host."""
-        return self.parameters + (0.0 if offload == "optimizer" else self.optimizer)
+        if not isinstance(offload, str):
+            return self.parameters + self.optimizer
+        held = {"none": self.optimizer, "optimizer": 0.0, "activations": self.optimizer}
+        return self.parameters + chosen("layout.offload", offload, held)
 
 
 def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
@@ -39,10 +53,12 @@ def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
     In fp32 weights are their own masters. Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1;
     DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
     """
-    moments = 2 * (HALF_BYTES if training.moment_precision == "bf16" else FP32_BYTES)
+    moment = chosen("training.moment_precision", training.moment_precision, MOMENT_BYTES)
+    moments = chosen("training.optimizer", training.optimizer, MOMENTS) * moment
     if training.in_fp32:
         return StateBytes(FP32_BYTES, FP32_BYTES, 0.0, moments)
-    gradients = GRADIENT_BYTES[training.grad_reduce_precision or reduced_in]
+    reduced = training.grad_reduce_precision or reduced_in
+    gradients = chosen("training.grad_reduce_precision", reduced, GRADIENT_BYTES)
     return StateBytes(HALF_BYTES, gradients, FP32_BYTES, moments)
 
 
@@ -63,12 +79,8 @@ def shard_sizes(sharding: str, ranks: Array) -> ShardSizes:
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5; Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277,
     section 4.4 (mixed precision: shards in full precision, 16 bits while they are gathered).
     """
-    return ShardSizes(
-        parameters=ranks if sharding in ("zero3", "fsdp", "hybrid") else 1.0,
-        gradients=ranks if sharding in ("zero2", "zero3", "fsdp", "hybrid") else 1.0,
-        optimizer=ranks if sharding != "none" else 1.0,
-        whole_precision=sharding in ("fsdp", "hybrid"),
-    )
+    parameters, gradients, optimizer = (ranks if cut else 1.0 for cut in chosen("layout.sharding", sharding, CUT))
+    return ShardSizes(parameters, gradients, optimizer, whole_precision=sharding in ("fsdp", "hybrid"))
 
 
 def held_states(parameters: Array, sizes: ShardSizes, each: StateBytes) -> dict[str, Array]:

@@ -22,7 +22,6 @@ from clustersim.workload.serving import (
     forward_pass,
     head_elements,
     layer_elements,
-    reach,
     staggered,
 )
 
@@ -53,12 +52,6 @@ def test_a_token_of_deepseek_keeps_70_kilobytes() -> None:
 def test_grouped_heads_are_kept_once_and_cut_by_tensor_ranks() -> None:
     model = load("models", "llama-3.1-70b")
     assert [cache_elements(model, ranks) for ranks in (1.0, 4.0, 8.0, 16.0)] == [2048, 512, 256, 256]
-
-
-def test_windows_and_linear_layers_reach_no_further() -> None:
-    model = gpt(window=128, attention_pattern=("full", "sliding", "linear"))
-    assert [reach(model, BlockKind(kind, False), 1000.0) for kind in ("full", "sliding", "linear")] == [1000, 128, 0]
-    assert reach(model, BlockKind("sliding", False), 100.0) == 100
 
 
 @pytest.mark.parametrize("phase", ["prefill", "decode"])

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from clustersim.engines.graph import Floats
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Offload
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
@@ -142,6 +143,9 @@ class KeptActivations:
 def offloaded_activations(chunk: Stage, offload: Offload) -> KeptActivations:
     """What an offloading layout keeps of a chunk's activations, and where. Layers are taken as equal."""
     layers = max(1, chunk.layers)
-    gone = {"activations": layers}.get(offload, 0) if isinstance(offload, str) else min(layers, offload.layers)
+    if isinstance(offload, str):
+        gone = chosen("layout.offload", offload, {"none": 0, "optimizer": 0, "activations": layers})
+    else:
+        gone = min(layers, offload.layers)
     each = chunk.activation_bytes / layers
     return KeptActivations((layers - gone) * each, min(LAYERS_ON_DEVICE, gone) * each, gone * each)

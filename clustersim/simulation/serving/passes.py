@@ -9,6 +9,7 @@ import numpy as np
 
 from clustersim.costs.serving import ServingMachine, serving_machine
 from clustersim.engines.graph import Floats
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import Model
 from clustersim.inputs.serving import BYTES, Serving, Unit
 from clustersim.simulation.segment.segment import Segment, empty_segment, play_segment
@@ -85,7 +86,8 @@ def pass_times(serving: Serving, phase: ServingPhase, batch: Floats) -> PassTime
 
 def unit_of(serving: Serving, phase: ServingPhase) -> Unit:
     """The devices that serve a phase."""
-    return serving.prefill if phase == "prefill" else serving.decode
+    units: dict[str, Unit] = {"prefill": serving.prefill, "decode": serving.decode}
+    return chosen("phase", phase, units)
 
 
 def _machine(serving: Serving, phase: ServingPhase) -> ServingMachine:

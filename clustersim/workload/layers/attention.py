@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention, UnfusedAttention
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.feed_forward import column, row
 from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.spans import reach
 from clustersim.workload.shape import FP32_BYTES, Shape
+
+ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 
 
 def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
@@ -21,13 +25,14 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
         projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, recomputed_share=keys)]
         if shape.unfused_bias and (model.bias or model.qkv_bias):
             projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
-    rotary = [_rotary(model, shape)] if model.position == "rotary" else []
-    core = _core_attention(model, kind, shape)
+    rotary = [_rotary(model, shape)] if chosen("model.position", model.position, ROTATES) else []
+    over_context = chosen("layout.context_kind", shape.context_kind, CONTEXT_KINDS)
+    core = over_context(model, shape, _core_attention(model, kind, shape))
     fourth = 1.0 if model.latent is None else 0.5
     output = row(
         "attention output", model, shape, model.heads * model.v_head_size / shape.tensor, recomputed_share=fourth
     )
-    return [*projections, *rotary, *_context_exchange(model, shape), core, *_context_return(model, shape), output]
+    return [*projections, *rotary, *core, output]
 
 
 def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
@@ -80,10 +85,10 @@ def _bias(name: str, shape: Shape, elements: Array) -> MemoryBound:
     return MemoryBound(name, 2 * width, width, fused=True)
 
 
-def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
+def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttention | UnfusedAttention:
     heads = shape.micro_batch * model.heads / shape.tensor
     queries = shape.sequence / shape.context
-    span = min(shape.span, model.window) if kind.attention == "sliding" and model.window else shape.span
+    span = reach(model, kind.attention, shape.span)
     kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
     projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
     if shape.fused_attention:
@@ -91,7 +96,7 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
         sizes = (float(model.qk_head_size), float(model.v_head_size))
         latent = model.latent is not None
         output = shape.activation_bytes * heads * queries * model.v_head_size
-        core = FusedAttention(
+        return FusedAttention(
             heads,
             queries,
             span,
@@ -103,7 +108,6 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> Element:
             output_cast=shape.product_bytes < shape.activation_bytes,
             projections_dropped=latent,
         )
-        return RingAttention(core, _key_value_bytes(model, shape)) if shape.context_kind == "ring" else core
     return UnfusedAttention(
         heads,
         queries,
@@ -124,25 +128,32 @@ def _key_value_width(model: Model) -> float:
     return heads * (model.qk_head_size + model.v_head_size)
 
 
-def _context_exchange(model: Model, shape: Shape) -> list[Element]:
-    """Gather the other ranks' keys and values, or trade sequence for heads (Ulysses); a ring passes beside the core."""
-    if shape.context_kind == "ulysses":
-        width = model.heads * model.qk_head_size + _key_value_width(model)
-        return [_all_to_all("context", shape, width)]
-    if shape.context_kind == "ring" and shape.fused_attention:
-        return []
-    return [Exchange("context", "context", "all-gather", "reduce-scatter", _key_value_bytes(model, shape))]
+def _passed_on(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
+    """Keys and values pass from rank to rank beside a fused core; kernels of their own need them all at once."""
+    if isinstance(core, FusedAttention):
+        return [RingAttention(core, _key_value_bytes(model, shape))]
+    return _gathered(model, shape, core)
+
+
+def _gathered(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
+    """The other ranks' keys and values come first."""
+    gather = Exchange("context", "context", "all-gather", "reduce-scatter", _key_value_bytes(model, shape))
+    return [gather, core]
+
+
+def _traded(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
+    """Ranks trade their part of the sequence for a part of the heads, and back (DeepSpeed-Ulysses, 2309.14509)."""
+    width = model.heads * model.qk_head_size + _key_value_width(model)
+    back = _all_to_all("context return", shape, model.heads * model.v_head_size)
+    return [_all_to_all("context", shape, width), core, back]
+
+
+CONTEXT_KINDS = {"ring": _passed_on, "all-gather": _gathered, "ulysses": _traded}
 
 
 def _key_value_bytes(model: Model, shape: Shape) -> Array:
     """Keys and values of the whole sequence on one tensor rank."""
     return shape.activation_bytes * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
-
-
-def _context_return(model: Model, shape: Shape) -> list[Element]:
-    if shape.context_kind != "ulysses":
-        return []
-    return [_all_to_all("context return", shape, model.heads * model.v_head_size)]
 
 
 def _all_to_all(name: str, shape: Shape, width: float) -> Exchange:

@@ -1,0 +1,172 @@
+"""Every kind that the schema accepts is played as itself, and a kind that it may accept one day is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import pytest
+from builders import gpt, moe, scenario, shape
+from serving_scenarios import serving
+
+from clustersim.errors import InputError
+from clustersim.inputs.kinds import chosen, handled
+from clustersim.inputs.layout import Layout, ResolvedLayout
+from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.training import Training
+from clustersim.simulation.serving.serving import simulate_serving
+from clustersim.simulation.step.step import simulate_step
+from clustersim.workload.blocks import block_elements
+from clustersim.workload.flops import model_flops_per_token
+from clustersim.workload.layers.spans import reach
+from clustersim.workload.parameters import block_parameters, embedding_parameters
+from clustersim.workload.passes import element_pass, saved_bytes
+from clustersim.workload.shape import shape_of
+from clustersim.workload.states import StateBytes, shard_sizes, state_bytes_of
+
+UNKNOWN = "of-tomorrow"
+
+
+def words(kind: type, field: str) -> list[str]:
+    """The words that a field of a description accepts, however deep in unions."""
+
+    def literals(annotation: Any) -> list[str]:
+        if isinstance(annotation, str):
+            return [annotation]
+        return [word for part in get_args(annotation) for word in literals(part)]
+
+    return literals(kind.model_fields[field].annotation)  # type: ignore[attr-defined]
+
+
+def played(**changes: Any) -> float:
+    return simulate_step(scenario(**changes)).step_time_s
+
+
+MODEL_KINDS = [(field, word) for field in ("attention_pattern", "position", "norm") for word in words(Model, field)]
+
+
+def model_of(field: str, word: str) -> Model:
+    value = (word,) if field == "attention_pattern" else word
+    sizes = {"layers": 4, "hidden": 1024, "heads": 16, "kv_heads": 16, "ffn_hidden": 4096, "window": 64}
+    return gpt(**sizes, **{field: value})
+
+
+@pytest.mark.parametrize(("field", "word"), MODEL_KINDS)
+def test_every_kind_of_a_model_is_trained_and_served(field: str, word: str) -> None:
+    model = model_of(field, word)
+    assert played(model=model) > 0.0
+    assert simulate_serving(serving(model)).phases["decode"].central.tokens_per_s > 0.0
+
+
+@pytest.mark.parametrize("word", words(Model, "attention_pattern"))
+def test_a_kind_of_attention_is_not_played_as_another(word: str) -> None:
+    """Of as many tokens as a window is long all kinds reach all; of more, each reaches its own number."""
+    model = model_of("attention_pattern", word)
+    assert reach(model, word, 64.0) == 64.0  # type: ignore[arg-type]
+    assert reach(model, word, 1000.0) == {"full": 1000.0, "sliding": 64.0}[word]  # type: ignore[arg-type]
+
+
+TRAINED = [
+    *(("context_kind", word) for word in words(Layout, "context_kind")),
+    *(("sharding", word) for word in words(Layout, "sharding")),
+    *(("recompute", word) for word in words(Layout, "recompute")),
+    *(("offload", word) for word in words(Layout, "offload")),
+    *(("overlap", word) for word in words(Layout, "overlap")),
+    *(("precision", word) for word in ("fp16", "bf16", "fp8")),  # the test chip's
+    *(("fp8_recipe", word) for word in words(Training, "fp8_recipe")),
+    *(("grad_reduce_precision", word) for word in words(Training, "grad_reduce_precision")),
+    *(("moment_precision", word) for word in words(Training, "moment_precision")),
+    *(("optimizer", word) for word in words(Training, "optimizer")),
+]
+
+
+@pytest.mark.parametrize(("field", "word"), TRAINED)
+def test_every_kind_of_a_layout_and_a_training_is_played(field: str, word: str) -> None:
+    value = [word] if field == "overlap" else word
+    more = {"context": 2} if field == "context_kind" else {"precision": "fp8"} if field == "fp8_recipe" else {}
+    assert played(**{field: value}, **more) > 0.0
+
+
+def with_model(**changes: Any) -> Scenario:
+    base = scenario()
+    return base.model_copy(update={"model": base.model.model_copy(update=changes)})
+
+
+def with_layout(**changes: Any) -> ResolvedLayout:
+    return scenario().resolved_layout.model_copy(update=changes)
+
+
+def with_training(**changes: Any) -> Training:
+    return scenario().training.model_copy(update=changes)
+
+
+def shaped(layout: ResolvedLayout | None = None, training: Training | None = None) -> Any:
+    base = scenario()
+    return shape_of(base.model, training or base.training, layout or base.resolved_layout, base.stack)
+
+
+TOMORROW: Any = BlockKind(UNKNOWN, False)  # type: ignore[arg-type]
+REFUSED: Mapping[str, Callable[[], Any]] = {
+    "model.attention_pattern": lambda: block_elements(gpt(), TOMORROW, shape()),
+    "model.position": lambda: block_elements(
+        with_model(position=UNKNOWN).model, BlockKind("full", False), shape(fused_attention=True)
+    ),
+    "model.position (table)": lambda: embedding_parameters(with_model(position=UNKNOWN).model),
+    "model.norm": lambda: block_parameters(with_model(norm=UNKNOWN).model, BlockKind("full", False)),
+    "layout.context_kind": lambda: block_elements(
+        moe(), BlockKind("full", False), shape(context_kind=UNKNOWN, fused_attention=True)
+    ),
+    "layout.sharding": lambda: shard_sizes(UNKNOWN, 8.0),
+    "layout.overlap": lambda: shaped(with_layout(overlap=frozenset({UNKNOWN}))),
+    "layout.offload": lambda: StateBytes().least(UNKNOWN),  # type: ignore[arg-type]
+    "layout.recompute": lambda: element_pass([], "backward", UNKNOWN),  # type: ignore[arg-type]
+    "layout.recompute (kept)": lambda: saved_bytes([], UNKNOWN, 0.0),  # type: ignore[arg-type]
+    "training.fp8_recipe": lambda: shaped(training=with_training(fp8_recipe=UNKNOWN)),
+    "training.grad_reduce_precision": lambda: shaped(training=with_training(grad_reduce_precision=UNKNOWN)),
+    "training.moment_precision": lambda: state_bytes_of(with_training(moment_precision=UNKNOWN), "fp32"),
+    "training.optimizer": lambda: state_bytes_of(with_training(optimizer=UNKNOWN), "fp32"),
+    "convention": lambda: model_flops_per_token(gpt(), with_training(), UNKNOWN),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_an_unknown_kind_is_refused_by_name(key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        REFUSED[key]()
+    (problem,) = caught.value.problems
+    assert problem.key == key.split(" ")[0]
+    assert f'"{UNKNOWN}" is not modelled. Accepted: ' in problem.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sharding": UNKNOWN}, {"offload": UNKNOWN}, {"recompute": UNKNOWN}, {"overlap": frozenset({UNKNOWN})}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_step_with_an_unknown_kind_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=UNKNOWN):
+        simulate_step(scenario().model_copy(update={"layout": with_layout(**changes)}))
+
+
+def test_serving_refuses_unknown_attention() -> None:
+    unknown = serving(gpt(layers=8, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096))
+    model = unknown.model.model_copy(update={"attention_pattern": (UNKNOWN,)})
+    with pytest.raises(InputError, match=r'model.attention_pattern: "of-tomorrow" is not modelled'):
+        simulate_serving(unknown.model_copy(update={"model": model}))
+
+
+def test_linear_attention_is_refused_where_it_is_read() -> None:
+    with pytest.raises(ValueError, match="'full' or 'sliding'"):
+        gpt(attention_pattern=("full", "linear"))
+
+
+def test_tables_of_kinds() -> None:
+    assert chosen("key", "a", {"a": 1, "b": 2}) == 1
+    handled("key", {"a"}, ("a", "b"))
+    with pytest.raises(InputError) as caught:
+        handled("key", {"d", "c", "a"}, ("a", "b"))
+    assert [str(problem) for problem in caught.value.problems] == [
+        'key: "c" is not modelled. Accepted: a, b',
+        'key: "d" is not modelled. Accepted: a, b',
+    ]
