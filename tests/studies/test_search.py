@@ -76,6 +76,7 @@ MODELS = {
     "gpt": builders.gpt(layers=4, hidden=1024, heads=8, kv_heads=8, ffn_hidden=4096),
     "odd": builders.gpt(layers=5, hidden=512, heads=4, kv_heads=2, ffn_hidden=2048, vocab=100_000),
     "moe": builders.moe(),
+    "mtp": builders.moe(layers=3, mtp_layers=1),  # its last stage gets fewer layers, or none
 }
 SPACES = {
     "usual": Space(micro_batches=(1, 2)),
@@ -86,7 +87,7 @@ SPACES = {
 SMALL = [
     (model, space, memory, overlap)
     for (model, memory), (space, overlap) in product(
-        [("gpt", 64.0), ("gpt", 0.75), ("odd", 1.0), ("moe", 64.0), ("moe", 0.8)],
+        [("gpt", 64.0), ("gpt", 0.75), ("odd", 1.0), ("moe", 64.0), ("moe", 0.8), ("mtp", 64.0)],
         [("usual", True), ("shardings", False), ("schedules", True), ("contexts", False)],
     )
 ]
@@ -95,11 +96,11 @@ SMALL = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "space", "memory_gib", "overlap"), SMALL)
 def test_nothing_that_brute_force_finds_is_better(model: str, space: str, memory_gib: float, overlap: bool) -> None:
-    """Twenty spaces, each played whole: the best layout by time and by memory, and the front between them."""
+    """Two dozen spaces, each played whole: the best layout by time and by memory, and the front between them."""
     defaults = {"overlap": frozenset({"grad_reduce", "param_gather", "tensor"} if overlap else ())}
     stack = {"defaults": defaults, "blocking_transfers": overlap, "fused_attention": model != "odd"}
     scenario = open_scenario(MODELS[model], memory_gib=memory_gib, batch=16, **stack)
-    every = brute_force(scenario, SPACES[space], experts=(1, 2, 4, 8) if model == "moe" else (1,))
+    every = brute_force(scenario, SPACES[space], experts=(1, 2, 4, 8) if MODELS[model].moe else (1,))
     fastest = min(step.step_time_s for step in every.values())
     leanest = min(step.memory_bytes for step in every.values())
     found = search_layouts(scenario, top=3, space=SPACES[space], front=True)
@@ -137,7 +138,7 @@ def bounded(families: Iterable[Family]) -> list[tuple[float, float, Layout]]:
     ]
 
 
-@pytest.mark.parametrize("model", ["gpt", "moe"])
+@pytest.mark.parametrize("model", ["gpt", "moe", "mtp"])
 @pytest.mark.parametrize("blocking", [True, False])
 @pytest.mark.parametrize("meets", [True, False])
 @pytest.mark.parametrize("overlap", [(), ("grad_reduce", "param_gather", "fsdp", "tensor")], ids=["apart", "hidden"])

@@ -114,7 +114,7 @@ def shared_pass(
     """Play a stage's layers with their data traffic; `each`: bytes of a parameter's states."""
     plain = stage.passes[operation]
     traffic, none = pass_traffic(layout, operation, at_end), np.zeros(plain.seconds.shape)
-    if traffic == SILENT:
+    if traffic == SILENT or not stage.units:  # a stage without layers has nothing to gather or reduce
         return SharedPass(plain, none)
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if operation not in FORWARDS:

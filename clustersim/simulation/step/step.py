@@ -197,7 +197,7 @@ def breakdown_of(step: PlayedStep) -> dict[str, float]:
 def _as_column(step: PlayedStep) -> PlayedSteps:
     rows = {id(row): {part: np.array([seconds]) for part, seconds in row.items()} for row in step.parts}
     place = {key: number for number, key in enumerate(rows)}
-    table = PriceTable(list(rows.values()), np.array([place[id(row)] for row in step.parts]))
+    table = PriceTable(list(rows.values()), np.array([place[id(row)] for row in step.parts]), 1)
     late, one = np.array([step.imbalance_s]), step.scenario
     return PlayedSteps((one,), one, step.program, step.timeline, table, step.stages, late, step.coupled)
 

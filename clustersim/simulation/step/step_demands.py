@@ -41,7 +41,7 @@ class StepDemands:
         return sharing_of(demands, self.machine)
 
     def _of_kind(self, kind: Kind, parts: Parts) -> Demand:
-        seconds = np.asarray(sum(parts.values()))
+        seconds = sum(parts.values(), np.zeros(self.points))
         match kind.operation:
             case TaskType.SEND_ACTIVATION | TaskType.SEND_GRADIENT:
                 return self._transfer(kind, seconds)

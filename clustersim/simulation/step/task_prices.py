@@ -37,6 +37,7 @@ class PriceTable(NamedTuple):
 
     rows: Sequence[Parts]
     row: Ints  # [kinds]
+    points: int
 
     @property
     def parts(self) -> tuple[Parts, ...]:
@@ -46,7 +47,8 @@ class PriceTable(NamedTuple):
     @property
     def seconds(self) -> Floats:
         """[kinds, points]."""
-        return np.asarray(np.array([sum(parts.values()) for parts in self.rows])[self.row])
+        none = np.zeros(self.points)  # what a stage without layers takes
+        return np.asarray(np.array([sum(parts.values(), none) for parts in self.rows])[self.row])
 
 
 OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that hold the same
@@ -72,7 +74,7 @@ class TaskPrices:
         parts = [self.parts(kind) for kind in kinds]
         rows = {id(row): row for row in parts}  # a stage's first, steady and last passes are one where nothing is sent
         number = {key: number for number, key in enumerate(rows)}
-        return PriceTable(list(rows.values()), np.array([number[id(row)] for row in parts])[place])
+        return PriceTable(list(rows.values()), np.array([number[id(row)] for row in parts])[place], self.points)
 
     def parts(self, kind: Kind) -> Parts:
         """Seconds of one kind of task, by part of the breakdown; kinds that take the same share one record."""
@@ -134,7 +136,8 @@ class TaskPrices:
         moving = (
             offloaded_activations(stage, scenario.resolved_layout.offload).moving / scenario.cluster.node.host_bandwidth
         )
-        return {**parts, "host": np.maximum(0.0, moving - sum(parts.values()))}  # the link works beside the whole pass
+        took = sum(parts.values(), np.zeros(self.points))
+        return {**parts, "host": np.maximum(0.0, moving - took)}  # the link works beside the whole pass
 
     def _reduce_time(self, stage: Stage, ending: TaskType) -> Array:
         """Seconds of gradient reduction after the pass that ends the stage's gradients."""

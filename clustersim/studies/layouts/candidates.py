@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import Layout, ResolvedLayout, Schedule, Sharding
 from clustersim.inputs.model import Model
-from clustersim.inputs.resolve import resolve_training, spread_layers
+from clustersim.inputs.resolve import last_stage_load, resolve_training, spread_layers
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
@@ -204,9 +204,14 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
         overlap=defaults.overlap,
         dispatcher=scenario.stack.dispatcher,
         sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
-        stage_layers=spread_layers(scenario.model.layers, structure.pipeline * structure.chunks),
+        stage_layers=_stage_layers(scenario.model, structure),
     )
     return scenario.model_copy(update={"layout": layout})
+
+
+def _stage_layers(model: Model, structure: Structure) -> tuple[int, ...]:
+    """Layers of each virtual stage, as resolution spreads them: bounds hold for what is played."""
+    return spread_layers(model.layers, structure.pipeline * structure.chunks, last_stage_load(model))
 
 
 def _pieces(
@@ -248,7 +253,7 @@ def _families(
     micro_batches = scenario.training.global_batch / (data * grid.micro_batch)
     rejected, possible = _dividing(grid, first, data, micro_batches)
     yield Family(first, grid[:0], data[:0], data[:0], data[:0], rejected)
-    layers = spread_layers(scenario.model.layers, first.pipeline * first.chunks)
+    layers = _stage_layers(scenario.model, first)
     for alone in (True, False):  # who has no replicas sends nothing
         some = possible & ((data * grid.context == 1.0) == alone)
         if some.any():
