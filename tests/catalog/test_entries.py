@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
 from clustersim.inputs.catalog import document, load, names, plain_document, sections
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.stack import Stack
+from clustersim.studies.measured.csv_cells import read_rows
+from clustersim.studies.validation.validation import packaged_tables
 
 ENTRIES = [(section, name) for section in sections() for name in names(section)]
 
@@ -89,9 +90,7 @@ def test_every_stack_resolves(slug: str) -> None:
 
 
 def test_measured_rows_name_known_chips_and_stacks() -> None:
-    path = Path(str(files("clustersim.catalog"))) / "measured" / "measured_runs.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row for table in packaged_tables() for row in read_rows(table)]
     for accelerator in {row["accelerator"] for row in rows}:
         load("accelerators", accelerator)
     assert {row["stack"] for row in rows} <= set(names("stacks"))

@@ -102,6 +102,9 @@ COLUMNS: list[tuple[str, str, str, Any]] = [
     ("recompute", "partial", "layout.recompute", "selective"),
     ("flash_attention", "1", "stack.fused_attention", True),
     ("flash_attention", "0", "stack.fused_attention", False),
+    ("offload", "optimizer", "layout.offload", "optimizer"),
+    ("offload", "activations", "layout.offload", "activations"),
+    ("offload", "none", "layout.offload", "none"),
     ("schedule", "GPipe", "layout.schedule", "gpipe"),
     ("node_network_gbps", "800", "cluster.node.scale_out.bandwidth", 12.5e9),
     ("scale_up_domain", "16", "cluster.node.scale_up_domain", 16),
@@ -260,9 +263,17 @@ def test_what_is_ignored_is_said() -> None:
     assert run(flash_attention="1").notes == ("attention is fused, unlike the default of megatron-lm-2022",)
 
 
+def test_offload_wins_over_the_older_column() -> None:
+    both = run(offload="optimizer", cpu_offload="1")
+    assert (both.mapping["layout"]["offload"], both.notes) == ("optimizer", ())
+    assert scenario(offload="optimizer", cpu_offload="0").resolved_layout.offload == "optimizer"
+    assert scenario(offload="", cpu_offload="0").resolved_layout.offload == "none"
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
+        ({"offload": "moments"}, 'offload: "moments" is not known. Known: none, optimizer, activations'),
         ({"layers": "many"}, 'layers: "many" is not a number'),
         ({"layers": "3.5"}, 'layers: "3.5" is not a whole number'),
         ({"hidden": "nan"}, 'hidden: "nan" is not a finite number of 0 or more'),

@@ -12,6 +12,7 @@ from clustersim.studies.validation.summaries import summarize
 from clustersim.studies.validation.validation import (
     ValidationReport,
     packaged_rows,
+    packaged_tables,
     validate,
     validate_row,
 )
@@ -91,7 +92,7 @@ def test_the_document_for_programs(small: tuple[ValidationReport, list[tuple[int
     wanted = {"id", "status", "reason", "measured_step_time_s", "predicted_step_time_s", "error"}
     assert wanted | {"interval_80", "interval_95"} <= set(document["rows"][0])
     wanted = {"overall", "regular", "by_source", "by_stack", "by_accelerator", "by_group", "order", "order_by_source"}
-    wanted |= {"left_out_order", "left_out_order_by_source"}
+    wanted |= {"by_table", "left_out_order", "left_out_order_by_source"}
     assert set(document["summary"]) == wanted | {"memory", "kernels"}
 
 
@@ -122,3 +123,11 @@ def test_the_median_error_of_step_time_is_at_most_ten_percent(source: str, sched
 def test_the_packaged_rows_are_the_default() -> None:
     assert packaged_rows().is_file()
     assert len(ROWS) == 602
+    sizes = {table.stem: len(read_rows(table)) for table in packaged_tables()}
+    assert sizes == {"measured_runs": 602, "measured_runs_2": 602}
+    ids = [row["id"] for table in packaged_tables() for row in read_rows(table)]
+    assert len(set(ids)) == 1204
+
+
+def test_summaries_by_table_keep_files_apart(small: tuple[ValidationReport, list[tuple[int, int]]]) -> None:
+    assert {name: summary.rows for name, summary in small[0].by_table.items()} == {"rows": 5}

@@ -92,6 +92,13 @@ def known_words(row: CsvRow, column: str, known: Collection[str], notes: list[st
     return [word for word in words if word in known]
 
 
+def one_of(row: CsvRow, column: str, known: Collection[str], word: str) -> str:
+    """A cell's word, in the spelling of `known`. Raises InputError for a word that isn't among them."""
+    if word not in known:
+        raise problem(row, column, f"{shown(text(row, column))} is not known. Known: {', '.join(known)}")
+    return word
+
+
 def problem(row: CsvRow, column: str, message: str) -> InputError:
     """What is wrong with a cell."""
     return InputError(text(row, "id") or "row", [Problem(message, key=column)])

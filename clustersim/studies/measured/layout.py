@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from clustersim.inputs.layout import Overlap
 from clustersim.inputs.units import shown
-from clustersim.studies.measured.csv_cells import CsvRow, flag, given, known_words, text, whole, whole_list
+from clustersim.studies.measured.csv_cells import CsvRow, flag, given, known_words, one_of, text, whole, whole_list
 
 COLUMNS = {
     "tp": "tensor",
@@ -26,6 +26,7 @@ SHARDINGS = (
     ("hybrid", ("hybrid", "hsdp")),
     ("fsdp", ("zero3", "fsdp", "full_shard")),
 )
+OFFLOADS = ("none", "optimizer", "activations")
 BETWEEN = ("partial", "auto")  # recomputation between none and full: selective stands for it
 
 
@@ -42,9 +43,17 @@ def layout_of(row: CsvRow, notes: list[str]) -> dict[str, Any]:
         "overlap": known_words(row, "overlap", get_args(Overlap), notes) if text(row, "overlap") else None,
         "schedule": text(row, "schedule").lower() or None,
     }
+    return given(sizes | choices | {"offload": _offload(row, notes)})
+
+
+def _offload(row: CsvRow, notes: list[str]) -> str | None:
+    """What is kept in the host's memory. `cpu_offload` of older files says only that something is."""
+    word = text(row, "offload").lower()
+    if word:
+        return one_of(row, "offload", OFFLOADS, word)
     if flag(row, "cpu_offload"):
         notes.append("what is offloaded to the host isn't told by a column, and is ignored")
-    return given(sizes | choices)
+    return None
 
 
 def _sharding(row: CsvRow, notes: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from fnmatch import fnmatch
 from functools import cache
 from importlib.resources import files
 
@@ -54,8 +55,10 @@ def fastest_measured(accelerator: str) -> tuple[Record, ...]:
 
 @cache
 def _rows() -> tuple[CsvRow, ...]:
-    table = files("clustersim.catalog").joinpath("measured/measured_runs.csv").read_text(encoding="utf-8")
-    return tuple(csv.DictReader(table.splitlines()))
+    folder = files("clustersim.catalog").joinpath("measured")
+    tables = sorted(entry.name for entry in folder.iterdir() if fnmatch(entry.name, "measured_runs*.csv"))
+    texts = [folder.joinpath(name).read_text(encoding="utf-8") for name in tables]
+    return tuple(row for text in texts for row in csv.DictReader(text.splitlines()))
 
 
 @cache

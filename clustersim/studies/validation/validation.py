@@ -61,6 +61,11 @@ class ValidationReport:
         return summaries(self.rows, lambda row: row.source)
 
     @cached_property
+    def by_table(self) -> dict[str, Summary]:
+        """By the file that holds the row."""
+        return summaries(self.rows, lambda row: row.table)
+
+    @cached_property
     def by_stack(self) -> dict[str, Summary]:
         """By software."""
         return summaries(self.rows, lambda row: row.stack)
@@ -111,6 +116,7 @@ class ValidationReport:
             "summary": {
                 "overall": asdict(self.overall),
                 "regular": asdict(self.regular),
+                "by_table": _plain(self.by_table),
                 "by_source": _plain(self.by_source),
                 "by_stack": _plain(self.by_stack),
                 "by_accelerator": _plain(self.by_accelerator),
@@ -142,9 +148,15 @@ def _plain_row(row: ValidationRow) -> dict[str, Any]:
     return document
 
 
+def packaged_tables() -> tuple[Path, ...]:
+    """The tables of measured runs that come with the package: a file for each time that runs were collected."""
+    folder = Path(str(files("clustersim.catalog").joinpath("measured")))
+    return tuple(sorted(folder.glob("measured_runs*.csv")))
+
+
 def packaged_rows() -> Path:
-    """The measured runs that come with the package."""
-    return Path(str(files("clustersim.catalog").joinpath("measured", "measured_runs.csv")))
+    """The first of them, whose runs the packaged stacks are fitted to."""
+    return packaged_tables()[0]
 
 
 def left_out_errors() -> dict[str, float]:
@@ -159,16 +171,16 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     Published memory and tables of kernels are predicted beside the packaged rows.
     A row that can't be simulated is refused with its reason. Raises InputError when the file can't be read.
     """
-    source = packaged_rows() if path is None else Path(path)
-    rows = read_rows(source)
+    tables = packaged_tables() if path is None else (Path(path),)
+    rows = [(table.stem, row) for table in tables for row in read_rows(table)]
     held_out = left_out_errors() if path is None else {}
     results = []
-    for number, row in enumerate(rows, start=1):
+    for number, (table, row) in enumerate(rows, start=1):
         result = validate_row(row)
-        results.append(replace(result, left_out_error=held_out.get(result.id)))
+        results.append(replace(result, table=table, left_out_error=held_out.get(result.id)))
         if progress is not None:
             progress(number, len(rows))
-    memory = validate_memory({text(row, "id"): row for row in rows}) if path is None else ()
+    memory = validate_memory({text(row, "id"): row for _, row in rows}) if path is None else ()
     kernels = kernel_report() if path is None else None
     return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory, kernels)
 
