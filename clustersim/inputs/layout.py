@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field, NonNegativeInt, PlainSerializer, PositiveInt, field_validator
 
 from clustersim.inputs.base import Description, refusal
+from clustersim.inputs.synonyms import SHORT_NAMES, with_synonyms
 from clustersim.inputs.where import check_expression
 
 Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
@@ -26,15 +27,6 @@ Dispatcher = Literal["allgather", "alltoall", "deepep", "hybridep", "sequential"
 
 
 GROUPS = ("tensor", "context", "expert", "data", "pipeline")
-SHORT_NAMES = {
-    "tp": "tensor",
-    "pp": "pipeline",
-    "vpp": "virtual_stages",
-    "dp": "data",
-    "cp": "context",
-    "ep": "expert",
-    "etp": "expert_tensor",
-}
 # What a `where` expression may name.
 WHERE_NAMES = (*SHORT_NAMES.values(), "micro_batch", "schedule", "sharding", "devices")
 
@@ -65,15 +57,10 @@ def _named(short: str, name: str, description: str) -> Any:
     return Field(validation_alias=AliasChoices(name, short), description=description)
 
 
-def _with_short_names(schema: dict[str, Any]) -> None:
-    fields = schema["properties"]
-    fields |= {short: fields[name] | {"description": f"short for {name}"} for short, name in SHORT_NAMES.items()}
-
-
 class Layout(Description):
     """Sizes of the parallel groups and the choices that go with them. `None` means: what the stack does by default."""
 
-    model_config = ConfigDict(json_schema_extra=_with_short_names)
+    model_config = ConfigDict(json_schema_extra=with_synonyms("scenarios.layout"))
 
     tensor: Annotated[PositiveInt, _named("tp", "tensor", "tensor-parallel ranks")] = 1
     pipeline: Annotated[PositiveInt, _named("pp", "pipeline", "pipeline stages")] = 1

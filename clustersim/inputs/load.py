@@ -14,10 +14,11 @@ from clustersim.inputs.base import Description
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout
-from clustersim.inputs.merging import REFERENCES, as_override, long_names, merge
+from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.model import Model
 from clustersim.inputs.problems import described, in_file
 from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.renaming import Renaming
 from clustersim.inputs.resolve import (
     notes_of,
     resolve_layout,
@@ -59,11 +60,12 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
     out resolved; `layout: search`, or none, stays open. Raises InputError with every problem, each with its line.
     """
     problems: list[Problem] = []
-    label, document = _scenario_document(source, problems)
+    notes: list[str] = []
+    label, document = _scenario_document(source, Renaming(problems, notes))
     if document is not None:
-        for override in as_overrides(overrides, problems):
+        for override in as_overrides(overrides, "scenarios", Renaming(problems, notes)):
             document = merge(document, override, "scenarios")
-        scenario = _read_scenario(document, problems)
+        scenario = _read_scenario(document, problems, notes)
         if scenario is not None and not problems:
             return scenario
     raise InputError(label, in_file(problems, label))
@@ -102,8 +104,9 @@ def _stated_problems(document: Table) -> list[Problem]:
 def readable_parts(source: Mapping[str, Any], overrides: Overrides = ()) -> tuple[Model | None, Cluster | None]:
     """Model and cluster of a scenario that may lack its other parts; None for one that can't be read by itself."""
     problems: list[Problem] = []
-    _, document = _scenario_document(source, problems)
-    for override in as_overrides(overrides, problems):
+    renaming = Renaming(problems, [])
+    _, document = _scenario_document(source, renaming)
+    for override in as_overrides(overrides, "scenarios", renaming):
         document = None if document is None else merge(document, override, "scenarios")
     if document is None:
         return None, None
@@ -116,50 +119,47 @@ def readable_parts(source: Mapping[str, Any], overrides: Overrides = ()) -> tupl
     return _quietly(Model, parts.get("model")), _quietly(Cluster, parts.get("cluster"))
 
 
-def _scenario_document(
-    source: Source, problems: list[Problem], chain: tuple[str, ...] = ()
-) -> tuple[str, Table | None]:
+def _scenario_document(source: Source, renaming: Renaming, chain: tuple[str, ...] = ()) -> tuple[str, Table | None]:
     """A scenario's mapping, laid over the scenario that it extends."""
-    label, document = find_document("scenarios", source, problems)
+    label, document = find_document("scenarios", source, renaming.problems)
     if document is None:
         return label, None
-    document = long_names(document, problems)
+    document = renaming.document(document, "scenarios")
     if not isinstance(source, Mapping):
         chain = (*chain, os.path.realpath(label))
         if "name" not in document:
             document = document.with_entry("name", Path(label).stem)
     if "extends" not in document:
         return label, document
-    base = _extended(document, problems, chain)
+    base = _extended(document, renaming, chain)
     return label, None if base is None else merge(base, document.without("extends"), "scenarios")
 
 
-def _extended(document: Table, problems: list[Problem], chain: tuple[str, ...]) -> Table | None:
+def _extended(document: Table, renaming: Renaming, chain: tuple[str, ...]) -> Table | None:
     name, origin = document["extends"], document.origin("extends")
     reason = ""
     if not isinstance(name, str):
         reason = "expected the name of a scenario, or a path"
     else:
         target: str | Path = Path(origin.file).parent / os.path.expanduser(name) if is_path(name) else name
-        file = config_file("scenarios", target, problems)
+        file = config_file("scenarios", target, renaming.problems)
         if file is None:
             return None
         if search_path.same_file(file, chain):
             reason = f"{name} extends itself"
         else:
-            return _scenario_document(file, problems, chain)[1]
-    problems.append(Problem(reason, "extends", origin.line, origin.file))
+            return _scenario_document(file, renaming, chain)[1]
+    renaming.problems.append(Problem(reason, "extends", origin.line, origin.file))
     return None
 
 
-def as_overrides(overrides: Overrides, problems: list[Problem]) -> list[Table]:
-    """Every override as a mapping to lay over the scenario."""
+def as_overrides(overrides: Overrides, section: str, renaming: Renaming) -> list[Table]:
+    """Every override as a mapping to lay over a document of the section."""
     if isinstance(overrides, Mapping):
         pairs = list(overrides.items())
     else:
-        pairs = [pair for text in overrides for pair in _key_and_value(text, problems)]
-    found = [as_override(key, as_table(value), problems) for key, value in pairs]
-    return [table for table in found if table is not None]
+        pairs = [pair for text in overrides for pair in _key_and_value(text, renaming.problems)]
+    return renaming.overrides([(key, as_table(value)) for key, value in pairs], section)
 
 
 def _key_and_value(text: str, problems: list[Problem]) -> list[tuple[str, Any]]:
@@ -181,8 +181,8 @@ def _without_origins(value: Any) -> Any:
     return Items([_without_origins(item) for item in value]) if isinstance(value, list) else value
 
 
-def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
-    resolver = Resolver(problems)
+def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -> Scenario | None:
+    resolver = Resolver(problems, notes)
     resolved = document
     for key, section in REFERENCES["scenarios"].items():
         if key in document and (document[key] is not None or Scenario.model_fields[key].is_required()):
@@ -197,6 +197,8 @@ def _read_scenario(document: Table, problems: list[Problem]) -> Scenario | None:
     problems += [place(problem, document) for problem in found]
     if scenario is None or problems:
         return None
+    if notes:
+        scenario = scenario.model_copy(update={"notes": (*scenario.notes, *notes)})
     if isinstance(scenario.layout, Layout):
         return resolve_scenario(scenario, scenario.layout)
     training = resolve_training(scenario.training, scenario.stack)

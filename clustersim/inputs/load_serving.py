@@ -13,6 +13,7 @@ from clustersim.inputs.load import Overrides, as_overrides, place
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.problems import described, in_file
 from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.renaming import Renaming
 from clustersim.inputs.serving import Serving, Unit
 from clustersim.inputs.table import Table
 
@@ -25,21 +26,24 @@ def load_serving(source: Source, overrides: Overrides = ()) -> Serving:
     Raises InputError with every problem, each with its line.
     """
     problems: list[Problem] = []
-    label, document = _document(source, problems, ())
+    notes: list[str] = []
+    label, document = _document(source, Renaming(problems, notes), ())
     if document is not None:
-        for override in as_overrides(overrides, problems):
+        for override in as_overrides(overrides, SECTION, Renaming(problems, notes)):
             document = merge(document, override, SECTION)
-        serving = _read(document, problems)
+        serving = _read(document, problems, notes)
         if serving is not None and not problems:
             return serving
     raise InputError(label, in_file(problems, label))
 
 
-def _document(source: Source, problems: list[Problem], chain: tuple[str, ...]) -> tuple[str, Table | None]:
+def _document(source: Source, renaming: Renaming, chain: tuple[str, ...]) -> tuple[str, Table | None]:
     """The mapping, laid over the serving scenario that it extends."""
+    problems = renaming.problems
     label, document = find_document(SECTION, source, problems)
     if document is None:
         return label, None
+    document = renaming.document(document, SECTION)
     if not isinstance(source, Mapping):
         chain = (*chain, os.path.realpath(label))
         if "name" not in document:
@@ -55,12 +59,12 @@ def _document(source: Source, problems: list[Problem], chain: tuple[str, ...]) -
     if file is not None and search_path.same_file(file, chain):
         problems.append(Problem(f"{name} extends itself", "extends", *origin[::-1]))
         return label, None
-    base = None if file is None else _document(file, problems, chain)[1]
+    base = None if file is None else _document(file, renaming, chain)[1]
     return label, None if base is None else merge(base, document.without("extends"), SECTION)
 
 
-def _read(document: Table, problems: list[Problem]) -> Serving | None:
-    resolver = Resolver(problems)
+def _read(document: Table, problems: list[Problem], notes: list[str]) -> Serving | None:
+    resolver = Resolver(problems, notes)
     resolved = document
     for key, section in REFERENCES[SECTION].items():
         if key in document:
@@ -70,7 +74,7 @@ def _read(document: Table, problems: list[Problem]) -> Serving | None:
     if serving is None or problems:
         return None
     problems += [place(problem, document) for problem in serving_problems(serving)]
-    return serving
+    return serving.model_copy(update={"notes": (*serving.notes, *notes)})
 
 
 def serving_problems(serving: Serving) -> Iterator[Problem]:

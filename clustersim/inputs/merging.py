@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from clustersim.errors import Problem
 from clustersim.inputs.base import Description, references_of
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
-from clustersim.inputs.layout import SHORT_NAMES
 from clustersim.inputs.model import Model
 from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
@@ -30,7 +26,6 @@ REFERENCES = {section: references_of(kind) for section, kind in KINDS.items()} |
 REFERENCES["clusters"]["accelerator"] = "accelerators"
 # Keys of a cluster that say the same in two ways: the later one counts.
 RIVALS = (("node", "accelerator"), ("nodes", "devices"))
-DEEPEST_KEY = 20
 
 
 def merge(base: Table, over: Table, section: str = "") -> Table:
@@ -74,38 +69,3 @@ def _settle_rivals(base: Table, over: Table) -> tuple[Table, Table]:
 def _refines(cluster: Table, key: str) -> bool:
     value = cluster.get(key)
     return isinstance(value, Table) and "extends" not in value
-
-
-def nested(dotted_key: str, value: Any) -> Table:
-    """`{"layout": {"pipeline": 8}}` for `layout.pipeline`."""
-    first, _, rest = dotted_key.partition(".")
-    return Table({first: nested(rest, value) if rest else value})
-
-
-def long_names(document: Table, problems: list[Problem]) -> Table:
-    """A scenario's mapping with `tp`, `pp` and so on in its layout written out."""
-    layout = document.get("layout")
-    if not isinstance(layout, Table):
-        return document
-    written: dict[str, str] = {}  # the long name -> the key as written
-    for key in layout:
-        name = SHORT_NAMES.get(key, key)
-        if name in written:
-            origin = layout.origin(key)
-            problems.append(Problem(f"the same as {written[name]}, which is given too", f"layout.{key}", *origin[::-1]))
-        else:
-            written[name] = key
-    long = Table(
-        {name: layout[key] for name, key in written.items()},
-        {name: layout.origin(key) for name, key in written.items()},
-    )
-    return document.with_entry("layout", long)
-
-
-def as_override(key: str, value: Any, problems: list[Problem]) -> Table | None:
-    """The mapping that a dotted key stands for; None, and why, where the key cannot be one."""
-    parts = key.split(".")
-    if not all(parts) or len(parts) > DEEPEST_KEY:
-        problems.append(Problem("not a dotted key such as layout.pipeline", key or '""'))
-        return None
-    return long_names(nested(key, value), problems)

@@ -10,6 +10,7 @@ from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.renaming import Renaming
 from clustersim.inputs.search_path import YAML_SUFFIXES
 from clustersim.inputs.table import KeyPath, Origin, Table, as_table, dotted
 from clustersim.inputs.units import shown
@@ -27,10 +28,14 @@ BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: 
 
 
 class Resolver:
-    """Resolves the references of one document; what is wrong is added to `problems`, and where to `bad`."""
+    """Resolves the references of one document; what is wrong is added to `problems`, and where to `bad`.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    What a reader should know of the entries that were read is added to `notes`.
+    """
+
+    def __init__(self, problems: list[Problem], notes: list[str] | None = None) -> None:
         self.problems = problems
+        self.notes = [] if notes is None else notes
         self.bad: list[KeyPath] = []
 
     def resolve(self, section: str, value: Any, path: KeyPath, origin: Origin) -> Table | None:
@@ -101,7 +106,8 @@ class Resolver:
             return None
         if file.name.lower().endswith(".json"):
             return self._read_json(section, file, path, origin)
-        return search_path.read_document(file, self.problems)
+        document = search_path.read_document(file, self.problems)
+        return None if document is None else Renaming(self.problems, self.notes).document(document, section, path)
 
     def _read_json(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
         """A model from a Hugging Face config.json."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Efficiency
 from clustersim.inputs.layout import Dispatcher, Overlaps, Recompute, Schedule, Sharding
+from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.units import Bytes, Seconds
 
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
@@ -59,6 +60,8 @@ class Residual(Description):
 
 class Stack(Description):
     """One generation of training software. Most numbers belong to the chip; few to the stack; none to a row."""
+
+    model_config = ConfigDict(json_schema_extra=with_synonyms("stacks"))
 
     name: Annotated[str, Field(min_length=1, description="as people write it")]
     year: Annotated[int, Field(description="of the release, or of the runs that it was fitted to")]
