@@ -5,6 +5,7 @@ ClustersimError
 ├── InfeasibleError       a well-formed scenario cannot run, for instance for lack of memory (exit code 3)
 ├── UnsupportedGraphError an engine was given a task graph that it cannot represent
 ├── DeadlockError         tasks wait for each other, so a task graph never ends
+├── WorkersLostError      worker processes, or the scheduler of a Dask cluster, ended before their work did
 └── MissingExtraError     an optional package is not installed; names the pip command
 """
 
@@ -58,6 +59,10 @@ class UnsupportedGraphError(ClustersimError):
 
 class DeadlockError(ClustersimError):
     """Tasks wait for each other in a circle, so that some never start."""
+
+
+class WorkersLostError(ClustersimError):
+    """Worker processes, or what hands work to them, were lost; the message says whether to try again."""
 
 
 class MissingExtraError(ClustersimError):

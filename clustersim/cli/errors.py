@@ -5,37 +5,45 @@
 2    bad usage or input
 3    infeasible: the scenario is well formed but cannot run
 4    an internal error: a bug
-130  interrupted
+130  interrupted (129 by SIGHUP, 143 by SIGTERM)
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
+from clustersim.cli.signals import Ended, ended_by_signals
 from clustersim.errors import ClustersimError, DeadlockError, InfeasibleError
 from clustersim.version import __version__
 
-DONE, FAILED, BAD_INPUT, INFEASIBLE, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, FAILED, BAD_INPUT, INFEASIBLE, BUG = 0, 1, 2, 3, 4
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STDOUT = 1  # its file descriptor
 DEBUG_VARIABLE = "CLUSTERSIM_DEBUG"  # set: an internal error shows its traceback
 
 
 def exit_with(command: Callable[[], Any]) -> NoReturn:
     """Run a command, say what went wrong on stderr, and leave with the exit code."""
-    try:
-        code = _code_of(command)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _nobody_listens()
+    with ended_by_signals() as ended:
+        try:
+            code = _code_of(command, ended)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = _nobody_listens()
+        except OSError as error:  # stdout is a file on a full disk, say
+            _nobody_listens()
+            code = _refused_by_the_system(error)
     sys.exit(code)
 
 
-def _code_of(command: Callable[[], Any]) -> int:
+def _code_of(command: Callable[[], Any], ended: Ended) -> int:
     try:
         answer = command()
     except click.ClickException as error:
@@ -43,7 +51,7 @@ def _code_of(command: Callable[[], Any]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         _say("\n".join(["interrupted", *_notes(error)]))
-        return INTERRUPTED
+        return ended.code
     except SystemExit:  # click's answer to a closed pipe
         return _nobody_listens()
     except DeadlockError as error:
@@ -51,11 +59,12 @@ def _code_of(command: Callable[[], Any]) -> int:
     except ClustersimError as error:
         _say(str(error))
         return INFEASIBLE if isinstance(error, InfeasibleError) else BAD_INPUT
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if error.filename is None:
-            return _bug(error)
-        _say(f"{error.filename}: {error.strerror}")
-        return BAD_INPUT
+        if isinstance(error.__context__, KeyboardInterrupt):  # the terminal went away with what it said
+            return ended.code
+        return _refused_by_the_system(error)
     except Exception as error:
         return _bug(error)
     return answer if isinstance(answer, int) else DONE
@@ -65,6 +74,16 @@ def _nobody_listens() -> int:
     """The reader of our output, such as `head`, has seen enough: nothing is wrong, and nothing more is written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
     return DONE
+
+
+def _refused_by_the_system(error: OSError) -> int:
+    """A full disk, a folder that cannot be written, too many open files: said as the system says it."""
+    if error.errno is None:
+        return _bug(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = ". Make room, then give the same command again" if error.errno in NO_ROOM else ""
+    _say("\n".join([f"{where}{error.strerror}{remedy}", *_notes(error)]))
+    return BAD_INPUT
 
 
 def _bug(error: Exception) -> int:
@@ -86,4 +105,5 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    with suppress(OSError):  # nobody is there to read it
+        click.echo(message, err=True)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from itertools import islice
 from typing import TypeVar
+
+from clustersim.errors import WorkersLostError
+from clustersim.studies.processes import run_in_processes
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 CHUNK_SECONDS = 0.2  # a chunk takes at least this long, so that sending it costs little beside
 WORTH_A_POOL_SECONDS = 4.0  # less work than this is done before a pool has started
+MOST_SUBMITTED = 500  # chunks that an executor holds at a time
 
 
 def run_chunks(
@@ -29,7 +31,8 @@ def run_chunks(
     """Every chunk of tasks with its answers, in the order of completion.
 
     The first tasks run here, to learn how long one takes; the rest goes to `executor`, or to a pool of `workers`
-    processes, by default one a processor and none for little work. `work` must be importable in a worker.
+    processes, by default one a processor and none for little work. `work` must be importable in a worker. What a killed
+    process held is played again; raises WorkersLostError where that does not help.
     """
     started = time.perf_counter()
     done = 0
@@ -45,40 +48,32 @@ def run_chunks(
             yield [task], work([task])
         return
     size = max(1, math.ceil(CHUNK_SECONDS / each))
-    chunks = [list(rest[start : start + size]) for start in range(0, len(rest), size)]
-    with _pool(workers, len(chunks)) if executor is None else _borrowed(executor) as pool:
-        yield from _as_completed(pool, chunks, work)
+    chunks = (list(rest[start : start + size]) for start in range(0, len(rest), size))
+    if executor is not None:
+        yield from _as_completed(executor, chunks, work)
+        return
+    count = min(workers or os.cpu_count() or 1, math.ceil(len(rest) / size))
+    yield from run_in_processes(chunks, work, count)
 
 
 def _as_completed(
-    pool: Executor, chunks: Sequence[list[Task]], work: Callable[[list[Task]], list[Answer]]
+    executor: Executor, chunks: Iterator[list[Task]], work: Callable[[list[Task]], list[Answer]]
 ) -> Iterator[tuple[list[Task], list[Answer]]]:
-    futures: dict[Future[list[Answer]], list[Task]] = {pool.submit(work, chunk): chunk for chunk in chunks}
+    """The same over an executor of the caller's, which is left open; what waits is cancelled on the way out."""
+    futures: dict[Future[list[Answer]], list[Task]] = {}
     try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        while True:
+            for chunk in islice(chunks, MOST_SUBMITTED - len(futures)):
+                futures[executor.submit(work, chunk)] = chunk
+            if not futures:
+                return
+            done, _ = wait(futures, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield futures.pop(future), future.result()
+    except CancelledError as error:  # by nobody here: a Dask client does so when its scheduler is gone
+        raise WorkersLostError("the executor's scheduler was lost with the work that it held") from error
+    except BrokenExecutor as error:
+        raise WorkersLostError("the executor ended unexpectedly, perhaps for lack of memory") from error
     finally:
         for future in futures:
             future.cancel()
-
-
-@contextmanager
-def _borrowed(executor: Executor) -> Iterator[Executor]:
-    """An executor that belongs to the caller: left open."""
-    yield executor
-
-
-@contextmanager
-def _pool(workers: int | None, chunks: int) -> Iterator[Executor]:
-    """A pool of fresh processes (nothing is inherited by fork); what waits is cancelled on the way out."""
-    count = max(1, min(workers or os.cpu_count() or 1, chunks))
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_the_parent)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -131,6 +133,7 @@ def test_wrong_words_on_the_command_line(arguments: list[str], hint: str) -> Non
         (ZeroDivisionError("division by zero"), 4, "ZeroDivisionError: division by zero"),
         (PermissionError(13, "Permission denied", "results/x"), 2, "results/x: Permission denied"),
         (OSError("disk on fire"), 4, "disk on fire"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device. Make room, then give the same"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.UsageError("no"), 2, "Error: no"),
     ],
@@ -155,6 +158,53 @@ def test_a_note_on_an_interruption_is_passed_on(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(import_module("clustersim.cli.schema").command, "callback", interrupted)
     assert "the same command goes on from there" in invoke("schema").stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_signals_end_a_command_as_an_interruption_does(number: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[int] = []
+
+    def ended(**_: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt as error:
+            cleaned.append(number)
+            error.add_note("the same command goes on from there")
+            raise
+
+    monkeypatch.setattr(import_module("clustersim.cli.schema").command, "callback", ended)
+    before = signal.getsignal(number)
+    result = invoke("schema")
+    assert (result.exit_code, cleaned) == (code, [number])
+    assert "the same command goes on from there" in result.stderr
+    assert signal.getsignal(number) == before
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(
+            import_module("clustersim.cli.schema").command, "callback", lambda **_: os.kill(os.getpid(), signal.SIGHUP)
+        )
+        assert invoke("schema").exit_code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
+@pytest.mark.parametrize("command", ["['schema', 'scenario']", "['--help']"])
+def test_a_full_disk_under_stdout_is_a_plain_error(command: str) -> None:
+    code = f"""
+import os
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+from clustersim.cli import cli
+cli.main({command})
+"""
+    ended = python(code)
+    assert ended.returncode == 2
+    assert ended.stderr == "No space left on device. Make room, then give the same command again\n"
 
 
 def test_a_bug_shows_its_traceback_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:

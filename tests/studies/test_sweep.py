@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clustersim.errors import ClustersimError, InfeasibleError, InputError
+from clustersim.errors import ClustersimError, InfeasibleError, InputError, WorkersLostError
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.studies import workers
@@ -289,7 +289,7 @@ class Broken(Executor):
 
 def test_a_worker_that_dies_is_said_with_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "CHUNK_SECONDS", 0.0)
-    with pytest.raises(ClustersimError, match="ended unexpectedly") as caught:
+    with pytest.raises(WorkersLostError, match="ended unexpectedly") as caught:
         run_sweep("gpt3_175b_a100", overrides=AXES, executor=Broken())
     assert "the same command goes on from there" in str(caught.value)
     assert run_sweep("gpt3_175b_a100", overrides=AXES).reused == 1  # the one that ran here

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from clustersim.errors import WorkersLostError
 from clustersim.studies import workers
 from clustersim.studies.workers import run_chunks
 
@@ -38,7 +39,7 @@ def test_little_work_stays_here(count: int | None, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise AssertionError("a pool was started")
 
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", refuse)
+    monkeypatch.setattr(workers, "run_in_processes", refuse)
     assert gathered(run_chunks(range(50), doubled, workers=count)) == EXPECTED
     monkeypatch.setattr(workers, "CHUNK_SECONDS", 0.0)
     assert gathered(run_chunks([*range(50)], doubled, workers=count)) == EXPECTED
@@ -79,6 +80,51 @@ def test_what_waits_is_cancelled_when_the_reader_leaves(monkeypatch: pytest.Monk
             next(answers)
         answers.close()
     assert len(ran) < 20
+
+
+def test_an_executor_is_handed_some_chunks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "MOST_SUBMITTED", 4)
+    waiting: set[Future[list[int]]] = set()
+    with ThreadPoolExecutor(2) as executor:
+        submit = executor.submit
+
+        def counted(work: Any, tasks: list[int]) -> Future[list[int]]:
+            future = submit(work, tasks)
+            waiting.add(future)
+            future.add_done_callback(waiting.discard)
+            assert len(waiting) <= 4
+            return future
+
+        monkeypatch.setattr(executor, "submit", counted)
+        assert gathered(run_chunks(range(50), doubled, executor=executor)) == EXPECTED
+
+
+class Losing(Executor):
+    """Ends as a Dask client does whose scheduler is gone, or as a pool whose process was killed."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.error is None:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_exception(self.error)
+        return future
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(None, "scheduler was lost"), (BrokenExecutor("a worker died"), "ended unexpectedly")]
+)
+def test_an_executor_that_is_lost_is_said(
+    error: BaseException | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CHUNK_SECONDS", 0.0)
+    with pytest.raises(WorkersLostError, match=said):
+        gathered(run_chunks(range(50), doubled, executor=Losing(error)))
 
 
 def test_nothing_to_do() -> None:

@@ -11,13 +11,13 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clustersim.errors import ClustersimError
+from clustersim.errors import WorkersLostError
 from clustersim.inputs.load import Source
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import FigureSpec
@@ -95,8 +95,8 @@ def run_sweep(
     kept = f"what was finished is kept in {folder}: the same command goes on from there"
     try:
         finished, reused = _finish(points, settings, folder / JOURNAL, resume, workers, executor, tell)
-    except BrokenExecutor as error:
-        raise ClustersimError(f"a worker process ended unexpectedly, perhaps for lack of memory; {kept}") from error
+    except WorkersLostError as error:
+        raise WorkersLostError(f"{error}; {kept}") from error
     except KeyboardInterrupt as error:
         error.add_note(kept)
         raise
