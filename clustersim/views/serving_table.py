@@ -157,15 +157,20 @@ def _cost(report: ServingReport) -> Table:
 
 def _published(report: ServingReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("published", "stated", "predicted", "off by", "between the bounds"):
-        table.add_column(column, justify="left" if column in ("published", "between the bounds") else "right")
+    for column in ("figure", "published", "predicted", "prediction is", "published within bounds"):
+        table.add_column(column, justify="left" if column in ("figure", "published within bounds") else "right")
     for row in report.comparisons:
         shown = dollars if row.figure == "cost_per_day" else significant
         stated = dollars(row.published) if row.figure == "cost_per_day" else significant(row.published, 4)
         inside = "yes" if row.between else "no"
-        off = f"{100 * row.deviation:+.1f} %"
-        table.add_row(FIGURES[row.figure], stated, _range(row.predicted, shown), off, inside)
+        table.add_row(FIGURES[row.figure], stated, _range(row.predicted, shown), error_words(row.error), inside)
     return table
+
+
+def error_words(error: float) -> str:
+    """Which side of the published figure the prediction lies on: 30.4 % too high, 8.0 % too low."""
+    size = percent(abs(error))
+    return "as published" if size == percent(0.0) else f"{size} too {'high' if error > 0 else 'low'}"
 
 
 def _savings(report: ServingReport) -> Table:

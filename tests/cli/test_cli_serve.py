@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from clustersim.cli import cli
+from clustersim.views.serving_table import error_words
 
 
 def invoke(*arguments: str) -> Result:
@@ -29,6 +31,24 @@ def test_one_screen_says_rates_cost_and_what_was_published() -> None:
     ):
         assert words in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 132
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(0.307, "30.7 % too high"), (-0.2, "20.0 % too low"), (0.0001, "as published"), (-0.0001, "as published")],
+)
+def test_the_side_of_an_error_is_named(error: float, words: str) -> None:
+    assert error_words(error) == words
+
+
+def test_predictions_above_the_published_rate_are_too_high() -> None:
+    lines = invoke("deepseek_r1_h800").stdout.splitlines()
+    prefill = next(line for line in lines if line.strip().startswith("prefill, tokens/s a device  "))
+    rows = {row["figure"]: row for row in json.loads(invoke("deepseek_r1_h800", "--json").stdout)["published"]}
+    error = rows["prefill"]["predicted"]["central"] / rows["prefill"]["published"] - 1
+    assert error > 0
+    assert rows["prefill"]["error"] == pytest.approx(error)
+    assert f"{100 * error:.1f} % too high" in prefill
 
 
 def test_json_is_one_document_with_the_figures() -> None:

@@ -31,13 +31,13 @@ class Comparison:
         return self.predicted.low <= self.published <= self.predicted.high
 
     @property
-    def deviation(self) -> float:
-        """How far it lies from the central prediction: published / predicted - 1."""
-        return self.published / self.predicted.central - 1.0
+    def error(self) -> float:
+        """How far the central prediction lies from it: predicted / published - 1, as in `validate`."""
+        return self.predicted.central / self.published - 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """With what follows from it."""
-        return asdict(self) | {"between": self.between, "deviation": self.deviation}
+        return asdict(self) | {"between": self.between, "error": self.error}
 
 
 @dataclass(frozen=True)
