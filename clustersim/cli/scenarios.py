@@ -55,11 +55,12 @@ def laid_out(scenario: Scenario) -> tuple[Scenario, str]:
     """The scenario with a layout, and how that was found where it was searched; raises InfeasibleError if none fits."""
     if scenario.layout != "search":
         return scenario, ""
+    from clustersim.studies.amounts import counted
     from clustersim.studies.layouts.search import search_layouts
 
     with progress_bar("playing the best layouts") as progress:
         found = search_layouts(scenario, top=1, progress=progress)
-    return found.best[0].step.scenario, f"the best of {found.candidates:,} layouts searched"
+    return found.best[0].step.scenario, f"the best of {counted(found.candidates, 'layout')} searched"
 
 
 def result_path(source: str | None, scenario: Scenario, what: str) -> Path:

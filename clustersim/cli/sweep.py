@@ -66,6 +66,7 @@ def command(
     VALUES are a list, 16,32,64, or a range: 1..8, "16..1024 x2", "0..100 step 10". Results go to results/<name>:
     sweep.yaml, journal.jsonl, results.csv and figures. Ctrl-C loses nothing that is finished.
     """
+    from clustersim.studies.amounts import counted
     from clustersim.studies.sweeps.sweep import run_sweep
 
     with progress_bar(f"sweep {sweep}") as progress, _executor(dask) as executor:
@@ -94,10 +95,10 @@ def command(
         print_page(sweep_view(result, figures))
     if not result.count("done"):
         words = "; ".join(kind.words for kind in result.refusals[:MOST_REASONS])
-        click.echo(f"none of the {len(result.rows):,} points can run: {words}", err=True)
+        click.echo(f"none of {counted(len(result.rows), 'point')} can run: {words}", err=True)
     bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
     if bugs:
-        raise RuntimeError(f"{len(bugs)} points failed, the first with: {bugs[0]}")
+        raise RuntimeError(f"{counted(len(bugs), 'point')} failed, the first with: {bugs[0]}")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from clustersim.simulation.run import bill_of
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
 from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY, slow_among
+from clustersim.studies.amounts import counted
 
 NEAR_BEST = 0.995  # of the goodput with a spare always at hand: the target of spares unless one is given
 LEAST_SAVED = 1e-6  # of the run: a change that does less has nothing to better
@@ -175,7 +176,7 @@ def _spares(adviser: Adviser, target: float | None) -> SpareAdvice | None:
 
 
 def _spare_words(nodes: int) -> str:
-    return f"{nodes} spare node{'' if nodes == 1 else 's'}"
+    return f"{counted(nodes, 'spare node')}"
 
 
 def _changes(adviser: Adviser) -> Iterator[tuple[str, Reliability]]:

@@ -35,3 +35,8 @@ def whole(value: float) -> str:
 def times(factor: float) -> str:
     """How often one figure goes into another: 2.23 times."""
     return f"{number(factor) if factor >= 10 else f'{factor:.2f}'} times"
+
+
+def counted(many: int, noun: str) -> str:
+    """So many things in words: 1 group, 34 groups, 0 points; the noun in the singular, its plural with an s."""
+    return f"{many:,} {noun}{'' if many == 1 else 's'}"

@@ -11,6 +11,7 @@ from clustersim.inputs.catalog import document, load, names, plain_document
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import parse_quantity, shown
+from clustersim.studies.amounts import counted
 from clustersim.workload.flops import Convention, model_flops_per_token
 
 CONVENTIONS: tuple[Convention, ...] = ("full", "causal", "6N")
@@ -131,8 +132,8 @@ def best_published(
     same = [found for found in fitting if found[0].kind == kind]
     record, flops = max(same or fitting, key=lambda found: found[1])
     words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
-    counted = len({found[0].id for found in same or fitting})
-    return Published(flops, f"{words}, {record.label} ({record.kind}), {record.devices:,} devices", bool(same), counted)
+    words += f", {record.label} ({record.kind}), {counted(record.devices, 'device')}"
+    return Published(flops, words, bool(same), len({found[0].id for found in same or fitting}))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
 from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.views.words import percent
@@ -21,12 +22,13 @@ MOST_REFUSED = 8
 def calibration_view(found: Calibration, output: Path | None) -> RenderableType:
     """One screen: how good, the numbers, what is open, the groups."""
     left_out = "" if found.left_out is None else f", {percent(found.left_out)} with groups held out"
-    head = f"{found.extends} fitted to {found.rows - found.unused} runs: mean error {percent(found.mean_absolute)}"
+    runs = counted(found.rows - found.unused, "run")
+    head = f"{found.extends} fitted to {runs}: mean error {percent(found.mean_absolute)}"
     parts: list[RenderableType] = [Text(head + left_out, style="bold"), _numbers(found)]
     parts += [Padding(line, (0, 0, 0, 2)) for line in _open_questions(found)]
     parts.append(_groups(found))
     if found.refused:
-        parts.append(Text(f"refused: {len(found.refused)} rows", style="bold"))
+        parts.append(Text(f"refused: {counted(len(found.refused), 'row')}", style="bold"))
         shown = list(found.refused.items())[:MOST_REFUSED]
         parts += [Padding(f"{name}: {' '.join(reason.split())}", (0, 0, 0, 2)) for name, reason in shown]
     if output is not None:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from clustersim.simulation.intervals import model_error
-from clustersim.studies.amounts import amount
+from clustersim.studies.amounts import amount, counted
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight
@@ -150,9 +150,9 @@ def _pictures(found: Sequence[Insight]) -> Iterator[dict[str, Any]]:
             yield _picture(draw_tornado(insight.swings, row.unit, ""), caption)
     asked = next((need for insight in found for need in reversed(insight.requirements)), None)
     if asked is not None:
-        devices = asked.step.devices
+        devices = counted(asked.step.devices, "device")
         caption = (
-            f"From the peak down to what the best layout on {devices:,} devices reaches, beside what {asked.id} would "
+            f"From the peak down to what the best layout on {devices} reaches, beside what {asked.id} would "
             f"mean ({_reading(asked.definition, asked.base)}), as an MFU with full attention of the matrix peak."
         )
         yield _picture(draw_needed_waterfall(asked, ""), caption)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from clustersim.studies.amounts import counted
 from clustersim.studies.validation.summaries import ValidationRow
 from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.drawing import COLOURS, GREY, MARKERS, canvas, plain_numbers
@@ -35,7 +36,7 @@ def draw_parity(report: ValidationReport) -> Figure:
                 markeredgecolor=COLOURS[number % len(COLOURS)],
                 markeredgewidth=1.0,
                 alpha=0.8,
-                label=f"{source}\n{percent(summary.mean_absolute)} mean error, {len(points)} rows",
+                label=f"{source}\n{percent(summary.mean_absolute)} mean error, {counted(len(points), 'row')}",
             )
         axes.set_xlim(*ends)
         axes.set_ylim(*ends)

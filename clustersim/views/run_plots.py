@@ -15,6 +15,7 @@ from clustersim.simulation.run_clock.ledger import Span
 from clustersim.simulation.run_clock.play import PlayedRun
 from clustersim.simulation.run_clock.runs import PlayedRuns
 from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY
+from clustersim.studies.amounts import counted
 from clustersim.views.drawing import COLOURS, GREY, canvas
 from clustersim.views.losses_table import cause_words
 from clustersim.views.words import percent, significant
@@ -82,7 +83,7 @@ def draw_losses(runs: PlayedRuns) -> Figure:
         low = max(0.0, ideal - 1.2 * (total - ideal)) if total > ideal else 0.0
         axes.set_xlim(low, total + 0.18 * (total - low))
         axes.set_xlabel(f"days{'' if low == 0.0 else f' (the axis begins at {significant(low)})'}")
-        axes.set_title(f"Goodput {percent(runs.goodput)}, mean of {len(runs.runs)} runs")
+        axes.set_title(f"Goodput {percent(runs.goodput)}, mean of {counted(len(runs.runs), 'run')}")
     return figure
 
 

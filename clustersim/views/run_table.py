@@ -15,6 +15,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.intervals import model_error
 from clustersim.simulation.results import Interval, RunResult
+from clustersim.studies.amounts import counted
 from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
@@ -168,9 +169,8 @@ def _evidence(result: RunResult) -> Table:
     table.add_row(f"{residual.evidence}; predictions lie {percent(residual.spread, 0)} (1 sd) from measured step times")
     table.add_row(f"step played by the {step.engine} engine")
     if result.runs is not None and result.expected_goodput is not None:
-        count_ = len(result.runs.runs)
         table.add_row(
-            f"run played with {count_} seed{'s' if count_ > 1 else ''} of {step.scenario.reliability_name}; in closed "
+            f"run played with {counted(len(result.runs.runs), 'seed')} of {step.scenario.reliability_name}; in closed "
             f"form its goodput is {percent(result.expected_goodput)}"
         )
     notes = dict.fromkeys((*step.scenario.notes, *step.notes, *_ideal(result)))

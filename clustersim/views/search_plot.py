@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clustersim.simulation.results import RunResult
+from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure
@@ -34,7 +35,7 @@ def draw_search(found: SearchResult) -> Figure:
         label_axis(axes, "x", column_of("memory_bytes"))
         label_axis(axes, "y", column_of("mfu"))
         axes.legend(loc="upper left")
-        about = f"{found.candidates:,} layouts, {found.feasible:,} may fit, {found.played:,} played"
+        about = f"{counted(found.candidates, 'layout')}, {found.feasible:,} may fit, {found.played:,} played"
         name_figure(axes, headline(found.best[0].step.scenario), about)
     return figure
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, gib, layout_words, percent, significant
@@ -29,7 +30,9 @@ def search_view(found: SearchResult) -> RenderableType:
             gib(step.memory_bytes),
             layout_words(step.scenario.resolved_layout),
         )
-    counts = f"{found.candidates:,} layouts divide model, batch and devices; {found.feasible:,} fit in memory; "
+    counts = (
+        f"{counted(found.candidates, 'layout')} divide model, batch and devices; {found.feasible:,} fit in memory; "
+    )
     dropped = ", ".join(f"{reason}: {count:,}" for reason, count in found.rejected.items())
     return Group(
         Text(headline(found.best[0].step.scenario), style="bold"),

@@ -13,6 +13,7 @@ from rich.text import Text
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.serving.fleet import Fleet
 from clustersim.simulation.serving.serving import PHASES, PhaseResult, ServingResult
+from clustersim.studies.amounts import counted
 from clustersim.studies.serving.price import Spread
 from clustersim.studies.serving.report import ServingReport
 from clustersim.views.words import PART_NAMES, between, count, dollars, gib, percent, significant
@@ -121,7 +122,7 @@ def _fleet(fleet: Fleet, devices: int) -> Table:
         f"{fleet.units[phase]:,} of {phase} ({percent(fleet.load[phase], 0)} loaded)" for phase in PHASES
     )
     spare = f", {fleet.spare_devices:,} to spare" if fleet.spare_devices else ""
-    table.add_row(Text(f"units on {devices:,} devices", style="cyan"), f"{split}{spare}")
+    table.add_row(Text(f"units on {counted(devices, 'device')}", style="cyan"), f"{split}{spare}")
     prompt, output = count(fleet.prompt_tokens_per_s), count(fleet.output_tokens_per_s)
     served = (
         f"{significant(fleet.requests_per_s)} requests, {prompt} prompt tokens, {output} tokens of answers a second"

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.studies.amounts import counted
 from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
@@ -98,7 +99,7 @@ def _figure(value: Cell, name: str) -> str:
 
 
 def _counts(result: SweepResult) -> str:
-    said = [f"{len(result.rows):,} points: {result.count('done'):,} done"]
+    said = [f"{counted(len(result.rows), 'point')}: {result.count('done'):,} done"]
     said += [f"{result.count(status):,} {status}" for status in ("infeasible", "failed") if result.count(status)]
     if result.reused:
         said.append(f"{result.reused:,} of them kept from before (--fresh computes them again)")

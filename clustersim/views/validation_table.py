@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.studies.amounts import counted
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.summaries import Summary, ValidationRow
 from clustersim.studies.validation.validation import ValidationReport
@@ -33,7 +34,7 @@ def validation_view(report: ValidationReport) -> RenderableType:
         parts.append(_orders(report))
     refused = Counter(row.reason for row in report.rows if row.status == "refused")
     if refused:
-        parts.append(Text(f"refused: {refused.total()} rows", style="bold"))
+        parts.append(Text(f"refused: {counted(refused.total(), 'row')}", style="bold"))
         parts += [Padding(f"{count} x {reason}", (0, 0, 0, 2)) for reason, count in refused.most_common(MOST_REASONS)]
     parts += memory_parts(report)
     if report.kernels:

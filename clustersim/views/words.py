@@ -6,6 +6,7 @@ import math
 
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.inputs.scenario import Scenario
+from clustersim.studies.amounts import counted
 
 GIB = 2.0**30
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
@@ -85,7 +86,7 @@ def layout_words(layout: Layout) -> str:
     if layout.pipeline > 1 and layout.schedule is not None:
         words.insert(1, layout.schedule)
     if isinstance(layout.recompute, PartialRecompute):
-        words.append(f"{layout.recompute.layers} layers recomputed")
+        words.append(f"{counted(layout.recompute.layers, 'layer')} recomputed")
     elif layout.recompute == "operations":
         words.append("recompute by operations")
     elif layout.recompute is not None and layout.recompute != "none":
@@ -95,7 +96,7 @@ def layout_words(layout: Layout) -> str:
     if layout.sequence_parallel and layout.tensor > 1:
         words.append("sequence parallel")
     if isinstance(layout.offload, PartialOffload):
-        words.append(f"{layout.offload.layers} layers offloaded")
+        words.append(f"{counted(layout.offload.layers, 'layer')} offloaded")
     elif layout.offload != "none":
         words.append(f"{layout.offload} offloaded")
     return " · ".join(words)

@@ -86,7 +86,7 @@ def test_few_rows_are_shown_one_by_one() -> None:
     assert "+5.0 %" in text
     assert "-15.0 %" in text
     assert "10.0 s" in text
-    assert "refused: 1 rows" in text
+    assert "refused: 1 row\n" in text
     assert "1 x no such schedule" in text
     assert "1 simulated rows are predicted not to fit" in text
     assert "b: it fits with more" in text

@@ -70,6 +70,7 @@ def test_layout_in_words() -> None:
     assert "2 layers recomputed · sequence parallel" in layout_words(partial)
     assert layout_words(partial.model_copy(update={"offload": "optimizer"})).endswith(" · optimizer offloaded")
     assert layout_words(Layout(offload=PartialOffload(layers=3))).endswith(" · 3 layers offloaded")
+    assert layout_words(Layout(offload=PartialOffload(layers=1))).endswith(" · 1 layer offloaded")
     assert layout_words(Layout(data=1)) == "one device a replica · micro-batch 1"
 
 

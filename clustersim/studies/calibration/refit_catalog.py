@@ -19,6 +19,7 @@ import numpy as np
 from clustersim.inputs.catalog import load, names
 from clustersim.simulation.evidence import FILE
 from clustersim.simulation.intervals import layout_kinds, spread_of
+from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.extrapolation import Departure, departures, widening
 from clustersim.studies.calibration.held_out import COLUMNS, LeftOut, left_out, shortfall, vendor_of
 from clustersim.studies.calibration.parameters import Parameter
@@ -78,7 +79,8 @@ def stack_spreads(found: Sequence[LeftOut]) -> dict[str, tuple[float, str]]:
         groups, shared = _grouped(own, lambda row: row.group_out), _grouped(pool, lambda row: row.group_out)
         mean = (len(groups) * spread_of(groups) + POOLED_GROUPS * spread_of(shared)) / (len(groups) + POOLED_GROUPS)
         sources = ", ".join(sorted({row.row.run.source for row in own}))
-        evidence = f"{len(own)} measured runs in {len(groups)} groups ({sources}), each group held out in turn"
+        rows = f"{counted(len(own), 'measured run')} in {counted(len(groups), 'group')}"
+        evidence = f"{rows} ({sources}), each group held out in turn"
         spreads[slug] = mean, evidence
     return spreads
 
@@ -106,7 +108,8 @@ def write_numbers(path: Path, numbers: Sequence[tuple[Parameter, float, float]],
         note = f'"+- {spread}"'
         line = f"{parameter.name}: {{value: {shown}, source: fit, status: computed, note: {note}}}"
         text = re.sub(rf"(?m)^{parameter.name}: .*source: fit.*$", line, text)
-    words = f"Fitted to {rows} measured runs in {groups} groups, the parent stack as prior (make calibrate)."
+    evidence = f"{counted(rows, 'measured run')} in {counted(groups, 'group')}"
+    words = f"Fitted to {evidence}, the parent stack as prior (make calibrate)."
     text = re.sub(r"(?m)^  fit: .*$", f'  fit: "{words}"', text)
     path.write_text(text, encoding="utf-8")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.inputs.catalog import load
+from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
 
 UNITS = {"kernel_gap": (1e-6, "us"), "fixed_overhead": (1e-3, "ms")}  # of stack fields that are times
@@ -21,7 +22,7 @@ def with_unit(name: str, value: float) -> str | float:
 def stack_document(found: Calibration, name: str) -> dict[str, Any]:
     """The file's content: what it extends, the fitted numbers with their uncertainty, and the residual."""
     groups = len(found.groups)
-    evidence = f"{found.rows} of your measured runs in {groups} group{'s' if groups > 1 else ''}"
+    evidence = f"{found.rows} of your measured runs in {counted(groups, 'group')}"
     evidence += ", each group held out in turn" if found.left_out is not None else ", in-sample: one group only"
     return {
         "about": f"{load('stacks', found.extends).name}, calibrated to {found.rows} measured runs.",

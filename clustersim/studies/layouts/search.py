@@ -19,6 +19,7 @@ from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
+from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
 
 Progress = Callable[[int, int], None]
@@ -181,12 +182,12 @@ def _why_none(scenario: Scenario, families: Sequence[Family], candidates: int) -
     devices, batch = scenario.cluster.devices, scenario.training.global_batch
     if not candidates:
         return (
-            f"no layout divides {devices:,} devices and a batch of {batch:,} sequences: "
+            f"no layout divides {counted(devices, 'device')} and a batch of {counted(batch, 'sequence')}: "
             "try numbers with more common divisors"
         )
     least = min(family.least_bytes for family in families) / 2**30
     usable = scenario.cluster.accelerator.memory.usable_bytes / 2**30
     return (
-        f"none of {candidates:,} layouts on {devices:,} devices fits in memory: the leanest needs {least:.1f} GiB a "
-        f"device of {usable:.1f} GiB usable. More devices would help"
+        f"none of {counted(candidates, 'layout')} on {counted(devices, 'device')} fits in memory: the leanest needs "
+        f"{least:.1f} GiB a device of {usable:.1f} GiB usable. More devices would help"
     )
