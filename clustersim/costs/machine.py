@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.costs.collectives import (
-    Link,
-    all_gather_time,
-    all_reduce_time,
-    all_to_all_time,
-    dispatch_time,
-    link_of,
-    send_time,
-)
+from clustersim.costs.collectives import Cost, Reach, cost_of
+from clustersim.costs.exchanges import send
 from clustersim.costs.gemm_on_chip import product_time
+from clustersim.costs.links import Link, link_of
 from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.stack import Stack
@@ -44,7 +38,7 @@ class Machine:
             return self.attention_time(operation) + gap
         if isinstance(operation, Pointwise):
             return self.pointwise_time(operation) + gap * operation.kernels
-        return self.collective_time(operation)
+        return self.collective(operation).seconds
 
     def gemm_time(self, gemm: Gemm) -> Array:
         """Seconds of matrix products, at the level that chip and software sustain."""
@@ -79,38 +73,25 @@ class Machine:
         )
         return seconds * self.slower
 
+    def collective(self, collective: Collective) -> Cost:
+        """Seconds and bytes of a collective over its group; none where the group is one rank."""
+        return cost_of(collective, self.reach(collective.group))
+
     def collective_time(self, collective: Collective) -> Array:
-        """Seconds of a collective over its group; none where the group is one rank."""
-        group = self.groups[collective.group]
-        if collective.kind in ("all-gather", "reduce-scatter"):
-            seconds = all_gather_time(collective.bytes, group, self.up, self.out)
-        elif collective.kind == "all-reduce":
-            seconds = all_reduce_time(collective.bytes, group, self.up, self.out)
-        elif collective.kind == "all-to-all":
-            seconds = self._all_to_all_time(collective, group)
-        else:
-            raise ValueError(f"{collective.kind} has two ends: use transfer_time")
-        return np.where(group.ranks > 1.0, seconds, 0.0)
+        """Seconds of a collective over its group."""
+        return self.collective(collective).seconds
 
-    def _all_to_all_time(self, collective: Collective, group: RankPlacement) -> Array:
-        """Routed vectors travel as the layout's dispatcher has it; anything else goes pair by pair.
+    def reach(self, group: str) -> Reach:
+        """Where a group sits, and its links."""
+        return Reach(self.groups[group], self.up, self.out, self.accelerator.kernels.launch)
 
-        By allgather, every rank receives all tokens of the group and keeps those of its experts (and the combining
-        reduce-scatter takes as long): MindSpeed-LLM's default.
-        """
-        routed = collective.copies > 1.0
-        if routed and collective.dispatcher in ("deepep", "hybridep"):
-            sizes = (collective.bytes, collective.copies, collective.most_domains)
-            kernel = replace(self.up, start=self.accelerator.kernels.launch)  # of its own, not a library's collective
-            return dispatch_time(*sizes, group, kernel, self.out)
-        if routed and collective.dispatcher == "allgather":
-            return all_gather_time(collective.bytes / collective.copies * group.ranks, group, self.up, self.out)
-        return all_to_all_time(collective.bytes, group, self.up, self.out)
+    def transfer(self, message: Array, stage: Array) -> Cost:
+        """Seconds and bytes of a message of so many bytes from pipeline stage `stage` to the next (or back)."""
+        return send(message, self.leaves_domain(stage), self.up, self.out)
 
     def transfer_time(self, message: Array, stage: Array) -> Array:
         """Seconds to send `message` bytes from pipeline stage `stage` to the next (or back)."""
-        near = send_time(message, False, self.up, self.out)
-        return np.where(self.leaves_domain(stage), send_time(message, True, self.up, self.out), near)
+        return self.transfer(message, stage).seconds
 
     def leaves_domain(self, stage: Array) -> Array:
         """Whether pipeline stage `stage` and the next are in different scale-up domains."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clustersim.costs.collectives import Cost
 from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, fused_attention_time, machine_of
 from clustersim.costs.placement import RankPlacement, place
@@ -13,8 +14,9 @@ from clustersim.inputs.hardware import Cluster, Node
 from clustersim.inputs.model import Experts
 from clustersim.inputs.serving import BYTES, ExchangeRates, PhaseKernels, ServingStack, Unit, WeightPrecision
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.experts import DISPATCH
 from clustersim.workload.operations import Attention, Collective, Gemm
+
+EXPERT_KINDS = ("dispatch", "combine")
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,19 @@ class ServingMachine(Machine):
         read = attention.bytes / (self.kernels.cache_bandwidth or self.memory_bandwidth)
         return np.maximum(np.maximum(compute, read), chip.kernels.launch)
 
-    def _all_to_all_time(self, collective: Collective, group: RankPlacement) -> Array:
-        kernels = self.kernels.all_to_all
+    def collective(self, collective: Collective) -> Cost:
+        """Seconds and bytes: of tokens on their way to experts and back as measured, where they were."""
+        cost, kernels, group = super().collective(collective), self.kernels.all_to_all, self.groups[collective.group]
         across = np.max(group.across) > 1.0
-        if kernels is None or collective.copies <= 1.0 or (kernels.counts == "nodes" and not across):
-            return super()._all_to_all_time(collective, group)
-        rates = kernels.dispatch if collective.name.startswith(DISPATCH) else kernels.combine
+        if kernels is None or collective.kind not in EXPERT_KINDS or (kernels.counts == "nodes" and not across):
+            return cost
+        rates = kernels.dispatch if collective.kind == "dispatch" else kernels.combine
         counted = collective.bytes
         if kernels.counts == "nodes":
             counted = counted / collective.copies * self.nodes_met
-        return measured_exchange_time(
-            counted, group.ranks, rates, self.up.start + (self.out if across else self.up).latency
-        )
+        latency = self.up.start + (self.out if across else self.up).latency
+        seconds = measured_exchange_time(counted, group.ranks, rates, latency)
+        return cost._replace(seconds=np.where(group.ranks > 1.0, seconds, 0.0))
 
 
 def measured_exchange_time(message: Array, ranks: Array, rates: ExchangeRates, latency: float) -> Array:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from clustersim.workload.arrays import Array
 
-CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
+CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "dispatch", "combine"]
 Group = Literal[
     "tensor", "context", "expert", "expert_tensor", "data", "data_shard", "data_replica", "expert_data", "pipeline"
 ]
@@ -85,15 +85,16 @@ class Collective:
     """A message among the ranks of a group.
 
     `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a
-    reduce-scatter; what each rank sends away in an all-to-all or a send.
+    reduce-scatter; what each rank sends away in an all-to-all; all copies of the tokens that a rank sends to experts in
+    a dispatch, and gets back from them in a combine.
     """
 
     name: str
     kind: CollectiveKind
     group: Group
     bytes: Array
-    copies: float = 1.0  # of an all-to-all: each vector goes to so many ranks, drawn evenly
-    dispatcher: str | None = None  # of tokens to experts and back
+    algorithm: str | None = None  # None: the fastest of its kind, as libraries choose
+    copies: float = 1.0  # of a dispatch: each vector goes to so many experts, drawn evenly
     most_domains: float | None = None  # that the copies of one vector may go to (node-limited routing)
 
     @property

@@ -1,211 +1,127 @@
-"""Collectives against their closed forms, limits and monotonicity."""
+"""Bytes over a device's links: closed forms, and never more than what the links carry in the time that is priced."""
 
 from __future__ import annotations
 
-from statistics import median
+from dataclasses import replace
+from typing import Any, get_args
 
+import builders
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustersim.costs.collectives import (
-    EXCHANGE_SHARE,
-    RAMP,
-    TREE_SHARE,
-    Link,
-    all_gather_time,
-    all_reduce_time,
-    all_to_all_time,
-    dispatch_time,
-    link_of,
-    send_time,
+from clustersim.costs.algorithms import algorithm
+from clustersim.costs.collectives import ALGORITHMS, Cost, Reach
+from clustersim.costs.machine import Machine, machine_of
+from clustersim.costs.placement import RankPlacement
+from clustersim.inputs.checks import UNPRICED_DISPATCHERS
+from clustersim.inputs.layout import Dispatcher
+from clustersim.workload.operations import Collective, CollectiveKind
+
+INSIDE, ACROSS, SPREAD, ALONE = (
+    RankPlacement(*sizes) for sizes in ((8.0, 8.0, 1.0), (32.0, 8.0, 4.0), (4.0, 1.0, 4.0), (1.0, 1.0, 1.0))
 )
-from clustersim.costs.placement import RankPlacement, place, place_groups
-from clustersim.inputs.catalog import load
-from clustersim.inputs.hardware import Tier
-
-UP = Link(bandwidth=100e9, latency=1e-6)
-OUT = Link(bandwidth=10e9, latency=5e-6)
-MESH = Link(bandwidth=196e9, latency=0.0, pair_bandwidth=28e9)
-FREE = Link(bandwidth=10e9, latency=0.0)
-NEAR = Link(bandwidth=100e9, latency=0.0)
 
 
-def test_ring_inside_a_domain_without_latency() -> None:
-    """2 (n-1)/n message / bandwidth (Thakur et al. 2005)."""
-    group = RankPlacement(8.0, 8.0, 1.0)
-    assert all_reduce_time(1e9, group, NEAR, FREE) == pytest.approx(2 * 7 / 8 * 1e9 / 100e9)
-    assert all_gather_time(1e9, group, NEAR, FREE) == pytest.approx(7 / 8 * 1e9 / 100e9)
+def machine(group: RankPlacement, **changes: Any) -> Machine:
+    return machine_of(builders.cluster(4), builders.stack(**changes), {"expert": group})
 
 
-def test_segments_bend_the_way_from_latency_to_bandwidth() -> None:
-    """Tiny messages take the hops, huge ones the bandwidth; the cross term lies between."""
-    group = RankPlacement(8.0, 8.0, 1.0)
-    latency = 2e-6 + 14 * 1e-6
-    start = Link(UP.bandwidth, UP.latency, start=2e-6)
-    assert all_reduce_time(1.0, group, start, OUT) == pytest.approx(latency, rel=0.01)
-    assert all_reduce_time(1e13, group, start, OUT) == pytest.approx(175.0, rel=0.001)
-    middle = 2 * 7 / 8 * 1e6 / 100e9
-    expected = latency + middle + RAMP * (13 * 1e-6 * middle) ** 0.5  # hops behind the first one
-    assert all_reduce_time(1e6, group, start, OUT) == pytest.approx(expected)
+def sent(kind: CollectiveKind, group: RankPlacement, **changes: Any) -> list[float]:
+    collective = Collective(kind, kind, "expert", 32.0, **changes)
+    _, near, far = machine(group).collective(collective)
+    return [float(near), float(far)]
 
 
-def test_the_ramp_is_what_nccl_shows_on_eight_a100() -> None:
-    """Bus bandwidth of vTrain's table in kernels.csv, GB/s, within 15 %."""
-    a100 = link_of(load("nodes", "dgx-a100-80gb").scale_up, 1.0)
-    measured = {2**22: 77.0, 2**24: 126.0, 2**26: 203.0, 2**28: 217.0, 2**30: 229.2}
-    for message, bus in measured.items():
-        seconds = 2 * 7 / 8 * message / (bus * 1e9)
-        assert all_reduce_time(float(message), RankPlacement(8.0, 8.0, 1.0), a100, OUT) == pytest.approx(
-            seconds, rel=0.15
-        )
+def test_a_ring_sends_the_whole_vector_but_a_rank_s_share_and_leaves_a_domain_over_all_its_links() -> None:
+    assert sent("all-gather", INSIDE) == [28.0, 0.0]
+    assert sent("reduce-scatter", ACROSS) == [31.0 * 7 / 8, 31.0 / 8]
+    assert sent("all-reduce", ACROSS, algorithm="ring") == [62.0 * 7 / 8, 62.0 / 8]
+    assert sent("all-gather", SPREAD) == [0.0, 24.0]
 
 
-def test_two_ranks_have_one_hop_and_no_ramp() -> None:
-    """With the ramp of A100: two H100 all-reduce 4 to 64 MiB within 15 % at the median (vidur)."""
-    pair = RankPlacement(2.0, 2.0, 1.0)
-    assert all_gather_time(1e9, pair, UP, OUT) == pytest.approx(0.5 * 1e9 / 100e9 + 1e-6)
-    h100 = link_of(load("nodes", "dgx-h100").scale_up, 1.0)
-    measured = {2**22: 97.54, 2**23: 182.36, 2**24: 229.82, 2**25: 246.72, 2**26: 273.91}  # GB/s of bus bandwidth
-    errors = [
-        abs(float(all_reduce_time(float(size), pair, h100, OUT)) * bus * 1e9 / size - 1)
-        for size, bus in measured.items()
-    ]
-    assert median(errors) < 0.15
+def test_a_tree_sends_up_and_down_and_a_switch_sums_what_it_passes_on() -> None:
+    assert sent("all-reduce", ACROSS, algorithm="tree") == [64.0 * 7 / 8, 64.0 * 3 / 4 / 8]
+    here = machine(INSIDE)
+    summing = replace(here, up=replace(here.up, switch_bandwidth=150e9))
+    assert summing.collective(Collective("m", "all-reduce", "expert", 32.0))[1:] == (32.0 + 4.0, 0.0)
 
 
-def test_the_switch_fills_its_pipeline() -> None:
-    """Eight H200 with NVLS: 64 MiB to 16 GiB within 5 % of the bus bandwidth measured (ml-engineering, kernels.csv)."""
-    h200 = link_of(load("nodes", "hgx-h200").scale_up, 1.0)
-    for size, bus in {2**26: 346.51, 2**28: 436.15, 2**30: 463.58, 2**34: 482.26}.items():
-        seconds = 2 * 7 / 8 * size / (bus * 1e9)
-        assert all_reduce_time(float(size), RankPlacement(8.0, 8.0, 1.0), h200, OUT) == pytest.approx(seconds, rel=0.05)
+def test_an_exchange_sends_each_rank_its_part() -> None:
+    assert sent("all-to-all", ACROSS) == [7.0, 24.0]
+    assert sent("all-to-all", INSIDE) == [28.0, 0.0]
 
 
-def test_members_of_a_domain_pool_their_ways_out() -> None:
-    """A ring over nodes is as wide as the members' scale-out links together, up to the scale-up bandwidth."""
-    alone, four, eight = (all_gather_time(1e9, RankPlacement(m * 16.0, m, 16.0), NEAR, FREE) for m in (1.0, 4.0, 8.0))
-    assert alone == pytest.approx(15 / 16 * 1e9 / 10e9)
-    assert four == pytest.approx(63 / 64 * 1e9 / 40e9)
-    assert eight == pytest.approx(127 / 128 * 1e9 / 80e9)
+def test_routed_vectors_travel_as_they_are_dispatched() -> None:
+    """8 copies that meet 4 (1 - (3/4)^8) of 4 domains, once each; or every token to every rank."""
+    met = 4 * (1 - 0.75**8)
+    assert sent("dispatch", ACROSS, algorithm="deepep", copies=8.0) == pytest.approx([28.0, 4.0 * met * 0.75])
+    assert sent("combine", ACROSS, algorithm="allgather", copies=8.0) == [31.0 * 4 * 7 / 8, 31.0 * 4 / 8]
 
 
-def test_hops_between_domains_add_their_latency_and_no_ramp() -> None:
-    group = RankPlacement(128.0, 1.0, 128.0)
-    free, far = (all_gather_time(1e9, group, NEAR, Link(10e9, latency)) for latency in (0.0, 5e-6))
-    assert far - free == pytest.approx(127 * 5e-6)
+KINDS = [(kind, name) for kind, known in ALGORITHMS.items() for name in known]
 
 
-def test_small_messages_over_many_nodes_take_the_tree() -> None:
-    group = RankPlacement(1024.0, 8.0, 128.0)
-    tree = all_reduce_time(8.0, group, UP, OUT)
-    assert tree == pytest.approx(2 * 7 * 1e-6 + 2 * 7 * 5e-6, rel=0.01)
-    assert tree < 2 * all_gather_time(8.0, group, UP, OUT)
-
-
-def test_trees_spare_the_links_between_two_nodes() -> None:
-    """Over D nodes 2 (D - 1)/D of the vector leaves a node, half of what a ring sends over two."""
-    two = all_reduce_time(1e9, RankPlacement(16.0, 8.0, 2.0), Link(1e12, 0.0), FREE)
-    assert two == pytest.approx(1e9 / (8 * 10e9 * TREE_SHARE))
-    assert two < 2 * 15 / 16 * 1e9 / 80e9
-
-
-def test_switches_that_sum_beat_rings_within_a_domain() -> None:
-    ring, switch = Link(100e9, 0.0), Link(100e9, 0.0, switch_bandwidth=150e9)
-    eight, pair = RankPlacement(8.0, 8.0, 1.0), RankPlacement(2.0, 2.0, 1.0)
-    assert all_reduce_time(1e9, eight, switch, OUT) == pytest.approx(2 * 7 / 8 * 1e9 / 150e9)
-    assert all_reduce_time(1e9, pair, switch, OUT) == all_reduce_time(1e9, pair, ring, OUT)
-
-
-def test_small_switched_rings_lose_a_little() -> None:
-    """197 GB/s of bus bandwidth between two A100 at 1 GiB, 229 among eight (vTrain, kernels.csv); within 6 %."""
-    a100 = link_of(load("nodes", "dgx-a100-80gb").scale_up, 1.0)
-    for ranks, bus in ((2.0, 197e9), (4.0, 222e9), (8.0, 229e9)):
-        seconds = all_reduce_time(2.0**30, RankPlacement(ranks, ranks, 1.0), a100, OUT)
-        assert 2 * (ranks - 1) / ranks * 2**30 / seconds == pytest.approx(bus, rel=0.06)
-
-
-def test_full_mesh_gives_a_pair_one_link() -> None:
-    """Eight NPUs of an Atlas 800T A2 have seven links of 28 GB/s; two have one (shared facts, HCCS)."""
-    pair = all_reduce_time(1e9, RankPlacement(2.0, 2.0, 1.0), MESH, OUT)
-    eight = all_reduce_time(1e9, RankPlacement(8.0, 8.0, 1.0), MESH, OUT)
-    assert pair == pytest.approx(1e9 / 28e9)
-    assert eight == pytest.approx(2 * 7 / 8 * 1e9 / 196e9)
-    assert send_time(1e9, False, MESH, OUT) == pytest.approx(1e9 / 28e9)
-
-
-def test_send_takes_the_tier_that_it_crosses() -> None:
-    assert send_time(1e9, True, UP, OUT) == pytest.approx(0.1 + 5e-6)
-    assert send_time(1e9, False, NEAR, OUT) == pytest.approx(0.01)
-
-
-def test_all_to_all_works_both_tiers_at_once() -> None:
-    group = RankPlacement(64.0, 8.0, 8.0)
-    assert all_to_all_time(1e9, group, NEAR, FREE) == pytest.approx(56 / 64 * 0.1 / EXCHANGE_SHARE)
-    assert all_to_all_time(1e9, RankPlacement(8.0, 8.0, 1.0), NEAR, FREE) == pytest.approx(7 / 8 * 0.01)
-
-
-def test_dispatch_sends_a_vector_once_to_a_domain() -> None:
-    """Eight copies over eight nodes meet 8 (1 - (7/8)^8) = 5.25 of them, limited routing four nodes 3.6."""
-    group = RankPlacement(64.0, 8.0, 8.0)
-    pairwise = all_to_all_time(8e9, group, NEAR, FREE)
-    once = dispatch_time(8e9, 8.0, None, group, NEAR, FREE)
-    limited = dispatch_time(8e9, 8.0, 4.0, group, NEAR, FREE)
-    assert once == pytest.approx(1e9 * 8 * (1 - (7 / 8) ** 8) * 7 / 8 / 10e9)
-    assert limited == pytest.approx(1e9 * 4 * (1 - (3 / 4) ** 8) * 7 / 8 / 10e9)
-    assert limited < once < pairwise
-    inside = dispatch_time(8e9, 8.0, 4.0, RankPlacement(8.0, 8.0, 1.0), NEAR, FREE)
-    assert inside == pytest.approx(8e9 * 7 / 8 / 100e9)
-
-
-def test_tier_efficiency_scales_bandwidth() -> None:
-    tier = Tier(kind="full-mesh", bandwidth=196e9, link_bandwidth=28e9, latency=1e-6, efficiency=0.5)
-    link = link_of(tier, 0.8)
-    assert link.bandwidth == pytest.approx(196e9 * 0.4)
-    assert link.pair_bandwidth == pytest.approx(28e9 * 0.4)
-    assert link_of(tier.model_copy(update={"kind": "switched"}), 1.0).pair_bandwidth is None
-
-
-@pytest.mark.parametrize(
-    ("ranks", "stride", "inside", "across"),
-    [(8, 1, 8, 1), (8, 8, 1, 8), (16, 1, 8, 2), (4, 2, 4, 1), (8, 4, 2, 4), (1, 64, 1, 1), (12, 1, 8, 2)],
-)
-def test_placement_in_domains_of_eight(ranks: float, stride: float, inside: float, across: float) -> None:
-    placed = place(ranks, stride, 8.0)
-    assert (float(placed.inside), float(placed.across)) == (inside, across)
-
-
-def test_megatrons_order_puts_tensor_inside_and_pipeline_far_apart() -> None:
-    sizes = {"tensor": 8.0, "context": 1.0, "data": 4.0, "pipeline": 8.0, "expert": 4.0, "expert_tensor": 2.0}
-    groups = place_groups(sizes, "tensor-context-expert-data-pipeline", 8.0)
-    assert float(groups["tensor"].across) == 1
-    assert float(groups["data"].inside) == 1
-    assert float(groups["pipeline"].inside) == 1
-    assert float(groups["expert"].inside) == 4
-    assert float(groups["expert_data"].ranks) == 4
-    swapped = place_groups(sizes, "pipeline-tensor-context-expert-data", 8.0)
-    assert float(swapped["pipeline"].across) == 1
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_a_rank_alone_sends_nothing(kind: CollectiveKind, name: str) -> None:
+    here = machine(ALONE)
+    collective = Collective("m", kind, "expert", 32.0, algorithm=name, copies=8.0)
+    seconds, near, far = here.collective(collective)
+    assert seconds == 0.0
+    if name != "switch":  # one rank has none
+        assert (near, far) == (0.0, 0.0)
 
 
 @given(
-    message=st.floats(1.0, 1e12),
-    inside=st.sampled_from([1.0, 2.0, 8.0]),
-    across=st.sampled_from([1.0, 2.0, 64.0]),
-    faster=st.floats(1.0, 100.0),
+    kind=st.sampled_from(KINDS),
+    group=st.sampled_from([INSIDE, ACROSS, SPREAD, ALONE]),
+    message=st.floats(1e3, 1e10),
+    copies=st.sampled_from([1.0, 2.0, 8.0]),
 )
-def test_a_faster_link_never_slows_a_collective(message: float, inside: float, across: float, faster: float) -> None:
-    group = RankPlacement(inside * across, inside, across)
-    for price in (all_gather_time, all_reduce_time, all_to_all_time):
-        before = price(message, group, UP, OUT)
-        assert price(message, group, Link(UP.bandwidth * faster, UP.latency), OUT) <= before
-        assert price(message, group, UP, Link(OUT.bandwidth * faster, OUT.latency)) <= before
-        assert price(message * 2, group, UP, OUT) >= before
+def test_links_carry_no_more_than_they_can(
+    kind: tuple[CollectiveKind, str], group: RankPlacement, message: float, copies: float
+) -> None:
+    here = machine(group)
+    seconds, near, far = here.collective(Collective("m", kind[0], "expert", message, kind[1], copies))
+    assert np.all(near <= seconds * here.up.bandwidth * (1 + 1e-9))
+    assert np.all(far <= seconds * here.out.bandwidth * (1 + 1e-9))
 
 
-def test_arrays_price_many_groups_at_once() -> None:
-    ranks = np.array([2.0, 8.0, 64.0])
-    groups = place(ranks, 1.0, 8.0)
-    together = all_reduce_time(1e8, groups, UP, OUT)
-    alone = [float(all_reduce_time(1e8, place(n, 1.0, 8.0), UP, OUT)) for n in ranks]
-    assert np.array_equal(np.asarray(together), alone)
+def test_every_kind_and_every_dispatcher_has_an_algorithm() -> None:
+    """What a layout may ask for is priced, or refused where layouts are checked."""
+    assert set(ALGORITHMS) == set(get_args(CollectiveKind))
+    asked = set(get_args(Dispatcher)) - set(UNPRICED_DISPATCHERS)
+    assert set(ALGORITHMS["dispatch"]) == set(ALGORITHMS["combine"]) == asked
+
+
+def test_unknown_kinds_and_algorithms_are_refused() -> None:
+    here = machine(INSIDE)
+    for kind, name, said in (
+        ("send", None, "no collective is called send. Known: all-gather, all-reduce, all-to-all, combine, dispatch"),
+        ("all-gather", "carrier pigeon", "all-gather has no algorithm carrier pigeon. Known: ring"),
+        ("dispatch", None, "dispatch must name its algorithm. Known: allgather, alltoall, deepep, hybridep"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            here.collective(Collective("m", kind, "expert", 1.0, name))  # type: ignore[arg-type]
+
+
+def test_an_algorithm_is_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered, it is asked for by name, or chosen where it is the fastest, with its own bytes."""
+    monkeypatch.setitem(ALGORITHMS, "all-reduce", dict(ALGORITHMS["all-reduce"]))
+
+    @algorithm("all-reduce", "butterfly")
+    def butterfly(collective: Collective, reach: Reach) -> Cost:
+        """Fast with small messages alone."""
+        size = collective.bytes
+        return Cost(np.where(size > 1e6, np.inf, 1e-12), size, 0.0 * size)
+
+    here = machine(INSIDE)
+    sizes = np.array([1e3, 1e9])
+    message = Collective("m", "all-reduce", "expert", sizes)
+    chosen, ring = here.collective(message), here.collective(replace(message, algorithm="ring"))
+    assert chosen.seconds.tolist() == [1e-12, ring.seconds[1]]
+    assert chosen.near.tolist() == [1e3, ring.near[1]]
+    assert here.time(replace(message, algorithm="butterfly")).tolist() == [1e-12, np.inf]
+    with pytest.raises(ValueError, match="has an algorithm butterfly already"):
+        algorithm("all-reduce", "butterfly")(butterfly)

@@ -28,7 +28,15 @@ operations = st.one_of(
         st.sampled_from(["all-reduce", "all-gather", "reduce-scatter", "all-to-all"]),
         st.sampled_from(["tensor", "data"]),
         columns,
-        st.sampled_from([1.0, 8.0]),
+    ),
+    st.builds(
+        Collective,
+        st.just("d"),
+        st.sampled_from(["dispatch", "combine"]),
+        st.sampled_from(["tensor", "data"]),
+        columns,
+        st.sampled_from(["alltoall", "allgather", "deepep"]),
+        st.sampled_from([2.0, 8.0]),
     ),
 )
 

@@ -93,7 +93,7 @@ def test_graphs_of_kernels_leave_no_gaps() -> None:
 
 def test_copies_and_nodes_are_counted_as_the_kernel_counts() -> None:
     rates = ExchangeRates.model_validate({"message": 1e15, "measured": [{"ranks": 16, "bandwidth": 1e9}]})
-    message = Collective("dispatch all-to-all", "all-to-all", "expert", 1e9, copies=2.0)
+    message = Collective("dispatch", "dispatch", "expert", 1e9, "alltoall", copies=2.0)
     by_copies, by_nodes = (
         machine(PhaseKernels(all_to_all=AllToAll(counts=counts, dispatch=rates, combine=rates)))  # type: ignore[arg-type]
         for counts in ("copies", "nodes")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from builders import cluster, scenario, stack
 
+from clustersim.costs.exchanges import send
+from clustersim.costs.links import link_of
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.step.step import simulate_step
 
@@ -20,9 +22,7 @@ def test_the_step_takes_longer_by_the_shortfall(layout: dict[str, object]) -> No
 
 
 def test_links_are_slowed_in_all_they_do() -> None:
-    from clustersim.costs.collectives import link_of, send_time
-
     link = link_of(cluster().node.scale_up, 1.0)
     for message in (1.0, 1e9):
-        slow = send_time(message, False, link.slowed(2.0), link.slowed(2.0))
-        assert slow == pytest.approx(2.0 * send_time(message, False, link, link))
+        slow = send(message, False, link.slowed(2.0), link.slowed(2.0)).seconds
+        assert slow == pytest.approx(2.0 * send(message, False, link, link).seconds)

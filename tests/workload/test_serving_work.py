@@ -91,7 +91,7 @@ def test_experts_travel_in_the_dispatch_precision() -> None:
         for operation in forward_pass(layer, SINGLE).operations
         if isinstance(operation, Collective)
     }
-    assert sent == {"dispatch all-to-all": 1.03125 * 1024 * 64, "combine all-to-all": 2 * 1024 * 64}
+    assert sent == {"expert dispatch": 1.03125 * 1024 * 64, "expert combine": 2 * 1024 * 64}
 
 
 def test_head_and_drafts() -> None:

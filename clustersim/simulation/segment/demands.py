@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from clustersim.costs.machine import Machine
-from clustersim.costs.traffic import collective_bytes
 from clustersim.engines.graph import Floats
 from clustersim.engines.sharing import NO_LINK, Sharing
 from clustersim.workload.arrays import Array
@@ -94,5 +93,11 @@ def work_demand(device: int, seconds: Floats, parts: Mapping[str, Floats], sent:
 
 def sent_by(operations: Iterable[Operation], machine: Machine, points: int) -> Floats:
     """Bytes [tiers, points] that a device sends in the collectives among some operations."""
-    collectives = (operation for operation in operations if isinstance(operation, Collective))
-    return sum((collective_bytes(each, machine) for each in collectives), np.zeros((TIERS, points)))
+    total = np.zeros((TIERS, points))
+    for each in operations:
+        if not isinstance(each, Collective):
+            continue
+        _, near, far = machine.collective(each)
+        total[0] += near
+        total[1] += far
+    return total

@@ -66,10 +66,11 @@ class StepDemands:
         """A message to the stage on the other side of the boundary."""
         boundary = boundary_of(self.program, kind)
         ends = (boundary, (boundary + 1) % self.program.stages)
-        crosses = self.machine.leaves_domain(float(boundary))
         message = boundary_bytes(self.scenario) / self.scenario.resolved_layout.tensor + np.zeros(self.points)
-        sent = np.array([np.where(crosses, 0.0, message), np.where(crosses, message, 0.0)])
-        return Demand(kind.stage, seconds, moving=1.0, sent=sent, receiver=ends[kind.stage == boundary])
+        _, near, far = self.machine.transfer(message, float(boundary))
+        return Demand(
+            kind.stage, seconds, moving=1.0, sent=np.array([near, far]), receiver=ends[kind.stage == boundary]
+        )
 
     def _pass_bytes(self, kind: Kind) -> Floats:
         """Of collectives inside the layers, and among replicas beside them."""

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from clustersim.costs.collectives import Link, all_gather_time, all_reduce_time, link_of
+from clustersim.costs.collectives import Reach, cost_of
 from clustersim.costs.gemm_on_chip import product_time
+from clustersim.costs.links import Link, link_of
 from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.catalog import load
 from clustersim.inputs.hardware import Accelerator
 from clustersim.studies.kernels.tables import TimedCollective, TimedProduct, timed_collectives, timed_products
 from clustersim.studies.robust_fit import Floats
+from clustersim.workload.operations import Collective
 
 LEAST_FLOPS = 1e9  # of a product, to be judged
 LEAST_BYTES = 2.0**20  # of a collective, to be judged: more than this
@@ -156,9 +158,9 @@ def _fitted(link: Link, collectives: Sequence[TimedCollective]) -> Link:
 
 def _collective_error(timed: TimedCollective, link: Link) -> float:
     used = link if timed.in_switch else replace(link, switch_bandwidth=None)
-    price = all_reduce_time if timed.kind == "all-reduce" else all_gather_time
-    group = RankPlacement(timed.ranks, timed.ranks, 1.0)
-    return float(price(timed.bytes, group, used, used)) / timed.seconds - 1.0
+    message = Collective("timed", timed.kind, "tensor", timed.bytes)
+    reach = Reach(RankPlacement(timed.ranks, timed.ranks, 1.0), used, used)
+    return float(cost_of(message, reach).seconds) / timed.seconds - 1.0
 
 
 def _is_possible(timed: TimedCollective) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from clustersim.workload.operations import Gemm
+from clustersim.workload.operations import CollectiveKind, Gemm
 
 CHIPS = {
     "A100-80GB-SXM": "a100-sxm-80gb",
@@ -31,7 +31,11 @@ NODES = {
     "H200": "hgx-h200",
     "B200": "hgx-b200",
 }
-KINDS = {"allreduce": "all-reduce", "allgather": "all-gather", "reducescatter": "reduce-scatter"}
+KINDS: dict[str, CollectiveKind] = {
+    "allreduce": "all-reduce",
+    "allgather": "all-gather",
+    "reducescatter": "reduce-scatter",
+}
 PRECISIONS = ("bf16", "fp16")
 SUM_BYTES = {"fp32": 6.0, "bf16": 2.0}  # an element of a sum in place: read and written, beyond writing it in 16 bits
 
@@ -53,7 +57,7 @@ class TimedCollective:
 
     source: str
     node: str
-    kind: str
+    kind: CollectiveKind
     ranks: float
     bytes: float
     in_switch: bool  # whether the library was free to let switches sum

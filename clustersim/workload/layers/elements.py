@@ -91,8 +91,8 @@ class Exchange:
     forward_kind: str
     backward_kind: str
     bytes: Array
+    algorithm: str | None = None
     copies: float = 1.0
-    dispatcher: str | None = None
     most_domains: float | None = None
     recomputed_when_selective: bool = False
     backward_bytes: Array | None = None  # where gradients take other room than what they are of
@@ -111,7 +111,7 @@ class Exchange:
         builder.communicate(self.message())
 
     def input_gradient(self, builder: PassBuilder) -> None:
-        """The adjoint: of an all-gather a reduce-scatter, of an all-to-all the same; a whole vector needs none."""
+        """The adjoint: of an all-gather a reduce-scatter, of a dispatch a combine; a whole vector needs none."""
         if self.backward_kind != "none":
             builder.communicate(self.adjoint())
 
@@ -136,8 +136,8 @@ class Exchange:
             kind,  # type: ignore[arg-type]
             self.group,  # type: ignore[arg-type]
             size,
+            self.algorithm,
             self.copies,
-            self.dispatcher,
             self.most_domains,
         )
 

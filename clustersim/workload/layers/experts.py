@@ -11,8 +11,6 @@ from clustersim.workload.layers.feed_forward import activation, dense_elements
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.shape import FP32_BYTES, Shape
 
-DISPATCH = "dispatch"  # the exchange that brings tokens to experts; its counterpart is the combine
-
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
     """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
@@ -33,17 +31,20 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
     dispatch, combine = (
         Exchange(
-            name,
             "expert",
-            "all-to-all",
-            "all-to-all",
+            "expert",
+            kind,
+            adjoint,
             there,
-            moe.top_k,
             shape.dispatcher,
+            moe.top_k,
             moe.groups_a_token,
             backward_bytes=back,
         )
-        for name, there, back in ((DISPATCH, sent, message), ("combine", message, sent))
+        for kind, adjoint, there, back in (
+            ("dispatch", "combine", sent, message),
+            ("combine", "dispatch", message, sent),
+        )
     )
     returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
     shared = _shared_elements(model, moe, shape)
