@@ -128,9 +128,18 @@ def stack(**changes: Any) -> Stack:
 
 
 def scenario(nodes: int = 8, model: Model | None = None, stack_: Stack | None = None, **changes: Any) -> Scenario:
-    """A resolved scenario: one model on `nodes` nodes of 8; changes go to the layout, or to training by name."""
+    """A resolved scenario: one model on `nodes` nodes of 8; changes go to the layout, or to training by name.
+
+    `expert_imbalance` is the router's; experts are evenly loaded without it.
+    """
     model = model or gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096)
-    training = {"sequence_length": 1024, "global_batch": 64, "grad_reduce_precision": "fp32", "tokens": 1e9}
+    training: dict[str, Any] = {
+        "sequence_length": 1024,
+        "global_batch": 64,
+        "grad_reduce_precision": "fp32",
+        "tokens": 1e9,
+        "router": {"imbalance": changes.pop("expert_imbalance", 0.0)},
+    }
     training |= {key: changes.pop(key) for key in list(changes) if key in Training.model_fields}
     chunks = changes.get("pipeline", 1) * changes.get("virtual_stages", 1)
     layout: dict[str, Any] = {

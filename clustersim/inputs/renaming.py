@@ -5,13 +5,14 @@ This comes before merging and checking, so that these know one name alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from clustersim.errors import Problem
 from clustersim.inputs.merging import REFERENCES
 from clustersim.inputs.synonyms import SYNONYMS
-from clustersim.inputs.table import KeyPath, Origin, Table, dotted
+from clustersim.inputs.table import NOWHERE, KeyPath, Origin, Table, dotted
 
 DEEPEST_KEY = 20
 
@@ -32,14 +33,16 @@ class Renaming:
         written: dict[str, str] = {}  # a key's own name -> the word that was used
         for word, value in table.items():
             synonym, origin = synonyms.get(word), table.origin(word)
-            name = word if synonym is None else synonym.name
+            name, *inside = [word] if synonym is None else synonym.name.split(".")
             if name in written:
                 self._complain(f"the same as {written[name]}, which is given too", (*path, word), origin)
                 continue
             written[name] = word
             if synonym is not None and synonym.earlier:
-                self._note(word, name, (*path, word), origin)
-            if isinstance(value, Table):
+                self._note(word, synonym.name, (*path, word), origin)
+            if inside:
+                value = _nested(inside, value, origin)
+            elif isinstance(value, Table):
                 value = self.document(value, part_of(section, name), (*path, name))
             found[name] = value
             found.origins[name] = origin
@@ -58,7 +61,7 @@ class Renaming:
                 self._complain("not a dotted key such as layout.pipeline", (key or '""',), Origin())
                 continue
             table = self.document(_nested(parts, value), section)
-            own = dotted(_first_keys(table, len(parts)))
+            own = own_key(parts, section)
             if used.setdefault(own, key) != key:
                 self._complain(f"the same as {used[own]}, which is given too", (key,), Origin())
             found.append(table)
@@ -84,12 +87,17 @@ def _has_synonyms(section: str) -> bool:
     return own or any(_has_synonyms(part) for part in REFERENCES.get(section, {}).values())
 
 
-def _nested(keys: list[str], value: Any) -> Table:
+def own_key(words: Sequence[str], section: str) -> str:
+    """The dotted key, by its own name, that words lead to: `layout.tensor` for layout and tp."""
+    names = []
+    for word in words:
+        synonym = SYNONYMS.get(section, {}).get(word)
+        names.append(word if synonym is None else synonym.name)
+        section = part_of(section, names[-1])
+    return ".".join(names)
+
+
+def _nested(keys: Sequence[str], value: Any, origin: Origin = NOWHERE) -> Table:
     """`{"layout": {"pipeline": 8}}` for layout, pipeline and 8."""
-    return Table({keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value})
-
-
-def _first_keys(table: Table, depth: int) -> KeyPath:
-    """The way through a table that has one key at each of `depth` levels."""
-    key = next(iter(table))
-    return (key, *(_first_keys(table[key], depth - 1) if depth > 1 else ()))
+    inner = _nested(keys[1:], value, origin) if len(keys) > 1 else value
+    return Table({keys[0]: inner}, {keys[0]: origin})

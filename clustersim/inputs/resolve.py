@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from clustersim.errors import InputError, Problem
@@ -84,9 +84,18 @@ def notes_of(scenario: Scenario) -> tuple[str, ...]:
     if chip.vendor not in stack.vendors:
         known = ", ".join(stack.vendors)
         notes.append(f"stack {stack.name} is known for chips of {known}, and this is {chip.name} of {chip.vendor}")
-    if scenario.model.moe is not None and training.expert_imbalance == 0.0 and training.capacity_factor is None:
-        notes.append("experts are taken as evenly loaded (training.expert_imbalance: 0)")
+    if scenario.model.moe is not None:
+        notes += _router_note(training)
     return tuple(dict.fromkeys(notes))
+
+
+def _router_note(training: Training) -> Iterator[str]:
+    """What is assumed of the load of experts where nothing was measured."""
+    if training.expert_imbalance == 0.0 and training.capacity_factor is None:
+        yield "experts are taken as evenly loaded (training.router: balanced)"
+    elif training.router == "typical":
+        spread = f"{100 * training.expert_imbalance:g} % of the mean"
+        yield f"experts are taken as loaded by a typical router, a spread of {spread} (training.router: typical)"
 
 
 def scenario_problems(

@@ -10,6 +10,7 @@ from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Efficiency
 from clustersim.inputs.layout import Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.synonyms import with_synonyms
+from clustersim.inputs.training import Router
 from clustersim.inputs.units import Bytes, Seconds
 
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
@@ -40,6 +41,9 @@ class Defaults(Description):
     tied_embeddings: Annotated[
         bool, Field(description="a GPT of a measured run has one table for look-up and output head")
     ] = True
+    router: Annotated[
+        Router, Field(description="how experts of a measured run were loaded where its row has no balance loss")
+    ] = "balanced"
 
 
 class Residual(Description):

@@ -24,12 +24,13 @@ SHORT_NAMES = {
 class Synonym:
     """What a key means under another word."""
 
-    name: str  # the key, as it is called here
+    name: str  # the key, as it is called here; dotted where the value stands in a mapping of its own
     earlier: bool = True  # a name of an earlier release: accepted, and noted
 
 
 SYNONYMS: dict[str, dict[str, Synonym]] = {
     "scenarios.layout": {short: Synonym(name, earlier=False) for short, name in SHORT_NAMES.items()},
+    "scenarios.training": {"expert_imbalance": Synonym("router.imbalance")},
     "stacks": {
         "sums_everywhere": Synonym("all_reduce_gradients"),
         "flat_gradients": Synonym("copied_gradients"),
@@ -49,6 +50,6 @@ def with_synonyms(section: str) -> Callable[[dict[str, Any]], None]:
             about: dict[str, Any] = {"description": f"short for {synonym.name}"}
             if synonym.earlier:
                 about = {"description": f"earlier name of {synonym.name}", "deprecated": True}
-            fields[word] = fields[synonym.name] | about
+            fields[word] = fields.get(synonym.name, {}) | about
 
     return add

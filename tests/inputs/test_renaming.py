@@ -14,6 +14,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.merging import KINDS
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.synonyms import SYNONYMS, Synonym
+from clustersim.inputs.training import Training
 
 STACK_WORDS = sorted(SYNONYMS["stacks"].items())
 
@@ -110,10 +111,10 @@ def test_a_wrong_value_is_complained_of_at_its_line(catalog: Path) -> None:
 
 
 def test_every_word_leads_to_a_key_and_is_none_itself() -> None:
-    parts = {"scenarios.layout": Layout}
+    kinds = {**KINDS, "scenarios.layout": Layout, "scenarios.training": Training}
     for section, words in SYNONYMS.items():
-        fields = parts.get(section, KINDS.get(section, Layout)).model_fields
-        assert {synonym.name for synonym in words.values()} <= set(fields)
+        fields = kinds[section].model_fields
+        assert {synonym.name.split(".")[0] for synonym in words.values()} <= set(fields)
         assert not set(words) & set(fields)
 
 

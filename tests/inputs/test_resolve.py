@@ -13,7 +13,7 @@ from clustersim.errors import InputError
 from clustersim.inputs.layout import Layout, PartialRecompute, ResolvedLayout
 from clustersim.inputs.model import Model
 from clustersim.inputs.resolve import notes_of, resolve_layout, resolve_training, spread_layers, stage_layers_of
-from clustersim.inputs.training import Training
+from clustersim.inputs.training import Loads, Training
 
 TRAINING = Training(sequence_length=2048, global_batch=3072)
 DEFAULTS = {
@@ -172,12 +172,15 @@ def test_stacks_without_folding_cut_experts_by_the_tensor_group() -> None:
         resolved({"tensor": 8, "expert": 16}, moe(), nodes=4, expert_tensor="tensor")
 
 
-def test_even_experts_are_said_to_be_assumed() -> None:
+def test_how_experts_are_loaded_is_said_where_nobody_measured_it() -> None:
     def notes(model: Model, **training: float) -> tuple[str, ...]:
         trained = TRAINING.model_copy(update=training)
         return notes_of(scenario(model=model).model_copy(update={"training": trained}))
 
-    assert any("evenly loaded" in note for note in notes(moe()))
-    assert not any("evenly loaded" in note for note in notes(gpt()))
-    assert not any("evenly loaded" in note for note in notes(moe(), expert_imbalance=0.2))
-    assert not any("evenly loaded" in note for note in notes(moe(), capacity_factor=1.0))
+    assert any("evenly loaded" in note for note in notes(moe(), router="balanced"))
+    assert any("evenly loaded" in note for note in notes(moe(), router=Loads(imbalance=0.0)))
+    assert any("typical router, a spread of 27 % of the mean" in note for note in notes(moe()))
+    assert not notes(gpt())
+    assert not notes(gpt(), router="balanced")
+    assert not notes(moe(), router=Loads(imbalance=0.2))
+    assert not notes(moe(), router="balanced", capacity_factor=1.0)

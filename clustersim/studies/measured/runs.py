@@ -40,7 +40,7 @@ def measured_run(row: CsvRow) -> MeasuredRun:
         "name": text(row, "id") or "row",
         "model": model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings),
         "cluster": _cluster(row),
-        "training": _training(row, notes),
+        "training": _training(row, notes) | {"router": load("stacks", stack).defaults.router},
         "layout": layout_of(row, notes),
         "stack": _stack_as_run(row, stack, notes),
     }
