@@ -12,6 +12,13 @@ from clustersim.inputs.units import Count
 
 AttentionKind = Literal["full", "sliding"]  # what is modelled, and nothing else
 
+# Beyond any model that can be built, so that a slip of the finger or a forged file is refused, not computed for hours.
+MOST_LAYERS = 10_000
+MOST_MODULES = 64  # for multi-token prediction
+MOST_SIZE = 100_000_000  # of a width, a vocabulary, a number of heads or experts
+
+Size = Annotated[PositiveInt, Field(le=MOST_SIZE)]
+
 
 class BlockKind(NamedTuple):
     """What a transformer layer is made of, as far as its cost depends on it."""
@@ -23,27 +30,27 @@ class BlockKind(NamedTuple):
 class LatentAttention(Description):
     """Multi-head latent attention (MLA). Source: DeepSeek-V2, arXiv 2405.04434, section 2.1."""
 
-    kv_lora_rank: Annotated[PositiveInt, Field(description="width of the compressed keys and values")]
+    kv_lora_rank: Annotated[Size, Field(description="width of the compressed keys and values")]
     q_lora_rank: Annotated[
-        PositiveInt | None, Field(description="width of the compressed queries; absent: not compressed")
+        Size | None, Field(description="width of the compressed queries; absent: not compressed")
     ] = None
-    qk_nope_head_dim: Annotated[PositiveInt, Field(description="a head's query and key without position")]
-    qk_rope_head_dim: Annotated[PositiveInt, Field(description="a head's query and key with rotary position")]
-    v_head_dim: Annotated[PositiveInt, Field(description="a head's value")]
+    qk_nope_head_dim: Annotated[Size, Field(description="a head's query and key without position")]
+    qk_rope_head_dim: Annotated[Size, Field(description="a head's query and key with rotary position")]
+    v_head_dim: Annotated[Size, Field(description="a head's value")]
 
 
 class Experts(Description):
     """The mixture-of-experts layers."""
 
-    experts: Annotated[PositiveInt, Field(description="routed experts")]
-    top_k: Annotated[PositiveInt, Field(description="routed experts a token meets")]
-    ffn_hidden: Annotated[PositiveInt, Field(description="hidden size of one expert")]
-    shared: Annotated[NonNegativeInt, Field(description="experts that every token meets")] = 0
+    experts: Annotated[Size, Field(description="routed experts")]
+    top_k: Annotated[Size, Field(description="routed experts a token meets")]
+    ffn_hidden: Annotated[Size, Field(description="hidden size of one expert")]
+    shared: Annotated[NonNegativeInt, Field(le=MOST_SIZE, description="experts that every token meets")] = 0
     shared_ffn_hidden: Annotated[
-        PositiveInt | None, Field(description="hidden size of one shared expert, where it differs")
+        Size | None, Field(description="hidden size of one shared expert, where it differs")
     ] = None
-    leading_dense: Annotated[NonNegativeInt, Field(description="first layers that are dense")] = 0
-    every: Annotated[PositiveInt, Field(description="an MoE layer every so many layers")] = 1
+    leading_dense: Annotated[NonNegativeInt, Field(le=MOST_LAYERS, description="first layers that are dense")] = 0
+    every: Annotated[PositiveInt, Field(le=MOST_LAYERS, description="an MoE layer every so many layers")] = 1
     dense_layers: Annotated[tuple[int, ...], Field(strict=False, description="other dense layers, counted from 0")] = ()
     groups: Annotated[PositiveInt, Field(description="expert groups for limited routing")] = 1
     groups_a_token: Annotated[PositiveInt | None, Field(description="groups that one token may use")] = None
@@ -55,6 +62,16 @@ class Experts(Description):
         if experts is not None and count > experts:
             raise refusal(f"{count} is more than the {experts} experts")
         return count
+
+
+class Vision(Description):
+    """The encoder of a vision-language model's images, with the projector that hands them to the decoder.
+
+    Counted among the parameters; a step is one of text alone, in which it neither runs nor is stored.
+    """
+
+    kind: Annotated[str, Field(min_length=1, description="as its config names it")]
+    parameters: Annotated[Count, Field(gt=0, description="of tower and projector")]
 
 
 class Published(Description):
@@ -69,22 +86,20 @@ class Model(Description):
     """A transformer. Field names follow Megatron-LM's and Hugging Face's, whole words."""
 
     name: Annotated[str, Field(min_length=1, description="as people write it")]
-    layers: Annotated[PositiveInt, Field(le=10_000, description="transformer layers (blocks)")]
-    hidden: Annotated[PositiveInt, Field(description="width of the residual stream")]
-    heads: Annotated[PositiveInt, Field(description="attention heads (queries)")]
-    kv_heads: Annotated[PositiveInt, Field(description="key and value heads; as many as heads without GQA")]
-    head_dim: Annotated[PositiveInt | None, Field(validate_default=True, description="hidden / heads unless given")] = (
-        None
-    )
-    ffn_hidden: Annotated[PositiveInt, Field(description="inner width of the dense feed-forward network")]
+    layers: Annotated[PositiveInt, Field(le=MOST_LAYERS, description="transformer layers (blocks)")]
+    hidden: Annotated[Size, Field(description="width of the residual stream")]
+    heads: Annotated[Size, Field(description="attention heads (queries)")]
+    kv_heads: Annotated[Size, Field(description="key and value heads; as many as heads without GQA")]
+    head_dim: Annotated[Size | None, Field(validate_default=True, description="hidden / heads unless given")] = None
+    ffn_hidden: Annotated[Size, Field(description="inner width of the dense feed-forward network")]
     gated: Annotated[bool, Field(description="three FFN matrices (SwiGLU and kin) instead of two")]
-    vocab: Annotated[PositiveInt, Field(description="words of the embedding table")]
+    vocab: Annotated[Size, Field(description="words of the embedding table")]
     tied_embeddings: Annotated[bool, Field(description="one table for look-up and output head")] = False
     position: Annotated[
         Literal["rotary", "learned", "alibi", "none"],
         Field(description="alibi: unfused attention, but where the stack's kernel takes its biases"),
     ] = "rotary"
-    max_positions: Annotated[PositiveInt | None, Field(description="rows of a learned position table")] = None
+    max_positions: Annotated[Size | None, Field(description="rows of a learned position table")] = None
     norm: Annotated[Literal["rms", "layer"], Field(description="layer norms have a mean and a bias")] = "rms"
     bias: Annotated[bool, Field(description="biases on the linear layers")] = False
     qkv_bias: Annotated[bool, Field(description="biases on queries, keys and values alone")] = False
@@ -92,12 +107,18 @@ class Model(Description):
     dropout: Annotated[bool, Field(description="dropout after attention and FFN is trained with")] = False
     latent: Annotated[LatentAttention | None, Field(description="MLA, where the model uses it")] = None
     moe: Annotated[Experts | None, Field(description="absent for a dense model")] = None
-    window: Annotated[PositiveInt | None, Field(description="tokens that a sliding-window layer sees")] = None
+    window: Annotated[Size | None, Field(description="tokens that a sliding-window layer sees")] = None
     attention_pattern: Annotated[
         tuple[AttentionKind, ...], Field(strict=False, min_length=1, description="repeated over the layers")
     ] = ("full",)
-    mtp_layers: Annotated[NonNegativeInt, Field(description="multi-token-prediction modules beyond `layers`")] = 0
+    mtp_layers: Annotated[
+        NonNegativeInt, Field(le=MOST_MODULES, description="multi-token-prediction modules beyond `layers`")
+    ] = 0
+    vision: Annotated[Vision | None, Field(description="the tower that sees, of a vision-language model")] = None
     published: Annotated[Published, Field(description="what the source says of the whole")] = Published()
+    notes: Annotated[
+        tuple[str, ...], Field(strict=False, description="what a reader should know of how the model is described")
+    ] = ()
 
     @field_validator("kv_heads")
     @classmethod

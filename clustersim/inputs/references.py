@@ -24,6 +24,7 @@ WHAT = {
     "serving-stacks": "serving stack",
     "failures": "failure profile",
 }
+READ_AS = "as"  # beside `extends`: the model_type that a config.json is read as
 BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
 
 
@@ -47,10 +48,6 @@ class Resolver:
             self.bad.append(path)
         return table
 
-    def entry(self, section: str, name: str) -> Table | None:
-        """The same for a name alone."""
-        return self.resolve(section, name, (), Origin())
-
     def _complain(self, message: str, path: KeyPath, origin: Origin, *, misfit: bool = False) -> None:
         self.problems.append(Problem(message, dotted(path), origin.line, origin.file, misfit))
 
@@ -66,14 +63,13 @@ class Resolver:
             value = value.without("accelerator")
         table: Table = value
         if "extends" in value:
-            name, place = value["extends"], value.origin("extends")
-            if not isinstance(name, str):
-                self._complain("expected a name of the catalog or a path", (*path, "extends"), place)
-                return None
-            base = self._named(section, name, (*path, "extends"), place, chain)
+            base = self._base(section, value, path, chain)
             if base is None:
                 return None
-            table = merge(base, value.without("extends"), section)
+            table = merge(base, value.without("extends", READ_AS), section)
+        elif section == "models" and READ_AS in value:
+            self._complain("goes with `extends`, the path of a config.json", (*path, READ_AS), value.origin(READ_AS))
+            return None
         for key, part in REFERENCES[section].items():
             if key in table:
                 entry = self._expand(part, table[key], (*path, key), table.origin(key), chain)
@@ -82,10 +78,30 @@ class Resolver:
                 table = table.without(key) if entry is None else table.with_entry(key, entry)
         return table
 
+    def _base(self, section: str, value: Table, path: KeyPath, chain: tuple[str, ...]) -> Table | None:
+        """What a mapping extends; a config.json as the type that `as` names."""
+        name, place = value["extends"], value.origin("extends")
+        if not isinstance(name, str):
+            self._complain("expected a name of the catalog or a path", (*path, "extends"), place)
+            return None
+        if section != "models" or READ_AS not in value:
+            return self._named(section, name, (*path, "extends"), place, chain)
+        kind, file = value[READ_AS], file_of(place, name)
+        reason = ""
+        if not isinstance(kind, str):
+            reason = f"expected a model_type such as llama; got {shown(kind)}"
+        elif not is_path(name) or not _is_json(file):
+            reason = f"{name} is no config.json: only such a file can be read as another type"
+        elif self._is_there(file, (*path, "extends"), place):
+            return self._read_json(section, file, (*path, "extends"), place, kind)
+        if reason:
+            self._complain(reason, (*path, READ_AS), value.origin(READ_AS))
+        return None
+
     def _named(self, section: str, name: str, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
         """The entry that a name or a path refers to."""
         if is_path(name):
-            file = _beside(origin, name)
+            file = file_of(origin, name)
             if search_path.same_file(file, chain):
                 self._complain(f"{name} extends itself", path, origin)
                 return None
@@ -101,16 +117,23 @@ class Resolver:
         return self._expand(section, document, path, Origin(str(file)), (*chain, os.path.realpath(file)))
 
     def _read(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
-        if not _is_file(file):
-            self._complain(f"no such file: {file}", path, origin)
+        if not self._is_there(file, path, origin):
             return None
-        if file.name.lower().endswith(".json"):
+        if _is_json(file):
             return self._read_json(section, file, path, origin)
         document = search_path.read_document(file, self.problems)
         return None if document is None else Renaming(self.problems, self.notes).document(document, section, path)
 
-    def _read_json(self, section: str, file: Path, path: KeyPath, origin: Origin) -> Table | None:
-        """A model from a Hugging Face config.json."""
+    def _is_there(self, file: Path, path: KeyPath, origin: Origin) -> bool:
+        if _is_file(file):
+            return True
+        self._complain(f"no such file: {file}", path, origin)
+        return False
+
+    def _read_json(
+        self, section: str, file: Path, path: KeyPath, origin: Origin, read_as: str | None = None
+    ) -> Table | None:
+        """A model from a Hugging Face config.json, as the type that it states or as another."""
         if section != "models":
             self._complain(f"only a model can be a JSON file; a {WHAT[section]} is YAML", path, origin)
             return None
@@ -120,7 +143,7 @@ class Resolver:
         from clustersim.inputs.huggingface import model_from_config
 
         try:
-            fields = model_from_config(config, str(file))
+            fields = model_from_config(config, str(file), read_as)
         except InputError as error:
             self.problems += [Problem(found.message, found.key, found.line, str(file)) for found in error.problems]
             return None
@@ -201,7 +224,11 @@ def is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.lower().endswith((*YAML_SUFFIXES, ".json"))
 
 
-def _beside(origin: Origin, name: str) -> Path:
+def _is_json(file: Path) -> bool:
+    return file.name.lower().endswith(".json")
+
+
+def file_of(origin: Origin, name: str) -> Path:
     """A path as written in a file is relative to that file; a folder stands for the config.json in it."""
     file = Path(origin.file).parent / os.path.expanduser(name)
     return file / "config.json" if _is_file(file / "config.json") else file

@@ -80,7 +80,7 @@ def resolve_training(training: Training, stack: Stack) -> Training:
 def notes_of(scenario: Scenario) -> tuple[str, ...]:
     """What a reader should know of a scenario whether or not its layout is known, after its own notes."""
     chip, stack, training = scenario.cluster.accelerator, scenario.stack, scenario.training
-    notes = list(scenario.notes)
+    notes = [*scenario.notes, *(f"model: {note}" for note in scenario.model.notes)]
     if chip.vendor not in stack.vendors:
         known = ", ".join(stack.vendors)
         notes.append(f"stack {stack.name} is known for chips of {known}, and this is {chip.name} of {chip.vendor}")

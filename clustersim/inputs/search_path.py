@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.errors import Problem
-from clustersim.inputs.table import Items, Table
+from clustersim.inputs.table import MAX_DEPTH, Items, Table
 from clustersim.inputs.yaml import MAX_BYTES, read_yaml
 
 CATALOG_VARIABLE = "CLUSTERSIM_CATALOG"
@@ -183,7 +183,25 @@ def read_json(file: Path, problems: list[Problem]) -> dict[str, Any] | None:
     if not isinstance(document, dict):
         problems.append(Problem("the file holds no JSON object", line=1, file=str(file)))
         return None
+    if is_deep(document):
+        problems.append(Problem(f"nested more than {MAX_DEPTH} deep", key=file.name, file=str(file)))
+        return None
     return document
+
+
+def is_deep(document: Any) -> bool:
+    """Whether a document is nested deeper than any that is meant."""
+    held = [document]
+    for _ in range(MAX_DEPTH):
+        held = [
+            item
+            for value in held
+            for item in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            if isinstance(item, dict | list)
+        ]
+        if not held:
+            return False
+    return True
 
 
 def bare(document: Table) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from rich import box
@@ -12,7 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs import catalog
+from clustersim.inputs.base import Description
+from clustersim.inputs.model import Model
 from clustersim.inputs.search_path import CITATION_KEYS
+from clustersim.views.model_table import counts_document, counts_view
 from clustersim.views.show_table import DESCRIBED, KEY_FIGURES, check_section
 
 DOUBTFUL = ("assumed", "inferred", "recalled", "rumour", "missing", "nominal")  # statuses that a reader should notice
@@ -31,32 +35,36 @@ class Value:
     entry: str = ""  # whose file states it
 
 
-def entry_document(section: str, name: str) -> dict[str, Any]:
-    """What an entry's file says, citations included, and what it comes to with everything it refers to."""
+def entry_document(section: str, name: str, read_as: str | None = None) -> dict[str, Any]:
+    """What an entry's file says, citations included, and what it comes to with everything it refers to.
+
+    A model's document begins with its parameters; `read_as`: the type that a config.json is read as.
+    """
     section = check_section(section)
     document = catalog.document(section, name)
     if section not in DESCRIBED:
         return document
-    return document | {"resolved": catalog.load(section, name).model_dump(mode="json")}
+    entry = _entry(section, name, read_as)
+    resolved = {"resolved": entry.model_dump(mode="json")}
+    if isinstance(entry, Model):
+        counts = counts_document(entry)
+        return counts | {key: value for key, value in document.items() if key not in counts} | resolved
+    return document | resolved
 
 
 def entry_values(section: str, name: str) -> list[Value]:
     """Every value of an entry in the order of its file, then what it inherits along `extends`."""
     values: dict[str, Value] = {}
-    heir: str | None = name
-    while heir is not None:
-        document = catalog.document(section, heir)
+    for heir, document in catalog.lineage(section, name):
         sources = document.pop("sources", {})
         for about in ("about", "aliases"):
             document.pop(about, None)
-        for value in _cited(document, sources, heir, ""):
+        for value in _cited(document, sources if isinstance(sources, Mapping) else {}, heir, ""):
             values.setdefault(value.key, value)
-        parent = document.get("extends")
-        heir = parent if isinstance(parent, str) and parent in catalog.names(section) else None
     return list(values.values())
 
 
-def entry_view(section: str, name: str) -> RenderableType:
+def entry_view(section: str, name: str, read_as: str | None = None) -> RenderableType:
     """An entry explained: what it is, its key figures, and every value with where it comes from."""
     section = check_section(section)
     document = catalog.document(section, name)
@@ -65,12 +73,18 @@ def entry_view(section: str, name: str) -> RenderableType:
     if document.get("aliases"):
         parts.append(Text(f"also called {', '.join(map(str, document['aliases']))}"))
     if section in DESCRIBED:
-        figures = KEY_FIGURES[section](catalog.load(section, name))
+        entry = _entry(section, name, read_as)
+        figures = KEY_FIGURES[section](entry)
         parts.append(Text(" · ".join(f"{what}: {figure}" for what, figure in figures.items() if figure != "-")))
+        parts += counts_view(entry) if isinstance(entry, Model) else []
     numbers = {source: number for number, source in enumerate(dict.fromkeys(v.source for v in values if v.source), 1)}
     parts.append(_table(values, numbers, name))
     parts += [Text(f"[{number}] {source}") for source, number in numbers.items()]
     return Group(*parts)
+
+
+def _entry(section: str, name: str, read_as: str | None) -> Description:
+    return catalog.load(section, name) if read_as is None else catalog.load_read_as(name, read_as)
 
 
 def _table(values: list[Value], numbers: Mapping[str, int], name: str) -> Table:
@@ -86,7 +100,7 @@ def _table(values: list[Value], numbers: Mapping[str, int], name: str) -> Table:
     for value in values:
         status = Text(value.status, style="yellow" if value.status in DOUBTFUL else "")
         source = f"[{numbers[value.source]}]" if value.source else ""
-        whose = ["" if value.entry == name else value.entry] if inherited else []
+        whose = ["" if value.entry == name else PurePath(value.entry).name] if inherited else []
         table.add_row(value.key, value.value, status, source, *whose, value.note)
     return table
 

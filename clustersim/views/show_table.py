@@ -20,7 +20,7 @@ from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
 from clustersim.views.words import count, gib, percent
-from clustersim.workload.parameters import active_parameters, total_parameters
+from clustersim.workload.counts import counts_of
 
 DESCRIBED = catalog.sections()
 SECTIONS = (*DESCRIBED, "prices", "records")
@@ -120,10 +120,11 @@ def _cluster(cluster: Cluster) -> dict[str, str]:
 
 
 def _model(model: Model) -> dict[str, str]:
+    counts = counts_of(model)
     return {
         "as people write it": model.name,
-        "parameters": count(total_parameters(model)),
-        "active": count(active_parameters(model)) if model.moe else "-",
+        "parameters": count(counts.parameters),
+        "active": count(counts.active_parameters) if model.moe else "-",
         "layers": str(model.layers),
         "hidden": f"{model.hidden:,}",
         "heads": f"{model.heads}" + (f" ({model.kv_heads} kv)" if model.kv_heads != model.heads else ""),

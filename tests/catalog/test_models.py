@@ -91,5 +91,5 @@ def test_models_equal_the_config_that_they_were_written_from() -> None:
 
 def shape(model: Model) -> dict[str, Any]:
     """All that a computation sees of a model."""
-    beside = {"name", "published"} | ({"head_dim"} if model.latent else set())
+    beside = {"name", "published", "notes"} | ({"head_dim"} if model.latent else set())
     return model.model_dump(exclude=beside)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from click.testing import CliRunner, Result
 from clustersim.cli import cli
 from clustersim.cli.schema import KINDS
 from clustersim.inputs import catalog
+
+CONFIGS = Path(__file__).parents[1] / "data" / "hf2"
 
 
 def invoke(*arguments: str) -> Result:
@@ -125,6 +129,55 @@ def test_mistakes_get_the_nearest_name(arguments: list[str], message: str) -> No
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_a_config_is_explained_with_what_is_counted_and_what_its_name_claims() -> None:
+    folder = CONFIGS / "qwen3-30b-a3b"
+    found = document("show", "models", str(folder))
+    assert list(found)[:3] == ["parameters", "active_parameters", "mtp_parameters"]
+    assert (found["parameters"], found["active_parameters"], found["mtp_parameters"]) == (30532122624, 3353032704, 0)
+    assert found["claimed"] == {"parameters": "30B", "active_parameters": "3B"}
+    assert (found["num_experts"], found["resolved"]["moe"]["experts"]) == (128, 128)
+    assert document("show", "models", str(folder / "config.json")) == found
+    shown = invoke("show", "models", str(folder)).stdout
+    assert "30,532,122,624 counted, 30B claimed" in shown
+    assert "3,353,032,704 counted, 3B claimed" in shown
+    assert "num_key_value_heads" in shown
+
+
+def test_catalog_models_are_counted_too() -> None:
+    found = document("show", "models", "deepseek-v3")
+    assert found["parameters"] == 671026404352
+    assert found["mtp_parameters"] == pytest.approx(11.6e9, rel=0.01)
+    assert document("show", "models", "llama-2-7b")["mtp_parameters"] == 0
+
+
+def test_any_shelf_takes_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    packaged = files("clustersim.catalog").joinpath("accelerators", "h20.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(packaged, encoding="utf-8")
+    (tmp_path / "cheaper.yaml").write_text("extends: mine.yaml\nname: Mine\nprice: 1 USD/h\n", encoding="utf-8")
+    found = document("show", "accelerators", str(tmp_path / "cheaper.yaml"))
+    assert (found["price"], found["resolved"]["price"], found["resolved"]["name"]) == ("1 USD/h", 1.0, "Mine")
+    lines = invoke("show", "accelerators", str(tmp_path / "cheaper.yaml")).stdout.splitlines()
+    assert "mine.yaml" in next(line for line in lines if "memory.capacity" in line)
+    missing = invoke("show", "nodes", str(tmp_path / "none.yaml"))
+    assert missing.exit_code == 2
+    assert "no such file" in missing.stderr
+
+
+def test_a_config_is_read_as_another_type_on_request_alone(tmp_path: Path) -> None:
+    config = {"model_type": "brand_new", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    refused = invoke("show", "models", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "--as llama" in refused.stderr
+    read = invoke("show", "models", str(tmp_path), "--as", "llama")
+    assert read.exit_code == 0
+    assert 'read as llama, as asked; the file says "brand_new"' in " ".join(read.stdout.split())
+    for arguments in (["show", "models", "--as", "llama"], ["show", "nodes", "dgx-h100", "--as", "llama"]):
+        assert invoke(*arguments).exit_code == 2
+    assert "no config.json" in invoke("show", "models", "llama-2-7b", "--as", "llama").stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

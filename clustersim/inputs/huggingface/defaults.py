@@ -1,157 +1,57 @@
-"""What the configuration classes of Hugging Face `transformers` fill in where a config.json is silent.
+"""What the configuration classes of Hugging Face `transformers` fill in where a config.json of a dense model is silent.
 
-Read from transformers 4.57.1, `transformers/models/*/configuration_*.py`, class by class. Classes that live in model
-repositories instead (`trust_remote_code`) are named with what their values rest on. A `None` means: derived or absent.
+Read from transformers 5.24.0, `transformers/models/<type>/configuration_<type>.py`, class by class; 4.57.1 has the same
+sizes. Classes that live in model repositories instead (`trust_remote_code`) are named with what their values rest on.
+`sized` writes the sizes in one line: layers / hidden / heads / key-value heads / head size / feed-forward / words, with
+`-` for none or derived. Layers, hidden size and heads are used for sections in a larger file alone: a file of its own
+that leaves them out is refused.
 """
 
 from __future__ import annotations
 
 Defaults = dict[str, object]
 
-_DEEPSEEK_LATENT: Defaults = {
-    "kv_lora_rank": 512,
-    "q_lora_rank": 1536,
-    "qk_nope_head_dim": 128,
-    "qk_rope_head_dim": 64,
-    "v_head_dim": 128,
-}
+SIZES = (
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "vocab_size",
+)
 
-# LlamaConfig
-LLAMA: Defaults = {
-    "intermediate_size": 11008,
-    "vocab_size": 32000,
-    "num_key_value_heads": None,  # as many as heads
-    "head_dim": None,
-    "attention_bias": False,
-    "mlp_bias": False,
-    "tie_word_embeddings": False,
-}
 
-# MistralConfig
-MISTRAL: Defaults = LLAMA | {"intermediate_size": 14336, "num_key_value_heads": 8, "sliding_window": 4096}
+def sized(line: str, *, tied: bool = False, **more: object) -> Defaults:
+    """Defaults in the spelling of Llama's class, from sizes in one line."""
+    given = zip(SIZES, line.split("/"), strict=True)
+    return {key: None if size == "-" else int(size) for key, size in given} | {"tie_word_embeddings": tied} | more
 
-# MixtralConfig
-MIXTRAL: Defaults = LLAMA | {
-    "intermediate_size": 14336,
-    "num_key_value_heads": 8,
-    "sliding_window": None,
-    "num_local_experts": 8,
-    "num_experts_per_tok": 2,
-}
+
+# LlamaConfig; as many key-value heads as heads where none are given
+LLAMA = sized("32/4096/32/-/-/11008/32000", attention_bias=False, mlp_bias=False)
+
+# MistralConfig; Ministral3Config (34 layers, no window); MinistralConfig has the same keys
+MISTRAL = LLAMA | sized("32/4096/32/8/-/14336/32000", sliding_window=4096)
+MINISTRAL3 = LLAMA | sized("34/4096/32/8/128/14336/131072", sliding_window=None)
+MISTRAL3_TEXT = MISTRAL | sized("40/5120/32/8/128/32768/131072", sliding_window=None)  # Mistral3Config's text_config
 
 # Qwen2Config; its projections of queries, keys and values always have biases (modeling_qwen2.py)
-QWEN2: Defaults = LLAMA | {
-    "intermediate_size": 22016,
-    "vocab_size": 151936,
-    "num_key_value_heads": 32,
-    "attention_bias": True,
-    "use_sliding_window": False,
-    "sliding_window": 4096,
-    "max_window_layers": 28,
-    "layer_types": None,
-}
-
-# Qwen3Config
-QWEN3: Defaults = QWEN2 | {"attention_bias": False, "head_dim": 128}
-
-# Qwen2MoeConfig
-QWEN2_MOE: Defaults = QWEN2 | {
-    "intermediate_size": 5632,
-    "num_key_value_heads": 16,
-    "qkv_bias": True,
-    "num_experts": 60,
-    "num_experts_per_tok": 4,
-    "moe_intermediate_size": 1408,
-    "shared_expert_intermediate_size": 5632,
-    "decoder_sparse_step": 1,
-    "mlp_only_layers": None,
-}
-
-# Qwen3MoeConfig; a window, where one is used, holds for every layer
-QWEN3_MOE: Defaults = QWEN3 | {
-    "head_dim": None,
-    "intermediate_size": 6144,
-    "num_key_value_heads": 4,
-    "max_window_layers": 0,
-    "num_experts": 128,
-    "num_experts_per_tok": 8,
-    "moe_intermediate_size": 768,
-    "decoder_sparse_step": 1,
-    "mlp_only_layers": None,
-}
-
-# DbrxConfig, DbrxAttentionConfig, DbrxFFNConfig
-DBRX: Defaults = {
-    "vocab_size": 32000,
-    "tie_word_embeddings": False,
-    "kv_n_heads": 1,
-    "ffn_hidden_size": 3584,
-    "moe_num_experts": 4,
-    "moe_top_k": 1,
-}
-
-# DeepseekV2Config
-DEEPSEEK_V2: Defaults = (
-    LLAMA
-    | _DEEPSEEK_LATENT
-    | {
-        "first_k_dense_replace": 0,
-        "moe_layer_freq": 1,
-        "n_routed_experts": 64,
-        "n_shared_experts": 2,
-        "moe_intermediate_size": 1407,
-        "n_group": None,
-        "topk_group": None,
-        "num_nextn_predict_layers": 0,
-    }
+QWEN2 = LLAMA | sized(
+    "32/4096/32/32/-/22016/151936",
+    attention_bias=True,
+    use_sliding_window=False,
+    sliding_window=4096,
+    max_window_layers=28,
+    layer_types=None,
 )
+QWEN3 = QWEN2 | {"attention_bias": False, "head_dim": 128}  # Qwen3Config
+MIMO = QWEN2 | {"num_nextn_predict_layers": 1}  # MiMoConfig, in its repository (recalled): Qwen2's and a module
+QWEN2_VL = QWEN2 | sized("80/8192/64/8/-/29568/152064")  # Qwen2VLTextConfig, Qwen2_5_VLTextConfig
+QWEN3_VL = QWEN3 | sized("32/4096/32/32/128/22016/151936")  # Qwen3VLTextConfig
 
-# DeepseekV3Config
-DEEPSEEK_V3: Defaults = (
-    LLAMA
-    | _DEEPSEEK_LATENT
-    | {
-        "intermediate_size": 18432,
-        "vocab_size": 129280,
-        "num_key_value_heads": 128,
-        "first_k_dense_replace": 3,
-        "moe_layer_freq": 1,
-        "n_routed_experts": 256,
-        "n_shared_experts": 1,
-        "num_experts_per_tok": 8,
-        "moe_intermediate_size": 2048,
-        "n_group": 8,
-        "topk_group": 4,
-        "num_nextn_predict_layers": 0,  # not a key of the class: modules beyond the layers are not loaded
-    }
-)
-
-# Kimi K2's repository uses DeepSeek's class of its own time (recalled): the same defaults.
-KIMI_K2: Defaults = DEEPSEEK_V3
-
-# openPangu-Ultra-MoE's configuration class (in its repository): as its config.json; no limit on groups
-PANGU_ULTRA_MOE: Defaults = DEEPSEEK_V3 | {"vocab_size": 153600, "n_group": None, "topk_group": None}
-
-# DeepSeek-V4's class is not in transformers 4.57; sizes of the output's low rank and of the rotary part are recalled.
-DEEPSEEK_V4: Defaults = {
-    "vocab_size": 129280,
-    "num_key_value_heads": 1,
-    "head_dim": 512,
-    "q_lora_rank": 1024,
-    "qk_rope_head_dim": 64,
-    "o_groups": 8,
-    "o_lora_rank": 1024,
-    "n_routed_experts": 256,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 6,
-    "moe_intermediate_size": 2048,
-    "first_k_dense_replace": 0,
-    "moe_layer_freq": 1,
-    "n_group": None,
-    "topk_group": None,
-    "num_nextn_predict_layers": 0,
-    "tie_word_embeddings": False,
-}
+# QWenConfig, in Qwen's repository (recalled): `intermediate_size` is that of both halves of the gated projection
+QWEN: Defaults = sized("32/4096/32/-/-/22016/151936") | {"kv_channels": 128}
 
 # GPT2Config; ties by PretrainedConfig's default
 GPT2: Defaults = {
@@ -162,6 +62,8 @@ GPT2: Defaults = {
     "resid_pdrop": 0.1,
     "embd_pdrop": 0.1,
 }
+GPT_BIGCODE = GPT2 | {"multi_query": True}  # GPTBigCodeConfig
+GPTJ = GPT2 | {"n_positions": 2048, "vocab_size": 50400, "tie_word_embeddings": False, "resid_pdrop": 0.0}  # GPTJConfig
 
 # GPTNeoXConfig
 GPT_NEOX: Defaults = {
@@ -179,55 +81,38 @@ OPT: Defaults = {
     "enable_bias": True,
     "tie_word_embeddings": True,
     "word_embed_proj_dim": None,
+    "do_layer_norm_before": True,
     "dropout": 0.1,
 }
 
-# GemmaConfig
-GEMMA: Defaults = LLAMA | {
-    "intermediate_size": 24576,
-    "vocab_size": 256000,
-    "num_key_value_heads": 16,
-    "head_dim": 256,
+# FalconConfig, BloomConfig, MptConfig
+FALCON: Defaults = {
+    "vocab_size": 65024,
+    "num_kv_heads": None,
+    "multi_query": True,
+    "new_decoder_architecture": False,
+    "parallel_attn": True,
+    "alibi": False,
+    "bias": False,
+    "ffn_hidden_size": None,  # four times hidden_size
+    "hidden_dropout": 0.0,
     "tie_word_embeddings": True,
 }
+BLOOM: Defaults = {"vocab_size": 250880, "hidden_dropout": 0.0, "tie_word_embeddings": True}
+MPT: Defaults = {"expansion_ratio": 4, "vocab_size": 50368, "tie_word_embeddings": True, "max_seq_len": 2048}
 
-# Gemma2Config; every second layer is full
-GEMMA2: Defaults = GEMMA | {
-    "intermediate_size": 9216,
-    "num_key_value_heads": 4,
-    "sliding_window": 4096,
-    "sliding_window_pattern": 2,
-    "layer_types": None,
-}
+# PhiConfig (phi-1, phi-1.5, phi-2); Phi3Config (phi-3, phi-4)
+PHI = sized("24/2048/32/-/-/8192/51200", resid_pdrop=0.0)
+PHI3 = LLAMA | sized("32/3072/32/-/-/8192/32064", sliding_window=None)
 
-# Gemma3TextConfig; every sixth layer is full
-GEMMA3: Defaults = GEMMA2 | {"vocab_size": 262208, "sliding_window_pattern": 6}
+# GemmaConfig; Gemma2Config, every second layer full; Gemma3TextConfig, every sixth
+GEMMA = LLAMA | sized("28/3072/16/16/256/24576/256000", tied=True)
+_GEMMA_WINDOW: Defaults = {"sliding_window": 4096, "layer_types": None}
+GEMMA2 = LLAMA | sized("26/2304/8/4/256/9216/256000", tied=True, sliding_window_pattern=2, **_GEMMA_WINDOW)
+GEMMA3 = LLAMA | sized("26/2304/8/4/256/9216/262208", tied=True, sliding_window_pattern=6, **_GEMMA_WINDOW)
 
 # GlmConfig and Glm4Config; biases on queries, keys and values only (modeling_glm4.py)
-GLM: Defaults = LLAMA | {
-    "intermediate_size": 13696,
-    "vocab_size": 151552,
-    "num_key_value_heads": 2,
-    "head_dim": 128,
-    "attention_bias": True,
-}
-
-# Glm4MoeConfig
-GLM4_MOE: Defaults = LLAMA | {
-    "intermediate_size": 10944,
-    "vocab_size": 151552,
-    "num_key_value_heads": 8,
-    "use_qk_norm": False,
-    "first_k_dense_replace": 1,
-    "moe_layer_freq": 1,
-    "n_routed_experts": 128,
-    "n_shared_experts": 1,
-    "num_experts_per_tok": 8,
-    "moe_intermediate_size": 1408,
-    "n_group": 1,
-    "topk_group": 1,
-    "num_nextn_predict_layers": 0,
-}
+GLM = LLAMA | sized("40/4096/32/2/128/13696/151552", attention_bias=True)
 
 # ChatGLMConfig, in the repositories of ChatGLM2/3 and GLM-4-9B (recalled)
 CHATGLM: Defaults = {
@@ -241,3 +126,44 @@ CHATGLM: Defaults = {
     "tie_word_embeddings": False,
     "hidden_dropout": 0.0,
 }
+
+# OlmoConfig, Olmo2Config; Olmo3Config, every fourth layer full
+OLMO = LLAMA | sized("32/4096/32/-/-/11008/50304")
+OLMO3 = OLMO | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None}
+
+# ExaoneConfig, in its repository; Exaone4Config, every fourth layer full
+EXAONE = LLAMA | sized("32/4096/32/8/-/14336/102400")
+EXAONE4 = LLAMA | sized("32/4096/32/32/-/16384/102400", sliding_window=4096, sliding_window_pattern=4, layer_types=None)
+
+# CohereConfig; Cohere2Config, every fourth layer full
+COHERE = LLAMA | sized("40/8192/64/-/-/22528/256000", tied=True)
+COHERE2 = COHERE | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None}
+
+# Starcoder2Config, StableLmConfig, NemotronConfig
+STARCODER2 = sized("30/3072/24/2/-/12288/49152", tied=True, use_bias=True, sliding_window=None, residual_dropout=0.0)
+STABLELM = sized("32/2560/32/32/-/6912/50304", use_qkv_bias=False, hidden_dropout=0.0)
+NEMOTRON = LLAMA | sized("32/6144/48/-/-/24576/256000")
+
+SMOLLM3 = LLAMA | sized("36/2048/16/4/-/11008/128256", tied=True)
+SEED_OSS = LLAMA | sized("64/4096/80/8/128/27648/155136", attention_bias=True)
+APERTUS = LLAMA | sized("32/4096/32/-/-/14336/131072")
+ARCEE = LLAMA | sized("32/2560/32/-/-/18432/32000")
+GRANITE = LLAMA
+ERNIE4_5 = LLAMA | sized("18/1024/16/2/128/3072/103424", tied=True, use_bias=False)
+HUNYUAN_DENSE = LLAMA | sized("32/4096/32/-/-/11008/290943")
+INTERNLM3 = sized("48/4096/32/2/128/10240/128512", qkv_bias=False, bias=False)
+
+# Classes in model repositories: baichuan (vllm @822b463), xverse (mlc-llm, recalled), internlm2 (mlc-llm; its `bias`
+# is True by class, recalled), orion (mlc-llm), minicpm (mlc-llm; ties, recalled)
+BAICHUAN = LLAMA | sized("32/4096/32/-/-/11008/64000")
+INTERNLM2 = sized("32/4096/32/-/-/11008/103168", bias=True)
+MINICPM = LLAMA | sized("32/4096/32/-/-/11008/122753", tied=True, num_experts=0)
+MINICPM3 = sized(
+    "62/2560/40/-/-/6400/73448",
+    tied=True,
+    q_lora_rank=768,
+    kv_lora_rank=256,
+    qk_nope_head_dim=64,
+    qk_rope_head_dim=32,
+    v_head_dim=None,  # hidden_size over heads
+)
