@@ -152,6 +152,7 @@ def scenario(nodes: int = 8, model: Model | None = None, stack_: Stack | None = 
         "schedule": "interleaved-1f1b" if changes.get("virtual_stages", 1) > 1 else "1f1b",
         "overlap": frozenset(),
         "dispatcher": "alltoall",
+        "context_kind": "ring",
         "stage_layers": (model.layers // chunks,) * chunks,
     }
     layout |= changes

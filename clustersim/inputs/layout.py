@@ -23,6 +23,7 @@ Overlap = Literal[
     "shared_expert",
     "context",
 ]
+ContextKind = Literal["ring", "all-gather", "ulysses"]
 Dispatcher = Literal["allgather", "alltoall", "deepep", "hybridep", "sequential"]
 
 
@@ -92,9 +93,7 @@ class Layout(Description):
     ] = None
     schedule: Annotated[Schedule | None, Field(description="order of micro-batches in the pipeline")] = None
     rank_order: Annotated[str, Field(description="fastest-varying group first")] = "-".join(GROUPS)
-    context_kind: Annotated[
-        Literal["ring", "all-gather", "ulysses"], Field(description="how context ranks exchange keys and values")
-    ] = "ring"
+    context_kind: Annotated[ContextKind | None, Field(description="how context ranks exchange keys and values")] = None
     dispatcher: Annotated[
         Dispatcher | None,
         Field(
@@ -146,6 +145,7 @@ class ResolvedLayout(Layout):
     schedule: Schedule
     overlap: Overlaps
     dispatcher: Dispatcher
+    context_kind: ContextKind
     stage_layers: Annotated[
         tuple[NonNegativeInt, ...], Field(strict=False, description="layers of each virtual stage, in pipeline order")
     ]

@@ -34,7 +34,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
 
     Raises InputError with everything that keeps the layout from running; `layout_problems` gives the same as a list.
     """
-    layout = _with_expert_tensor(layout, model, stack)
+    layout = _with_context_kind(_with_expert_tensor(layout, model, stack), stack)
     problems = layout_problems(layout, model, cluster, training)
     data = replicas(layout, cluster)
     if problems or data is None:
@@ -66,6 +66,13 @@ def _with_expert_tensor(layout: Layout, model: Model, stack: Stack) -> Layout:
     if not spread or stack.defaults.expert_tensor == "one":
         return layout
     return layout.model_copy(update={"expert_tensor": layout.tensor})
+
+
+def _with_context_kind(layout: Layout, stack: Stack) -> Layout:
+    """The layout with the stack's way of exchanging keys and values, where nothing else is asked."""
+    if layout.context_kind is not None:
+        return layout
+    return layout.model_copy(update={"context_kind": stack.defaults.context_kind})
 
 
 def resolve_training(training: Training, stack: Stack) -> Training:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.hardware import Efficiency
-from clustersim.inputs.layout import Dispatcher, Overlaps, Recompute, Schedule, Sharding
+from clustersim.inputs.layout import ContextKind, Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.training import Router
 from clustersim.inputs.units import Bytes, Seconds
@@ -38,6 +38,7 @@ class Defaults(Description):
         bool, Field(description="gradients of fp16 training are summed and reduced in fp16, whatever others are")
     ] = False
     overlap: Annotated[Overlaps, Field(description="communication hidden behind compute")] = frozenset()
+    context_kind: Annotated[ContextKind, Field(description="how context ranks exchange keys and values")] = "ring"
     tied_embeddings: Annotated[
         bool, Field(description="a GPT of a measured run has one table for look-up and output head")
     ] = True
@@ -68,6 +69,9 @@ class Stack(Description):
     model_config = ConfigDict(json_schema_extra=with_synonyms("stacks"))
 
     name: Annotated[str, Field(min_length=1, description="as people write it")]
+    release: Annotated[
+        str | None, Field(description="version, as its makers name it, where that is all that sets it apart")
+    ] = None
     year: Annotated[int, Field(description="of the release, or of the runs that it was fitted to")]
     vendors: Annotated[tuple[str, ...], Field(strict=False, description="whose chips it runs on")]
     sustained: Annotated[Efficiency, Field(description="matrix rate in a real run over that of an isolated kernel")]

@@ -171,7 +171,8 @@ def test_clusters_have_the_devices_that_they_are_named_by(name: str, devices: in
 @pytest.mark.parametrize("name", names("stacks"))
 def test_stacks_are_consistent(name: str) -> None:
     stack: Stack = load("stacks", name)
-    assert name.endswith(str(stack.year)) or name == "deepseek-v3-hai-llm"
+    assert name.endswith(stack.release or str(stack.year)) or name == "deepseek-v3-hai-llm"
+    assert stack.release is None or stack.year == 2000 + int(stack.release[:2])
     assert stack.vendors
     assert 0.02 <= stack.residual.spread <= 0.25
 

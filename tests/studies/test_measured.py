@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from clustersim.errors import InputError
 from clustersim.inputs.catalog import load, names
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.studies.measured import runs
+from clustersim.studies.measured import runs, software
 from clustersim.studies.measured.csv_cells import REQUIRED, CsvRow, read_rows
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
-from clustersim.studies.validation.validation import packaged_rows, validate_row
+from clustersim.studies.validation.validation import packaged_tables, validate_row
 
 ROW = {
     "id": "one",
@@ -102,6 +101,14 @@ COLUMNS: list[tuple[str, str, str, Any]] = [
     ("recompute", "partial", "layout.recompute", "selective"),
     ("flash_attention", "1", "stack.fused_attention", True),
     ("flash_attention", "0", "stack.fused_attention", False),
+    ("dispatcher", "alltoall", "layout.dispatcher", "alltoall"),
+    ("dispatcher", "all-gather", "layout.dispatcher", "allgather"),
+    ("dispatcher", "DeepEP", "layout.dispatcher", "deepep"),
+    ("zero_group", "8", "layout.zero_group", 8),
+    ("fp8_recipe", "blockwise", "training.fp8_recipe", "blockwise"),
+    ("fp8_recipe", "tensorwise", "training.fp8_recipe", "per-tensor"),
+    ("fp8_recipe", "delayed", "training.fp8_recipe", "per-tensor"),
+    ("fp8_recipe", "", "training.fp8_recipe", "per-tensor"),
     ("offload", "optimizer", "layout.offload", "optimizer"),
     ("offload", "activations", "layout.offload", "activations"),
     ("offload", "none", "layout.offload", "none"),
@@ -147,10 +154,9 @@ def test_columns_of_mixtures() -> None:
 
 def test_columns_that_say_nothing_about_the_step_are_left_alone() -> None:
     """Every column of the packaged file is either read, or describes the source, the target or what follows."""
-    with packaged_rows().open(encoding="utf-8", newline="") as file:
-        columns = set(next(csv.reader(file)))
-    told = {"locator", "chip_as_stated", "framework", "total_params_b", "active_params_b", "measured_from"}
-    told |= {"mfu_as_stated", "peak_tflops_as_stated", "notes"}
+    columns = {column for table in packaged_tables() for column in read_rows(table)[0]}
+    told = {"locator", "chip_as_stated", "total_params_b", "active_params_b", "measured_from"}
+    told |= {"mfu_as_stated", "peak_tflops_as_stated", "balance_loss"}
     seen: set[str] = set()
 
     class Watched(dict[str, str]):
@@ -173,6 +179,39 @@ def test_empty_cells_are_the_stacks_defaults() -> None:
     stack = load("stacks", "megatron-lm-2022")
     assert found.resolved_layout.recompute == stack.defaults.recompute == "selective"
     assert made.notes == ("vocabulary not stated: 51,200 words assumed", "micro-batch not stated: 1 assumed")
+
+
+@pytest.mark.parametrize(
+    ("sharding", "column", "dp", "group", "noted"),
+    [
+        ("ZeRO-1 (8 ranks)", "", "8", 8, False),
+        ("ZeRO-1 (8 ranks)", "8", "8", 8, False),
+        ("ZeRO-1 (all ranks)", "", "8", None, False),
+        ("ZeRO-1 (all ranks)", "8", "8", None, False),
+        ("ZeRO-1 (all ranks)", "4", "8", None, True),
+        ("ZeRO-1 (8 ranks)", "4", "8", 8, True),
+        ("ZeRO-1", "8", "8", 8, False),
+        ("ZeRO-1", "", "8", None, False),
+    ],
+)
+def test_the_words_of_sharding_say_the_group_of_the_optimizer(
+    sharding: str, column: str, dp: str, group: int | None, noted: bool
+) -> None:
+    made = run(sharding=sharding, zero_group=column, dp=dp)
+    assert made.mapping["layout"].get("zero_group") == group
+    assert made.mapping["layout"]["sharding"] == "zero1"
+    assert any("is followed" in note for note in made.notes) == noted
+
+
+def test_multi_token_prediction_that_is_not_stated_was_not_trained() -> None:
+    columns = ("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "gated_mlp", "vocab")
+    empty = dict.fromkeys(columns, "") | {"model": "DeepSeek-V3", "tp": "1", "pp": "1", "dp": "64"}
+    without, one = run(**empty), run(**empty, mtp_layers="1")
+    assert load_scenario(without.mapping).model.mtp_layers == 0
+    assert any("multi-token prediction isn't stated" in note for note in without.notes)
+    assert load_scenario(one.mapping).model.mtp_layers == 1
+    assert not any("multi-token" in note for note in one.notes)
+    assert not any("multi-token" in note for note in run(model="Llama-2-7B").notes), "it has none to leave out"
 
 
 def test_embeddings_are_tied_as_the_stack_has_them() -> None:
@@ -198,7 +237,7 @@ def test_a_catalog_model_supplies_what_columns_leave_empty() -> None:
     assert (model.layers, model.vocab, model.gated) == (known.layers, known.vocab, True)
     assert model.moe == known.moe.model_copy(update={"experts": 128})
     assert model.latent == known.latent.model_copy(update={"kv_lora_rank": 256})
-    assert made.notes[0].startswith("the catalog's DeepSeek-V3 supplies layers, hidden")
+    assert made.notes[1].startswith("the catalog's DeepSeek-V3 supplies layers, hidden")
 
 
 @pytest.mark.parametrize(("shared", "size"), [("", 20480), ("1", 20480), ("8", None)])
@@ -273,6 +312,9 @@ def test_offload_wins_over_the_older_column() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
+        ({"dispatcher": "pigeon"}, 'dispatcher: "pigeon" is not known. Known: allgather, alltoall, deepep, hybridep'),
+        ({"fp8_recipe": "magic"}, 'fp8_recipe: "magic" is not known. Known: blockwise, per-tensor, tensorwise'),
+        ({"zero_group": "some"}, 'zero_group: "some" is not a number'),
         ({"offload": "moments"}, 'offload: "moments" is not known. Known: none, optimizer, activations'),
         ({"layers": "many"}, 'layers: "many" is not a number'),
         ({"layers": "3.5"}, 'layers: "3.5" is not a whole number'),
@@ -299,7 +341,10 @@ def test_an_unknown_chip_is_refused() -> None:
 def with_chip(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
     """Rows then ran on an A100 with changes."""
     chip = load("accelerators", "a100-sxm-80gb").model_copy(update=changes)
-    monkeypatch.setattr(runs, "load", lambda section, name: chip if section == "accelerators" else load(section, name))
+    for module in (runs, software):
+        monkeypatch.setattr(
+            module, "load", lambda section, name: chip if section == "accelerators" else load(section, name)
+        )
 
 
 def test_a_vendor_without_software_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

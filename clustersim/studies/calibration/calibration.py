@@ -108,7 +108,8 @@ def read_runs(files: Sequence[str], logs: Sequence[tuple[str, str]], extends: st
 def _logged_row(log: str, scenario: Any) -> FitRow:
     seconds = read_log(log, scenario).step_time_s
     chip, name = scenario.cluster.accelerator.name, scenario.model.name
-    run = MeasuredRun(Path(log).name, "log", f"log/{chip}/{name}", scenario.stack.name, chip, "", {}, seconds, ())
+    stack = scenario.stack.name
+    run = MeasuredRun(Path(log).name, "log", f"log/{chip}/{name}", stack, stack, chip, "", {}, seconds, ())
     return FitRow(run, scenario, seconds)
 
 

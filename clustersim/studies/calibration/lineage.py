@@ -49,6 +49,12 @@ def _line(slug: str, members: Mapping[str, Member]) -> list[str]:
     return [slug] if parent is None else [slug, *_line(parent, members)]
 
 
+def family_of(slug: str) -> str:
+    """The stack whose numbers a stack runs under: itself, or what a mere release extends."""
+    own = document("stacks", slug)
+    return family_of(own["extends"]) if "release" in own and "extends" in own else slug
+
+
 def children(slug: str) -> list[str]:
     """Stacks that extend this one."""
     return [other.slug for other in family().values() if other.parent == slug]

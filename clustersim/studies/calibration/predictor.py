@@ -76,7 +76,7 @@ def predictor_of(rows: Iterable[CsvRow], stack: str | None = None) -> RowPredict
     fit, refused = [], {}
     for row in rows:
         try:
-            run = measured_run(row if stack is None else {**row, "stack": stack})
+            run = measured_run(row if stack is None else {**row, "stack": stack, "framework": ""})
             scenario = load_scenario(run.mapping)
             _log_seconds(scenario, [{}])
         except ClustersimError as error:

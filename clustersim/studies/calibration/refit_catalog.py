@@ -117,6 +117,8 @@ def write_numbers(path: Path, numbers: Sequence[tuple[Parameter, float, float]],
 def write_residual(path: Path, spread: float, evidence: str, late: float) -> None:
     """Put a stack's residual into its file; `late`: what it is predicted to fall short of what it inherits."""
     text = path.read_text(encoding="utf-8")
+    if "\nresidual:\n" not in text:
+        return  # a release has its stack's
     block = f"residual:\n  spread: {{value: {spread:.3g}, source: held-out, status: computed}}\n"
     block += f"  shortfall: {{value: {late:.3g}, source: held-out, status: computed}}\n"
     block += f'  evidence: "{evidence}"\n'

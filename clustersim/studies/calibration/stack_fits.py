@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from clustersim.inputs.catalog import load
-from clustersim.studies.calibration.lineage import Member, children, family
+from clustersim.studies.calibration.lineage import Member, children, family, family_of
 from clustersim.studies.calibration.parameters import (
     NAMES,
     PARAMETERS,
@@ -23,7 +23,8 @@ from clustersim.studies.calibration.parameters import (
     parameters_named,
 )
 from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
-from clustersim.studies.measured.csv_cells import CsvRow, text
+from clustersim.studies.measured.csv_cells import CsvRow
+from clustersim.studies.measured.software import stack_of
 from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, solve
 
 Kept = Callable[[FitRow], bool]
@@ -65,7 +66,7 @@ class FamilyFit:
     def __post_init__(self) -> None:
         by_stack: dict[str, list[CsvRow]] = defaultdict(list)
         for row in self.rows:
-            by_stack[text(row, "stack")].append(row)
+            by_stack[family_of(stack_of(row, []))].append(row)
         self.predictors = {slug: predictor_of(rows) for slug, rows in by_stack.items()}
 
     def run(self, progress: Callable[[str], None] = lambda slug: None) -> None:

@@ -203,6 +203,7 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
         recompute=structure.mode,
         overlap=defaults.overlap,
         dispatcher=scenario.stack.dispatcher,
+        context_kind=defaults.context_kind,
         sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
         stage_layers=_stage_layers(scenario.model, structure),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
-from clustersim.inputs.layout import Overlap
+from clustersim.inputs.layout import Dispatcher, Overlap
 from clustersim.inputs.units import shown
 from clustersim.studies.measured.csv_cells import CsvRow, flag, given, known_words, one_of, text, whole, whole_list
+from clustersim.studies.measured.script_flags import script_flags
 
 COLUMNS = {
     "tp": "tensor",
@@ -26,6 +28,9 @@ SHARDINGS = (
     ("hybrid", ("hybrid", "hsdp")),
     ("fsdp", ("zero3", "fsdp", "full_shard")),
 )
+RANKS = re.compile(r"\((all|\d+) ranks?\)")
+# MindSpeed's --context-parallel-algo; a hybrid is both, and isn't played.
+CONTEXT_ALGORITHMS = {"megatron_cp_algo": "ring", "ulysses_cp_algo": "ulysses", "kvallgather_cp_algo": "all-gather"}
 OFFLOADS = ("none", "optimizer", "activations")
 BETWEEN = ("partial", "auto")  # recomputation between none and full: selective stands for it
 
@@ -43,7 +48,45 @@ def layout_of(row: CsvRow, notes: list[str]) -> dict[str, Any]:
         "overlap": known_words(row, "overlap", get_args(Overlap), notes) if text(row, "overlap") else None,
         "schedule": text(row, "schedule").lower() or None,
     }
-    return given(sizes | choices | {"offload": _offload(row, notes)})
+    more = {
+        "offload": _offload(row, notes),
+        "dispatcher": _dispatcher(row),
+        "zero_group": _zero_group(row, notes),
+        "context_kind": CONTEXT_ALGORITHMS.get(script_flags(row).get("context-parallel-algo", "")),
+    }
+    return given(sizes | choices | more)
+
+
+def _dispatcher(row: CsvRow) -> str | None:
+    """How tokens reach experts: the column's word, else the flag of its script."""
+    word = text(row, "dispatcher").lower().replace("-", "").replace("_", "")
+    if not word:
+        flag_word = script_flags(row).get("moe-token-dispatcher-type", "")
+        return flag_word if flag_word in get_args(Dispatcher) else None
+    return one_of(row, "dispatcher", get_args(Dispatcher), word)
+
+
+def _zero_group(row: CsvRow, notes: list[str]) -> int | None:
+    """Ranks that a distributed optimizer shards over.
+
+    `sharding` may say it, too ("ZeRO-1 (8 ranks)", "(all ranks)"): those are the source's own words, and win.
+    """
+    told = RANKS.search(text(row, "sharding"))
+    column = whole(row, "zero_group")
+    if told is None:
+        return column
+    group = None if told[1] == "all" else int(told[1])
+    if group not in (None, _replicas(row)):
+        notes.append(f"groups of {group} ranks aren't priced yet: shared by all")
+        return None
+    if column is not None and column != (group or _replicas(row)):
+        notes.append(f"zero_group {column} is not what sharding says ({told[0]}), which is followed")
+    return group
+
+
+def _replicas(row: CsvRow) -> int | None:
+    data = whole(row, "dp")
+    return None if data is None else data * (whole(row, "cp") or 1)
 
 
 def _offload(row: CsvRow, notes: list[str]) -> str | None:

@@ -32,6 +32,9 @@ def model_of(row: CsvRow, notes: list[str], *, tied: bool = True) -> dict[str, A
     if known is None:
         return _filled(stated, notes, tied)
     base = known.model_dump(mode="json", exclude_none=True)
+    if base.get("mtp_layers") and "mtp_layers" not in stated:
+        notes.append(f"multi-token prediction isn't stated: trained without the {known.name} catalog entry's")
+        base["mtp_layers"] = 0
     empty = [column for column in COLUMNS if column not in stated and base.get(column)]
     if empty:
         notes.append(f"the catalog's {known.name} supplies {', '.join(empty)}")

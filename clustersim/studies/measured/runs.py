@@ -10,11 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clustersim.inputs.catalog import load, names
-from clustersim.inputs.stack import Stack
-from clustersim.studies.measured.csv_cells import CsvRow, flag, given, number, problem, text, whole
+from clustersim.inputs.catalog import load
+from clustersim.studies.measured.csv_cells import CsvRow, given, number, one_of, problem, text, whole
 from clustersim.studies.measured.layout import layout_of
 from clustersim.studies.measured.model import model_of
+from clustersim.studies.measured.software import stack_as_run, stack_of
+
+FP8_RECIPES = {
+    "blockwise": "blockwise",
+    "per-tensor": "per-tensor",
+    "tensorwise": "per-tensor",
+    "delayed": "per-tensor",
+    "current": "per-tensor",
+    "rowwise": "per-tensor",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class MeasuredRun:
     id: str
     source: str
     group: str
-    stack: str
+    stack: str  # as the row states it
+    stack_as_run: str  # the name in the catalog of what was simulated
     accelerator: str
     quality: str
     mapping: Mapping[str, Any]
@@ -35,20 +45,21 @@ class MeasuredRun:
 def measured_run(row: CsvRow) -> MeasuredRun:
     """The scenario of a row. Raises InputError where the row can't be read."""
     notes: list[str] = []
-    stack = _stack(row, notes)
+    stack = stack_of(row, notes)
     mapping = {
         "name": text(row, "id") or "row",
         "model": model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings),
         "cluster": _cluster(row),
         "training": _training(row, notes) | {"router": load("stacks", stack).defaults.router},
         "layout": layout_of(row, notes),
-        "stack": _stack_as_run(row, stack, notes),
+        "stack": stack_as_run(row, stack, notes),
     }
     return MeasuredRun(
         id=text(row, "id"),
         source=text(row, "source"),
         group=group_of(row),
         stack=text(row, "stack"),
+        stack_as_run=stack,
         accelerator=text(row, "accelerator"),
         quality=text(row, "quality"),
         mapping=mapping,
@@ -70,48 +81,6 @@ def _step_time(row: CsvRow) -> float | None:
         return seconds or None
     batch, sequence, devices = (size or 0 for size in sizes)
     return batch * sequence / (rate * devices)
-
-
-def _stack(row: CsvRow, notes: list[str]) -> str:
-    """The row's stack, or the nearest known one of the accelerator's vendor: by shared name, then by year."""
-    wanted = text(row, "stack")
-    stacks = {slug: load("stacks", slug) for slug in names("stacks")}
-    if wanted in stacks:
-        return wanted
-    vendor = load("accelerators", text(row, "accelerator")).vendor
-    fitting = {slug: stack for slug, stack in stacks.items() if vendor in stack.vendors}
-    if not fitting:
-        raise problem(row, "stack", f"no stack for chips of {vendor} in the catalog")
-    year = whole(row, "year") or _year_in(wanted) or max(stack.year for stack in fitting.values())
-    words = set(wanted.split("-"))
-
-    def likeness(slug: str) -> tuple[int, int, str]:
-        return len(words & set(slug.split("-"))), -abs(fitting[slug].year - year), slug
-
-    nearest = max(fitting, key=likeness)
-    notes.append(f"stack {wanted or '(not stated)'} is not in the catalog: {nearest} stands in")
-    return nearest
-
-
-def _year_in(slug: str) -> int | None:
-    return next((int(word) for word in slug.split("-") if word.isdecimal() and len(word) == 4), None)
-
-
-def _stack_as_run(row: CsvRow, slug: str, notes: list[str]) -> str | dict[str, Any]:
-    """The stack, with what the row's columns say of it: whether attention is fused, and how checkpoints recompute.
-
-    PyTorch's checkpoints without re-entry came to llm-foundry together with its default of reducing in fp32.
-    """
-    stack: Stack = load("stacks", slug)
-    changes: dict[str, Any] = {}
-    fused = flag(row, "flash_attention")
-    if fused is not None and fused != stack.fused_attention:
-        notes.append(f"attention is {'fused' if fused else 'unfused'}, unlike the default of {slug}")
-        changes["fused_attention"] = fused
-    if stack.checkpoint_early_stop and text(row, "grad_reduce_precision") in ("bf16", "fp16"):
-        notes.append("gradients reduced in 16 bits: taken as the older release, which recomputes whole layers")
-        changes["checkpoint_early_stop"] = False
-    return {"extends": slug} | changes if changes else slug
 
 
 def _cluster(row: CsvRow) -> dict[str, Any]:
@@ -145,7 +114,18 @@ def _training(row: CsvRow, notes: list[str]) -> dict[str, Any]:
         "sequence_length": whole(row, "seq_len"),
         "global_batch": whole(row, "global_batch_seqs"),
         "precision": precision or None,
+        "fp8_recipe": _fp8_recipe(row, notes),
         "grad_reduce_precision": text(row, "grad_reduce_precision") or None,
         "document_length": whole(row, "document_len"),
     }
     return given(columns)
+
+
+def _fp8_recipe(row: CsvRow, notes: list[str]) -> str | None:
+    """How fp8 is scaled, in our words; None where the row doesn't say. Raises InputError for an unknown word."""
+    word = text(row, "fp8_recipe").lower()
+    if not word or word == text(row, "precision"):
+        return None  # MXFP8 and NVFP4 are precisions of their own
+    if word == "rowwise":
+        notes.append("scales by row are taken as one a tensor")
+    return FP8_RECIPES[one_of(row, "fp8_recipe", tuple(FP8_RECIPES), word)]

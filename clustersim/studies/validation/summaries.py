@@ -35,6 +35,7 @@ class ValidationRow:
     interval_95: Interval | None
     fits: bool | None
     left_out_error: float | None = None  # of the packaged rows: with the row's group held out of its stack's fit
+    stack_as_run: str = ""  # the stack of the catalog that was simulated
     table: str = ""  # name of the file that holds the row
     work: float = 0.0  # FLOP a device, roughly: what the baseline takes step time to follow
     notes: tuple[str, ...] = ()

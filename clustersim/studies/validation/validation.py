@@ -17,7 +17,7 @@ from clustersim.simulation.results import StepResult
 from clustersim.simulation.step.step import simulate_step
 from clustersim.studies.kernels.accuracy import KernelReport, kernel_report
 from clustersim.studies.measured.csv_cells import CsvRow, read_rows, text
-from clustersim.studies.measured.runs import group_of, measured_run
+from clustersim.studies.measured.runs import MeasuredRun, group_of, measured_run
 from clustersim.studies.validation.baseline import work_per_device
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.memory import MemoryRow, summarize_memory, validate_memory
@@ -214,11 +214,11 @@ def validate_row(row: CsvRow) -> ValidationRow:
         return replace(blank, reason="; ".join(str(problem).strip() for problem in error.problems))
     except ClustersimError as error:
         return replace(blank, reason=str(error))
-    return _simulated(blank, step, run.measured_step_time_s, run.notes)
+    return _simulated(blank, step, run)
 
 
-def _simulated(blank: ValidationRow, step: StepResult, measured: float | None, notes: tuple[str, ...]) -> ValidationRow:
-    predicted = step.step_time_s
+def _simulated(blank: ValidationRow, step: StepResult, run: MeasuredRun) -> ValidationRow:
+    measured, predicted = run.measured_step_time_s, step.step_time_s
     bounds = step.intervals["step_time_s"]
     return replace(
         blank,
@@ -229,5 +229,6 @@ def _simulated(blank: ValidationRow, step: StepResult, measured: float | None, n
         interval_80=bounds["80"],
         interval_95=bounds["95"],
         fits=step.fits,
-        notes=notes,
+        stack_as_run=run.stack_as_run,
+        notes=run.notes,
     )
