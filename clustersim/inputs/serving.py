@@ -121,6 +121,19 @@ class Traffic(Description):
         return self.prompt * (1.0 + self.variation**2) * (1.0 + self.cache_hits) / 2.0
 
     @property
+    def prompt_spread(self) -> float:
+        """Tokens on both sides of `prompt_span` over which the positions of computed prompt tokens lie.
+
+        P (1 + v^2) (1 - h)/2: the last part 1 - h of the prompt that a token meets.
+        """
+        return self.prompt * (1.0 + self.variation**2) * (1.0 - self.cache_hits) / 2.0
+
+    @property
+    def answer_spread(self) -> float:
+        """Tokens on both sides of `answer_span` over which the positions of an answer's tokens lie; 0 as stated."""
+        return 0.0 if self.cache_length else self.output * (1.0 + self.variation**2) / 2.0
+
+    @property
     def answer_span(self) -> float:
         """Mean tokens that a token of an answer attends to: as stated, or P + O (1 + v^2)/2."""
         return self.cache_length or self.prompt + self.output * (1.0 + self.variation**2) / 2.0

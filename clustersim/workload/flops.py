@@ -10,7 +10,7 @@ from typing import Literal
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
-from clustersim.workload.layers.spans import reach
+from clustersim.workload.layers.spans import causal_keys, reach
 from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
 from clustersim.workload.passes import SELECTS
 
@@ -22,17 +22,18 @@ FORWARD_AND_BACKWARD = 3.0  # one forward, two for the backward pass's two gradi
 def model_flops_per_token(model: Model, training: Training, convention: Convention = "full") -> float:
     """FLOP a token of forward and backward: 6 x matmul parameters met + 6 x sum over layers of heads (d_qk + d_v) span.
 
-    Span: the sequence (`full`), half of it (`causal`), or the window or document where that is shorter; `6N` leaves
-    attention out. Matmul parameters: active and shared experts, output head, multi-token-prediction modules; look-ups
-    and norms not. Source: Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B).
+    Span: the sequence, or the window or document where that is shorter (`full`); the keys that a query meets behind the
+    causal mask (`causal`): half of a sequence or document, w (1 - w / 2s) of a window; `6N` leaves attention out.
+    Matmul parameters: active and shared experts, output head, multi-token-prediction modules; look-ups and norms not.
+    Source: Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B).
     """
     flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model)
     if convention == "6N":
         return flops
-    share = chosen("convention", convention, {"full": 1.0, "causal": 0.5})
+    span_of = chosen("convention", convention, {"full": _span, "causal": _causal_span})
     kinds = _kinds(model, model.layers + model.mtp_layers)
-    spans = sum(times * _span(model, kind, training) for kind, times in kinds.items())
-    return flops + 2.0 * FORWARD_AND_BACKWARD * share * spans * model.heads * (model.qk_head_size + model.v_head_size)
+    spans = sum(times * span_of(model, kind, training) for kind, times in kinds.items())
+    return flops + 2.0 * FORWARD_AND_BACKWARD * spans * model.heads * (model.qk_head_size + model.v_head_size)
 
 
 def matmul_parameters(model: Model) -> float:
@@ -55,6 +56,10 @@ def _met(model: Model, kind: BlockKind) -> float:
 
 def _span(model: Model, kind: BlockKind, training: Training) -> float:
     return reach(model, kind.attention, float(training.attention_span))
+
+
+def _causal_span(model: Model, kind: BlockKind, training: Training) -> float:
+    return causal_keys(model, kind.attention, float(training.attention_span))
 
 
 def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping[str, int], *, fused: bool) -> float:

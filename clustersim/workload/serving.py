@@ -16,7 +16,7 @@ from clustersim.workload.layers.elements import MemoryBound
 from clustersim.workload.layers.experts import expert_elements
 from clustersim.workload.layers.feed_forward import column, dense_elements, row
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.layers.spans import reach
+from clustersim.workload.layers.spans import mean_keys
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass, PassBuilder
 from clustersim.workload.passes import interleave, runs_of
 from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
@@ -39,10 +39,11 @@ class Batch:
 
     phase: ServingPhase
     tokens: Array  # new ones, which become keys and values too
-    span: float  # tokens that each attends to on average
+    span: float  # tokens that each attends to on average, without a window
     cached: Array  # tokens whose keys and values are read from the cache, over all sequences
     heads: Array  # new tokens whose next one is wanted: all of them in decode, a prompt's last one in prefill
     cache_bytes: float = ACTIVATION_BYTES  # an element of keys and values
+    spread: float = 0.0  # their positions lie evenly within so many tokens on both sides of `span`
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _stages(work: Pass) -> Iterator[list[int]]:
 
 
 def _attention(model: Model, kind: BlockKind, shape: Shape, batch: Batch) -> list[Forward]:
-    span = reach(model, kind.attention, batch.span)
+    span = mean_keys(model, kind.attention, batch.span, batch.spread)
     read = batch.cached * span / batch.span
     output = row("attention output", model, shape, model.heads * model.v_head_size / shape.tensor)
     if model.latent is None:

@@ -150,14 +150,22 @@ def test_fused_attention_skips_masked_blocks() -> None:
     assert flops(fused, ("attention",)) == pytest.approx(flops(unfused, ("attention",)) / 2)
 
 
-def test_a_window_bounds_the_attention() -> None:
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_window_bounds_what_a_fused_kernel_executes(phase: str) -> None:
+    """Each of 2,048 queries meets min(position, 256) keys; kernels of their own compute the square and mask it."""
     model = gpt(window=256, attention_pattern=("sliding", "full"))
     kinds = [model.block_kind(layer) for layer in range(3)]
     assert [kind.attention for kind in kinds] == ["sliding", "full", "sliding"]
-    near, far = (
-        flops(element_pass(block_elements(model, kind, shape()), "forward"), ("attention",)) for kind in kinds[:2]
-    )
-    assert near * 8 == pytest.approx(far)
+
+    def executed(fused: bool) -> list[float]:
+        here = shape(fused_attention=fused)
+        passes = [element_pass(block_elements(model, kind, here), phase) for kind in kinds[:2]]  # type: ignore[arg-type]
+        return [flops(work, ("attention",)) for work in passes]
+
+    near, far = executed(fused=True)
+    assert near / far == pytest.approx(256 * (1 - 256 / 4096) / 1024)
+    near, far = executed(fused=False)
+    assert near == far
 
 
 @pytest.mark.parametrize(("expert", "expert_tensor"), [(1.0, 1.0), (4.0, 1.0), (4.0, 2.0), (16.0, 1.0)])

@@ -51,6 +51,8 @@ def test_spans_are_bounded_by_window_and_document() -> None:
     window = gpt(window=512, attention_pattern=("sliding",))
     attention = model_flops_per_token(window, training()) - model_flops_per_token(window, training(), "6N")
     assert attention == pytest.approx(12 * 96 * 12288 * 512)
+    causal = model_flops_per_token(window, training(), "causal") - model_flops_per_token(window, training(), "6N")
+    assert causal == pytest.approx(12 * 96 * 12288 * 512 * (1 - 512 / 4096))
     document = training(document_length=1024)
     assert model_flops_per_token(gpt(), document) < model_flops_per_token(gpt(), training())
 

@@ -135,10 +135,11 @@ def _batch(serving: Serving, phase: ServingPhase, tokens: Floats, answers: Float
     tokens = tokens * ranks
     if phase == "decode":
         span = traffic.answer_span
-        return Batch(phase, tokens, span, answers * ranks * span, tokens, width)
+        return Batch(phase, tokens, span, answers * ranks * span, tokens, width, traffic.answer_spread)
     fresh = 1.0 - traffic.cache_hits
     prompts = tokens / (traffic.prompt * fresh)
-    return Batch(phase, tokens, traffic.prompt_span, tokens * traffic.cache_hits / fresh, prompts, width)
+    kept = tokens * traffic.cache_hits / fresh
+    return Batch(phase, tokens, traffic.prompt_span, kept, prompts, width, traffic.prompt_spread)
 
 
 def _shape(serving: Serving, unit: Unit, tokens: Floats) -> Shape:

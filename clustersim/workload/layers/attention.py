@@ -9,7 +9,7 @@ from clustersim.workload.layers.attention_cores import FusedAttention, RingAtten
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.feed_forward import column, row
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.layers.spans import reach
+from clustersim.workload.layers.spans import causal_keys
 from clustersim.workload.shape import FP32_BYTES, Shape
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
@@ -88,7 +88,7 @@ def _bias(name: str, shape: Shape, elements: Array) -> MemoryBound:
 def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttention | UnfusedAttention:
     heads = shape.micro_batch * model.heads / shape.tensor
     queries = shape.sequence / shape.context
-    span = reach(model, kind.attention, shape.span)
+    keys = causal_keys(model, kind.attention, shape.span)
     kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
     projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
     if shape.fused_attention:
@@ -99,7 +99,7 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttenti
         return FusedAttention(
             heads,
             queries,
-            span,
+            keys,
             *sizes,
             projections,
             statistics,
@@ -111,7 +111,7 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttenti
     return UnfusedAttention(
         heads,
         queries,
-        span,
+        shape.span,
         model.qk_head_size,
         model.v_head_size,
         model.dropout,

@@ -12,13 +12,14 @@ from clustersim.workload.operations import Attention, Collective, Gemm, PassBuil
 class FusedAttention:
     """Softmax(Q K^T) V in one kernel, block-wise, so that no score reaches memory.
 
-    FLOPs executed forward: 2 heads q_length span (d_qk + d_v), halved by the causal mask, whose blocks are skipped;
-    backward 2.5 times that: five products for two. Source: Dao 2023, FlashAttention-2, arXiv 2307.08691, section 3.
+    FLOPs executed forward: 2 heads q_length keys (d_qk + d_v), with the keys that a query meets on average, for what
+    the mask hides is skipped in blocks; backward 2.5 times that: five products for two.
+    Source: Dao 2023, FlashAttention-2, arXiv 2307.08691, section 3.
     """
 
     heads: Array  # of this rank, times sequences of the micro-batch
     queries: Array  # tokens of a sequence on this rank
-    span: float
+    keys: float  # that one of them meets on average, behind mask and window
     qk_size: float
     v_size: float
     projections: Array  # bytes of queries, keys and values
@@ -32,7 +33,7 @@ class FusedAttention:
     @property
     def forward_flops(self) -> Array:
         """FLOP of the forward kernel with masked blocks skipped."""
-        return self.heads * self.queries * self.span * (self.qk_size + self.v_size)
+        return self.heads * self.queries * (2.0 * self.keys) * (self.qk_size + self.v_size)
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes of queries, keys, values, output and the softmax's statistics.
@@ -109,7 +110,7 @@ class RingAttention:
 
 @dataclass(frozen=True)
 class UnfusedAttention:
-    """Scores, softmax and weighted values as separate kernels over the whole square, masked or not.
+    """Scores, softmax and weighted values as separate kernels over the whole square, masked or not, window or not.
 
     The weighted values are copied into the order of tokens, and so is their gradient; the gradients of queries, keys
     and values are joined. ALiBi's biases are laid out as a square, to which the scores are added.
