@@ -87,8 +87,9 @@ class Layout(Description):
     recompute: Annotated[
         Recompute | None,
         Field(
-            description="activations computed again backward: none, selective (what attention makes, or what the stack "
-            "selects by default), operations (all but attention and every second product), full or {layers: n}"
+            description="activations computed again backward: none, selective (what the stack's `selective_recompute` "
+            "lists, or what it selects by default), operations (all but attention and every second product), full or "
+            "{layers: n}"
         ),
     ] = None
     schedule: Annotated[Schedule | None, Field(description="order of micro-batches in the pipeline")] = None

@@ -13,6 +13,7 @@ from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.training import Router
 from clustersim.inputs.units import Bytes, Seconds
 
+Selected = Literal["core_attention", "latent_up", "expert_activation"]
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
 
 
@@ -137,6 +138,14 @@ class Stack(Description):
     logit_bytes: Annotated[
         float, Field(gt=0, description="bytes of each logit that the loss keeps for its backward pass: 4 in fp32")
     ] = 4.0
+    selective_recompute: Annotated[
+        tuple[Selected, ...],
+        Field(
+            strict=False,
+            description="what selective recomputation runs again: core_attention (fused or not, exchanges of context "
+            "ranks included), latent_up (MLA's up-projections; a fused core then doesn't), expert_activation",
+        ),
+    ] = ("core_attention", "latent_up", "expert_activation")
     checkpoint_early_stop: Annotated[
         bool, Field(description="full recomputation of a layer ends when all that backward needs has been made again")
     ] = False

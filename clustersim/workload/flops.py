@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal
 
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
+from clustersim.workload.layers.attention import core_runs_again
 from clustersim.workload.layers.spans import causal_keys, reach
 from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
 from clustersim.workload.passes import SELECTS
+from clustersim.workload.shape import LATENT_UP
 
 Convention = Literal["full", "causal", "6N"]
 
@@ -62,10 +64,12 @@ def _causal_span(model: Model, kind: BlockKind, training: Training) -> float:
     return causal_keys(model, kind.attention, float(training.attention_span))
 
 
-def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping[str, int], *, fused: bool) -> float:
+def recomputed_flops_per_token(
+    model: Model, training: Training, layers: Mapping[str, int], *, fused: bool, selected: Collection[str]
+) -> float:
     """FLOP a token that recomputation adds, `layers`: how many in which way.
 
-    Full: the forward pass. Selective: the attention core where it isn't `fused`, and the up-projections of latent
+    Full: the forward pass. Selective: what is `selected` of the attention core and the up-projections of latent
     attention. Operations: every second product.
 
     In the `full` convention, as an HFU counts them. Source: Korthikanti et al. 2022, arXiv 2205.05198, appendix A.
@@ -76,7 +80,7 @@ def recomputed_flops_per_token(model: Model, training: Training, layers: Mapping
             return 2.0 * _met(model, kind) + _core(model, training, kind)
         if mode == "operations":
             return 2.0 * _every_second(model, kind)
-        return _selective(model, training, kind, fused) if chosen("layout.recompute", mode, SELECTS) else 0.0
+        return _selective(model, training, kind, fused, selected) if chosen("layout.recompute", mode, SELECTS) else 0.0
 
     return float(
         sum(times * added(mode, kind) for mode, some in layers.items() for kind, times in _kinds(model, some).items())
@@ -89,10 +93,11 @@ def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
     return Counter(layer_kinds(model)[:layers])
 
 
-def _selective(model: Model, training: Training, kind: BlockKind, fused: bool) -> float:
-    """FLOP a token of what selective recomputation repeats in a layer: an unfused core, MLA's up-projections."""
-    core = 0.0 if fused else _core(model, training, kind)
-    return core if model.latent is None else core + 2.0 * latent_up_matrices(model, model.latent)
+def _selective(model: Model, training: Training, kind: BlockKind, fused: bool, selected: Collection[str]) -> float:
+    """FLOP a token of what selective recomputation repeats in a layer: the core, MLA's up-projections."""
+    core = _core(model, training, kind) if core_runs_again(model, selected, fused=fused) else 0.0
+    latent = model.latent if LATENT_UP in selected else None
+    return core if latent is None else core + 2.0 * latent_up_matrices(model, latent)
 
 
 def _every_second(model: Model, kind: BlockKind) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ def element_pass(
 ) -> Pass:
     """One micro-batch through the elements: forward, or backward in reverse order after what has to be recomputed.
 
+    Neighbours that selective recomputation runs again do so together, in the order in which they need each other.
     `checkpoint_early_stop`: recomputation of whole layers ends when all that the backward pass needs is made again.
     """
     builder = PassBuilder()
@@ -40,10 +42,13 @@ def element_pass(
         again = _until_last_kept(elements) if checkpoint_early_stop else elements
         for element in again if recompute == "full" else _operations_again(again):
             element.forward(RecomputeBuilder(target=builder))
-    for element in reversed(elements):
-        if selects and element.recomputed_when_selective and phase != "weight_gradient":
+    selects = selects and phase != "weight_gradient"
+    for repeats, some in groupby(reversed(elements), lambda element: selects and element.recomputed_when_selective):
+        together = list(some)
+        for element in reversed(together) if repeats else ():
             element.forward(RecomputeBuilder(target=builder))
-        getattr(element, phase)(builder)
+        for element in together:
+            getattr(element, phase)(builder)
     return builder.build()
 
 

@@ -18,11 +18,14 @@ from clustersim.workload.states import GRADIENT_BYTES
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
 FP32_BYTES = 4.0
 BLOCKWISE = "fp8 blockwise"
+# What selective recomputation may run again.
+CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
 # Bytes of an element in low precision with its share of the scales: one a tensor; 4 bytes for 128 elements; one for 32;
 # one for 16. Source: Micikevicius et al. 2022, arXiv 2209.05433; DeepSeek-V3, arXiv 2412.19437, section 3.3.2; OCP
 # Microscaling Formats 1.0; NVIDIA, NVFP4.
 LOW_PRECISION_BYTES = {"fp8": 1.0, BLOCKWISE: 1.0 + 4.0 / 128, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
 BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
+SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
 OVERLAPS = frozenset(  # communication that is known to hide behind compute, in layers or between them
     {"grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp"}
     | {"expert", "shared_expert", "context"}
@@ -55,6 +58,7 @@ class Shape:
     weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
+    selected: frozenset[str] = frozenset(SELECTED)  # what selective recomputation runs again
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     blockwise: bool = False  # fp8 with a scale for every 128 elements
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
@@ -106,6 +110,7 @@ def activation_bytes_of(precision: str) -> float:
 def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
     """The shape of one resolved layout."""
     handled("layout.overlap", layout.overlap, sorted(OVERLAPS))
+    handled("stack.selective_recompute", stack.selective_recompute, SELECTED)
     return Shape(
         micro_batch=1.0 * layout.micro_batch,
         sequence=float(training.sequence_length),
@@ -141,6 +146,7 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,
         "unfused_bias": stack.unfused_bias,
+        "selected": frozenset(stack.selective_recompute),
     }
 
 

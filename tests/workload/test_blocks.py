@@ -11,6 +11,7 @@ from clustersim.workload.blocks import block_elements, embedding_elements, head_
 from clustersim.workload.flops import matmul_parameters
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass
 from clustersim.workload.passes import (
+    Phase,
     beside,
     element_pass,
     placeholder_bytes,
@@ -109,6 +110,65 @@ def test_selective_recomputation_repeats_the_attention_core() -> None:
     elements = block_elements(gpt(), DENSE, shape())
     repeated = flops(element_pass(elements, "backward", "selective"), ("recompute",))
     assert repeated == pytest.approx(4 * 2048**2 * 12288)
+
+
+@pytest.mark.parametrize("phase", ["backward", "input_gradient"])
+def test_a_fused_core_runs_again_where_it_is_selected(phase: Phase) -> None:
+    """Megatron checkpoints the core whatever its kernel: queries, keys and values are kept, statistics are not."""
+    for selected, share in ((frozenset({"core_attention"}), 1.0), (frozenset({"latent_up"}), 0.0)):
+        elements = block_elements(gpt(), DENSE, shape(fused_attention=True, selected=selected))
+        work = element_pass(elements, phase, "selective")
+        assert flops(work, ("recompute",)) == pytest.approx(share * 2 * 2048**2 * 12288)
+        assert saved_bytes(elements, "none", 0.0) - saved_bytes(elements, "selective", 0.0) == share * 4.0 * 96 * 2048
+        assert flops(element_pass(elements, "weight_gradient", "selective"), ("recompute",)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [("ring", ["all-gather"]), ("all-gather", ["all-gather"]), ("ulysses", ["all-to-all", "all-to-all"])],
+)
+def test_context_ranks_exchange_once_more_for_a_core_that_runs_again(kind: str, again: list[str]) -> None:
+    def work(phase: Phase, selected: str) -> Pass:
+        here = shape(context=4.0, context_kind=kind, fused_attention=True, selected=frozenset({selected}))
+        return element_pass(block_elements(gpt(), DENSE, here), phase, "selective")
+
+    more = work("backward", "core_attention")
+    first, plain, forward = (
+        [one for one in each.operations if isinstance(one, Collective) and one.group == "context"]
+        for each in (more, work("backward", "latent_up"), work("forward", "latent_up"))
+    )
+    assert [one.kind for one in forward] == again
+    assert first == forward + plain
+    core = next(at for at, one in enumerate(more.operations) if isinstance(one, Attention))
+    if kind != "ring":  # what the kernel reads arrives before it runs again
+        assert any(more.streams[waited] == "context" for waited in more.after[core])
+
+
+def test_latent_attention_runs_its_up_projections_again_in_place_of_its_fused_core() -> None:
+    """DeepSeek-V3, section 3.2.3: what attention keeps is made again from the latents."""
+    both = frozenset({"core_attention", "latent_up"})
+
+    def repeated(selected: frozenset[str], fused: bool = True) -> float:
+        elements = block_elements(moe(), DENSE, shape(fused_attention=fused, selected=selected))
+        return flops(element_pass(elements, "backward", "selective"), ("recompute",)) / 2048
+
+    up, core = 2 * 16 * (512 * 96 + 256 * 128), 2048 * 16 * (96 + 64)
+    assert repeated(both) == repeated(frozenset({"latent_up"})) == pytest.approx(up)
+    assert repeated(frozenset({"core_attention"})) == pytest.approx(core)
+    assert repeated(both, fused=False) == pytest.approx(up + 2 * core)  # the whole square
+    elements = block_elements(moe(), DENSE, shape(fused_attention=True, selected=both))
+    dropped = saved_bytes(elements, "none", 0.0) - saved_bytes(elements, "selective", 0.0)
+    assert dropped == 2.0 * 2048 * 16 * (96 + 96 + 64)
+
+
+def test_experts_make_their_activation_again_where_it_is_selected() -> None:
+    def again(*selected: str) -> list[str]:
+        here = shape(expert=4.0, fused_attention=True, selected=frozenset(selected))
+        work = element_pass(block_elements(moe(), EXPERTS, here), "backward", "selective")
+        return [op.name for op in work.operations if not isinstance(op, Collective) and op.part == "recompute"]
+
+    assert again("expert_activation") == ["expert activation"]
+    assert again("core_attention") == ["attention"]
 
 
 def test_recomputation_by_operations_repeats_every_second_product() -> None:

@@ -66,12 +66,23 @@ def test_multi_token_prediction_adds_layer_projection_and_head() -> None:
 def test_full_recomputation_adds_a_forward_pass() -> None:
     """A third of forward and backward, the head left out (Korthikanti et al. 2022, appendix A)."""
     model = gpt()
-    added = recomputed_flops_per_token(model, training(), {"full": model.layers}, fused=True)
+    added = recomputed_flops_per_token(model, training(), {"full": model.layers}, fused=True, selected=())
     head = 6 * 12288 * 51200
     assert added == pytest.approx((model_flops_per_token(model, training()) - head) / 3)
-    assert recomputed_flops_per_token(model, training(), {"selective": 1}, fused=False) == pytest.approx(
-        4 * 12288 * 2048
-    )
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_selective_recomputation_adds_what_is_selected(fused: bool) -> None:
+    def added(model: Model, *selected: str) -> float:
+        return recomputed_flops_per_token(model, training(), {"selective": 1}, fused=fused, selected=selected)
+
+    assert added(gpt(), "core_attention") == 4 * 12288 * 2048
+    assert added(gpt(), "latent_up", "expert_activation") == 0.0
+    up = 2 * 16 * (512 * 96 + 256 * 128)
+    core = 2 * 2048 * 16 * (96 + 64)
+    assert added(moe(), "core_attention") == core
+    assert added(moe(), "latent_up") == up
+    assert added(moe(), "core_attention", "latent_up") == (up if fused else core + up)
 
 
 @pytest.mark.parametrize("model", [gpt(), gpt(gated=True, kv_heads=8), moe()], ids=["gpt", "gated", "experts"])
@@ -84,7 +95,7 @@ def test_flops_of_recomputation_by_operations_are_those_of_the_passes(model: Mod
     played = sum(
         float(op.flops) for each in passes for op in each.operations if isinstance(op, Gemm) and op.part == "recompute"
     )
-    counted = recomputed_flops_per_token(model, training(), {"operations": model.layers}, fused=True)
+    counted = recomputed_flops_per_token(model, training(), {"operations": model.layers}, fused=True, selected=())
     assert played / 2048 == pytest.approx(counted, rel=1e-9)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import pytest
-from builders import gpt, moe, scenario, shape
+from builders import gpt, moe, scenario, shape, stack
 from serving_scenarios import serving
 
 from clustersim.errors import InputError
@@ -14,6 +14,7 @@ from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.simulation.serving.serving import simulate_serving
 from clustersim.simulation.step.step import simulate_step
@@ -71,6 +72,7 @@ TRAINED = [
     *(("context_kind", word) for word in words(Layout, "context_kind")),
     *(("sharding", word) for word in words(Layout, "sharding")),
     *(("recompute", word) for word in words(Layout, "recompute")),
+    *(("selective_recompute", word) for word in words(Stack, "selective_recompute")),
     *(("offload", word) for word in words(Layout, "offload")),
     *(("overlap", word) for word in words(Layout, "overlap")),
     *(("precision", word) for word in ("fp16", "bf16", "fp8")),  # the test chip's
@@ -83,6 +85,10 @@ TRAINED = [
 
 @pytest.mark.parametrize(("field", "word"), TRAINED)
 def test_every_kind_of_a_layout_and_a_training_is_played(field: str, word: str) -> None:
+    if field == "selective_recompute":
+        software = stack(selective_recompute=[word])
+        assert played(model=moe(), expert=4, recompute="selective", stack_=software) > 0.0
+        return
     value = [word] if field == "overlap" else word
     more = {"context": 2} if field == "context_kind" else {"precision": "fp8"} if field == "fp8_recipe" else {}
     assert played(**{field: value}, **more) > 0.0
@@ -101,9 +107,9 @@ def with_training(**changes: Any) -> Training:
     return scenario().training.model_copy(update=changes)
 
 
-def shaped(layout: ResolvedLayout | None = None, training: Training | None = None) -> Any:
+def shaped(layout: ResolvedLayout | None = None, training: Training | None = None, stack_: Stack | None = None) -> Any:
     base = scenario()
-    return shape_of(base.model, training or base.training, layout or base.resolved_layout, base.stack)
+    return shape_of(base.model, training or base.training, layout or base.resolved_layout, stack_ or base.stack)
 
 
 TOMORROW: Any = BlockKind(UNKNOWN, False)  # type: ignore[arg-type]
@@ -122,6 +128,9 @@ REFUSED: Mapping[str, Callable[[], Any]] = {
     "layout.offload": lambda: StateBytes().least(UNKNOWN),  # type: ignore[arg-type]
     "layout.recompute": lambda: element_pass([], "backward", UNKNOWN),  # type: ignore[arg-type]
     "layout.recompute (kept)": lambda: saved_bytes([], UNKNOWN, 0.0),  # type: ignore[arg-type]
+    "stack.selective_recompute": lambda: shaped(
+        stack_=scenario().stack.model_copy(update={"selective_recompute": (UNKNOWN,)})
+    ),
     "training.fp8_recipe": lambda: shaped(training=with_training(fp8_recipe=UNKNOWN)),
     "training.grad_reduce_precision": lambda: shaped(training=with_training(grad_reduce_precision=UNKNOWN)),
     "training.moment_precision": lambda: state_bytes_of(with_training(moment_precision=UNKNOWN), "fp32"),

@@ -213,8 +213,9 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     model, training = first.model, first.training
     full = model_flops_per_token(model, training, "full")
     causal = model_flops_per_token(model, training, "causal")
-    fused = first.stack.fuses_attention(model.position)
-    recomputed = recomputed_flops_per_token(model, training, recomputed_layers(first), fused=fused)
+    stack, again = first.stack, recomputed_layers(first)
+    fused, selected = stack.fuses_attention(model.position), stack.selective_recompute
+    recomputed = recomputed_flops_per_token(model, training, again, fused=fused, selected=selected)
     windows = step_windows(played.program, played.timeline)
     seconds = windows.seconds + played.imbalance_s
     busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows, played.stretch)

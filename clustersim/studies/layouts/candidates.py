@@ -143,7 +143,7 @@ def _by_passes(schedules: Sequence[Schedule]) -> list[list[Schedule]]:
 
 
 def _modes(scenario: Scenario) -> list[Recomputation]:
-    """A fused kernel keeps nothing that selective recomputation would drop; latent attention and experts do.
+    """Selective recomputation where it drops anything to speak of: unfused scores, latents expanded, experts' products.
 
     Software that recomputes by operations knows no other selection.
     """
@@ -151,7 +151,10 @@ def _modes(scenario: Scenario) -> list[Recomputation]:
     if scenario.stack.defaults.recompute == "operations":
         return ["none", "operations", "full"]
     fused = scenario.stack.fuses_attention(model.position)
-    drops = not fused or model.latent is not None or model.moe is not None
+    selected = scenario.stack.selective_recompute
+    latent_up = model.latent is not None and "latent_up" in selected
+    activation = model.moe is not None and "expert_activation" in selected
+    drops = ("core_attention" in selected and not fused) or latent_up or activation
     return ["none", "selective", "full"] if drops else ["none", "full"]
 
 

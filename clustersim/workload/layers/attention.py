@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, LatentAttention, Model
 from clustersim.workload.arrays import Array
@@ -10,7 +12,7 @@ from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.feed_forward import column, row
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.spans import causal_keys
-from clustersim.workload.shape import FP32_BYTES, Shape
+from clustersim.workload.shape import CORE_ATTENTION, FP32_BYTES, LATENT_UP, Shape
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 
@@ -38,7 +40,7 @@ def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Elem
 def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
     """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2).
 
-    Selective recomputation runs the up-projections again (DeepSeek-V3, arXiv 2412.19437, section 3.2.3).
+    Selective recomputation may run the up-projections again (DeepSeek-V3, arXiv 2412.19437, section 3.2.3).
     """
     rows, heads = shape.tokens, model.heads / shape.tensor
     resident, hidden = shape.resident_tokens, float(model.hidden)
@@ -67,7 +69,7 @@ def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> 
                 gathers=True,
                 group_bytes=shape.activation_bytes * rows * inputs,
                 saved=shape.activation_bytes * resident * inputs,
-                recomputed_when_selective=True,
+                recomputed_when_selective=LATENT_UP in shape.selected,
             )
         )
     return elements
@@ -88,13 +90,14 @@ def _bias(name: str, shape: Shape, elements: Array) -> MemoryBound:
 def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttention | UnfusedAttention:
     heads = shape.micro_batch * model.heads / shape.tensor
     queries = shape.sequence / shape.context
+    again = core_runs_again(model, shape.selected, fused=shape.fused_attention)
     keys = causal_keys(model, kind.attention, shape.span)
     kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
     projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
     if shape.fused_attention:
         statistics = FP32_BYTES * heads * queries
         sizes = (float(model.qk_head_size), float(model.v_head_size))
-        latent = model.latent is not None
+        latent_up = model.latent is not None and LATENT_UP in shape.selected
         output = shape.activation_bytes * heads * queries * model.v_head_size
         return FusedAttention(
             heads,
@@ -106,7 +109,8 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttenti
             shape.wide_precision,
             output,
             output_cast=shape.product_bytes < shape.activation_bytes,
-            projections_dropped=latent,
+            projections_dropped=latent_up,
+            recomputed_when_selective=again,
         )
     return UnfusedAttention(
         heads,
@@ -119,7 +123,18 @@ def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttenti
         projections,
         shape.activation_bytes,
         alibi=model.position == "alibi",
+        recomputed_when_selective=again,
     )
+
+
+def core_runs_again(model: Model, selected: Collection[str], *, fused: bool) -> bool:
+    """Whether selective recomputation runs the core again, with what context ranks exchange for it.
+
+    A fused core of latent attention does not where the up-projections do: these drop all that it keeps.
+    Source: Megatron-LM, `--recompute-modules`: core_attn checkpoints the whole core, whatever its kernels.
+    """
+    beside_up = model.latent is not None and LATENT_UP in selected and fused
+    return CORE_ATTENTION in selected and not beside_up
 
 
 def _key_value_width(model: Model) -> float:
@@ -137,15 +152,23 @@ def _passed_on(model: Model, shape: Shape, core: FusedAttention | UnfusedAttenti
 
 def _gathered(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
     """The other ranks' keys and values come first."""
-    gather = Exchange("context", "context", "all-gather", "reduce-scatter", _key_value_bytes(model, shape))
+    gather = Exchange(
+        "context",
+        "context",
+        "all-gather",
+        "reduce-scatter",
+        _key_value_bytes(model, shape),
+        recomputed_when_selective=core.recomputed_when_selective,
+    )
     return [gather, core]
 
 
 def _traded(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
     """Ranks trade their part of the sequence for a part of the heads, and back (DeepSpeed-Ulysses, 2309.14509)."""
     width = model.heads * model.qk_head_size + _key_value_width(model)
-    back = _all_to_all("context return", shape, model.heads * model.v_head_size)
-    return [_all_to_all("context", shape, width), core, back]
+    back = model.heads * model.v_head_size
+    again = core.recomputed_when_selective
+    return [_all_to_all("context", shape, width, again), core, _all_to_all("context return", shape, back, again)]
 
 
 CONTEXT_KINDS = {"ring": _passed_on, "all-gather": _gathered, "ulysses": _traded}
@@ -156,7 +179,6 @@ def _key_value_bytes(model: Model, shape: Shape) -> Array:
     return shape.activation_bytes * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
 
 
-def _all_to_all(name: str, shape: Shape, width: float) -> Exchange:
-    return Exchange(
-        name, "context", "all-to-all", "all-to-all", shape.activation_bytes * shape.tokens * width / shape.tensor
-    )
+def _all_to_all(name: str, shape: Shape, width: float, again: bool) -> Exchange:
+    message = shape.activation_bytes * shape.tokens * width / shape.tensor
+    return Exchange(name, "context", "all-to-all", "all-to-all", message, recomputed_when_selective=again)

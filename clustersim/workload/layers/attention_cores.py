@@ -28,7 +28,7 @@ class FusedAttention:
     output: Array  # bytes of the weighted values
     output_cast: bool = False  # the next matrix keeps it in low precision, so that the 16-bit one is kept here
     projections_dropped: bool = False  # selective recomputation makes queries, keys and values again
-    recomputed_when_selective: bool = False  # its backward kernel computes the scores again in any case
+    recomputed_when_selective: bool = False  # the whole forward kernel, beside the scores that backward makes again
 
     @property
     def forward_flops(self) -> Array:
@@ -38,9 +38,11 @@ class FusedAttention:
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes of queries, keys, values, output and the softmax's statistics.
 
-        The output is the next matrix's to keep, unless that keeps it cast. Source: as the class.
+        The output is the next matrix's to keep, unless that keeps it cast. Where the kernel runs again, it makes
+        output and statistics again. Source: as the class; Megatron-LM, `recompute_modules: [core_attn]`.
         """
-        kept = self.statistics + self.output if self.output_cast else self.statistics
+        again = selective and self.recomputed_when_selective
+        kept = 0.0 if again else self.statistics + self.output if self.output_cast else self.statistics
         return kept if selective and self.projections_dropped else kept + self.projections
 
     @property
@@ -74,7 +76,11 @@ class RingAttention:
 
     core: FusedAttention
     key_value_bytes: Array  # of the whole sequence
-    recomputed_when_selective: bool = False
+
+    @property
+    def recomputed_when_selective(self) -> bool:
+        """With the core, so that keys and values come by once more."""
+        return self.core.recomputed_when_selective
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """What the core keeps."""
@@ -139,7 +145,7 @@ class UnfusedAttention:
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes kept: Q, K, V; softmax output; dropout mask and output (Korthikanti et al. 2022, section 4.1)."""
-        if selective:
+        if selective and self.recomputed_when_selective:
             return self.projections
         return self.projections + self._scores * (self.width + (1.0 + self.width if self.dropout else 0.0))
 

@@ -9,7 +9,7 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.shape import FP32_BYTES, Shape
+from clustersim.workload.shape import EXPERT_ACTIVATION, FP32_BYTES, Shape
 
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
@@ -72,7 +72,7 @@ def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
 
 
 def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
-    """This rank's experts, `rows` tokens in all; selective recomputation drops what their activation makes."""
+    """This rank's experts, `rows` tokens in all; selective recomputation may drop what their activation makes."""
     local = moe.experts / shape.expert
     inner = moe.ffn_hidden / shape.expert_tensor
     outputs = (2 if model.gated else 1) * inner
@@ -84,7 +84,7 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
             model,
             shape,
             rows * inner,
-            selective=True,
+            selective=EXPERT_ACTIVATION in shape.selected,
             kept=shape.expert_kept_bytes,
         ),
         Linear(
@@ -95,7 +95,7 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
             shape,
             local,
             saved=shape.activation_bytes * rows * inner,
-            input_dropped=True,
+            input_dropped=EXPERT_ACTIVATION in shape.selected,
         ),
     ]
     if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
