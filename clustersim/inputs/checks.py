@@ -11,10 +11,12 @@ from typing import get_args
 
 from clustersim.errors import Problem
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.layout import Dispatcher, Layout
+from clustersim.inputs.layout import Dispatcher, Layout, Schedule
 from clustersim.inputs.model import Model
+from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.inputs.where import satisfies
+from clustersim.schedules.registry import runs_beside
 
 SEVERAL_CHUNKS = ("interleaved-1f1b", "zb-v")  # schedules that cut the model into more than one run of layers a device
 
@@ -24,14 +26,20 @@ LARGEST_SEARCHED = 1_000_000
 
 
 def layout_problems(
-    layout: Layout, model: Model | None, cluster: Cluster | None, training: Training | None
+    layout: Layout,
+    model: Model | None,
+    cluster: Cluster | None,
+    training: Training | None,
+    stack: Stack | None = None,
 ) -> list[Problem]:
-    """Everything that keeps a layout from running this model on this cluster with this batch."""
+    """Everything that keeps a layout from running this model on this cluster with this batch and software."""
     problems = [*_pipeline(layout)]
     if model is not None:
         problems += _heads(layout, model)
         problems += _layers(layout, model)
         problems += _experts(layout, model)
+        if stack is not None:
+            problems += _hidden_experts(layout, model, schedule_of(layout, stack.defaults.schedule))
     if training is not None and training.sequence_length % layout.context:
         near = divisors_near(layout.context, training.sequence_length)
         message = f"{layout.context} does not divide the sequence of {training.sequence_length:,} tokens. {near}"
@@ -70,6 +78,20 @@ def replicas(layout: Layout, cluster: Cluster) -> int | None:
 def expert_tensor_of(layout: Layout, experts: bool) -> int:
     """Tensor size of the experts' own grouping: as given; else 1 where experts are spread, and tensor where not."""
     return layout.expert_tensor or (1 if experts and layout.expert > 1 else layout.tensor)
+
+
+def schedule_of(layout: Layout, default: Schedule) -> Schedule:
+    """The order of passes: as given; else interleaved with several chunks a device, with one what the stack does."""
+    if layout.schedule is not None:
+        return layout.schedule
+    if layout.virtual_stages > 1:
+        return "interleaved-1f1b"
+    return "1f1b" if default == "interleaved-1f1b" else default
+
+
+def can_hide_experts(model: Model, schedule: Schedule, stages: int, chunks: int) -> bool:
+    """Whether there is experts' traffic, and another micro-batch's pass that it can hide behind."""
+    return model.moe is not None and runs_beside(schedule, stages, chunks)
 
 
 def divisors_near(size: int, total: int) -> str:
@@ -150,6 +172,20 @@ def _experts(layout: Layout, model: Model) -> Iterator[Problem]:
     elif model.moe.experts % layout.expert:
         near = divisors_near(layout.expert, model.moe.experts)
         yield Problem(f"{layout.expert} does not divide the {model.moe.experts} experts. {near}", "layout.expert")
+
+
+def _hidden_experts(layout: Layout, model: Model, schedule: Schedule) -> Iterator[Problem]:
+    asked = layout.overlap is not None and "expert" in layout.overlap
+    if not asked or can_hide_experts(model, schedule, layout.pipeline, layout.virtual_stages):
+        return
+    if model.moe is None:
+        yield Problem(f"expert: {model.name} has no experts: leave it out", "layout.overlap")
+        return
+    yield Problem(
+        f"expert: {schedule} runs no forward pass beside a backward one that experts' traffic could hide behind. "
+        "Accepted with interleaved-1f1b (virtual_stages of 2 or more), with dualpipe, or with 1f1b and pipeline 1",
+        "layout.overlap",
+    )
 
 
 def _expert_groups(layout: Layout, data: int) -> Iterator[Problem]:

@@ -193,7 +193,7 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
         found = _problems_between_readable_parts(resolved)
     else:
         given = scenario.layout if isinstance(scenario.layout, Layout) else None
-        found = scenario_problems(given, scenario.model, scenario.cluster, scenario.training)
+        found = scenario_problems(given, scenario.model, scenario.cluster, scenario.training, scenario.stack)
     problems += [place(problem, document) for problem in found]
     if scenario is None or problems:
         return None

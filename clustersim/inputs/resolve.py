@@ -6,9 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs.checks import expert_tensor_of, layout_problems, precision_problems, replicas
+from clustersim.inputs.checks import (
+    can_hide_experts,
+    expert_tensor_of,
+    layout_problems,
+    precision_problems,
+    replicas,
+    schedule_of,
+)
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.layout import Layout, Recompute, ResolvedLayout, Schedule
+from clustersim.inputs.layout import Layout, Overlap, Recompute, ResolvedLayout, Schedule
 from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
@@ -24,7 +31,7 @@ def resolve_scenario(scenario: Scenario, layout: Layout) -> Scenario:
         update={
             "layout": resolved,
             "training": resolve_training(scenario.training, scenario.stack),
-            "notes": tuple(dict.fromkeys((*notes_of(scenario), *_layout_notes(layout, resolved, scenario.model)))),
+            "notes": tuple(dict.fromkeys((*notes_of(scenario), *_layout_notes(layout, resolved, scenario)))),
         }
     )
 
@@ -35,19 +42,21 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
     Raises InputError with everything that keeps the layout from running; `layout_problems` gives the same as a list.
     """
     layout = _with_context_kind(_with_expert_tensor(layout, model, stack), stack)
-    problems = layout_problems(layout, model, cluster, training)
+    problems = layout_problems(layout, model, cluster, training, stack)
     data = replicas(layout, cluster)
     if problems or data is None:
         raise InputError("layout", problems)
     defaults = stack.defaults
+    schedule = schedule_of(layout, defaults.schedule)
+    overlap = usual_overlap(defaults.overlap, model, schedule, layout.pipeline, layout.virtual_stages)
     chosen = {
         "data": data,
         "expert_tensor": expert_tensor_of(layout, model.moe is not None),
         "sequence_parallel": layout.tensor > 1 and _given(layout.sequence_parallel, defaults.sequence_parallel),
         "sharding": _given(layout.sharding, defaults.sharding),
         "recompute": _recompute(layout, defaults.recompute),
-        "schedule": _schedule(layout, defaults.schedule),
-        "overlap": _given(layout.overlap, defaults.overlap),
+        "schedule": schedule,
+        "overlap": _given(layout.overlap, overlap),
         "dispatcher": _given(layout.dispatcher, stack.dispatcher),
         "stage_layers": stage_layers_of(layout, model.layers, last_stage_load(model)),
     }
@@ -58,6 +67,13 @@ def _recompute(layout: Layout, usual: Recompute) -> Recompute:
     """What is recomputed; software that selects by operations means that where it says selective."""
     selects = layout.recompute == "selective" and usual == "operations"
     return usual if selects else _given(layout.recompute, usual)
+
+
+def usual_overlap(
+    usual: frozenset[Overlap], model: Model, schedule: Schedule, stages: int, chunks: int
+) -> frozenset[Overlap]:
+    """What the stack hides behind compute, as far as the schedule has something to hide it behind."""
+    return usual if can_hide_experts(model, schedule, stages, chunks) else usual - {"expert"}
 
 
 def _with_expert_tensor(layout: Layout, model: Model, stack: Stack) -> Layout:
@@ -106,14 +122,18 @@ def _router_note(training: Training) -> Iterator[str]:
 
 
 def scenario_problems(
-    layout: Layout | None, model: Model | None, cluster: Cluster | None, training: Training | None
+    layout: Layout | None,
+    model: Model | None,
+    cluster: Cluster | None,
+    training: Training | None,
+    stack: Stack | None = None,
 ) -> list[Problem]:
     """What is wrong between the parts of a scenario that could be read."""
     problems: list[Problem] = []
     if cluster is not None and training is not None:
         problems += precision_problems(cluster, training)
     if layout is not None:
-        problems += layout_problems(layout, model, cluster, training)
+        problems += layout_problems(layout, model, cluster, training, stack)
     return problems
 
 
@@ -174,20 +194,15 @@ def _over_chunks(layers: int, chunks: int, embeds: bool) -> Sequence[int]:
     return counts[::-1] if embeds else counts
 
 
-def _schedule(layout: Layout, default: Schedule) -> Schedule:
-    if layout.schedule is not None:
-        return layout.schedule
-    if layout.virtual_stages > 1:
-        return "interleaved-1f1b"
-    return "1f1b" if default == "interleaved-1f1b" else default
-
-
 def _given(value: Value | None, default: Value) -> Value:
     return default if value is None else value
 
 
-def _layout_notes(layout: Layout, resolved: ResolvedLayout, model: Model) -> list[str]:
-    if layout.stage_layers is not None or len(set(resolved.stage_layers)) == 1:
-        return []
-    fewest, most = min(resolved.stage_layers), max(resolved.stage_layers)
-    return [f"{model.layers} layers over {len(resolved.stage_layers)} virtual stages: {fewest} to {most} each"]
+def _layout_notes(layout: Layout, resolved: ResolvedLayout, scenario: Scenario) -> list[str]:
+    notes, model, usual = [], scenario.model, scenario.stack.defaults.overlap
+    if layout.stage_layers is None and len(set(resolved.stage_layers)) > 1:
+        fewest, most = min(resolved.stage_layers), max(resolved.stage_layers)
+        notes += [f"{model.layers} layers over {len(resolved.stage_layers)} virtual stages: {fewest} to {most} each"]
+    if layout.overlap is None and model.moe is not None and "expert" in usual - resolved.overlap:
+        notes += [f"experts' traffic is bare: {resolved.schedule} runs no forward pass beside a backward one"]
+    return notes

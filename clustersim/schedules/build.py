@@ -40,6 +40,7 @@ def build_program(
     tied_embeddings: bool,
     synchronous_optimizer: bool,
     ratios: Ratios | None = None,
+    beside: bool = False,
 ) -> Program:
     """The task graph of one training step; the same arguments return the same program, of which 64 are kept.
 
@@ -48,6 +49,7 @@ def build_program(
     each chunk or after the optimizer. `reduce`: gradients are reduced among them, after the last backward pass of each
     chunk. `tied_embeddings`: first and last stage sum the gradients of a shared embedding. `synchronous_optimizer`:
     every stage's optimizer waits for the gradient norm of all. `ratios`: what an automatic schedule is planned on.
+    `beside`: in steady passes a stage runs forward beside backward, where the schedule can.
     Raises InfeasibleError for a schedule that isn't simulated or sizes that it can't take.
     """
     if min(stages, micro_batches, virtual_stages) < 1:
@@ -55,7 +57,7 @@ def build_program(
             f"a step needs at least one stage, micro-batch and chunk; got {stages}, {micro_batches}, {virtual_stages}"
         )
     placement = find_schedule(schedule).placement(stages, virtual_stages)
-    orders = orders_of(schedule, stages, micro_batches, virtual_stages, ratios)
+    orders = orders_of(schedule, stages, micro_batches, virtual_stages, ratios, beside=beside)
     passes = Passes(orders, placement, micro_batches)
     draft = Draft(stages)
     gathers = [

@@ -119,6 +119,11 @@ class Phases:
         counts[direction] += 1
 
 
+def runs_beside(stages: int, chunks: int) -> bool:
+    """Always: its order has such pairs, of micro-batches from both ends."""
+    return True
+
+
 def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:
     """Activations alive at most on any stage, of a whole stage's layers: p + 1. Source: DeepSeek-V3, table 2."""
     return np.broadcast_arrays(np.add(stages, 1, dtype=np.int64), stage, micro_batches, chunks)[0]

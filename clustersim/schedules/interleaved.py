@@ -17,7 +17,7 @@ from clustersim.schedules import one_f_one_b
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
@@ -37,6 +37,11 @@ def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
         alternate(forwards, backwards, min(_warm_up(stage, stages, virtual_stages), len(step)))
         for stage in range(stages)
     ]
+
+
+def runs_beside(stages: int, chunks: int) -> bool:
+    """With several chunks: its warm-up of two passes a stage that follows leaves neighbours time for each other."""
+    return chunks > 1 or one_f_one_b.runs_beside(stages, chunks)
 
 
 def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:

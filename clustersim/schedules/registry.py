@@ -12,7 +12,7 @@ from clustersim.errors import InfeasibleError
 from clustersim.schedules import dualpipe, gpipe, interleaved, one_f_one_b, zb_1p, zb_2p, zb_h1, zb_v
 from clustersim.schedules.placement import ChunkPlacement
 from clustersim.schedules.program import TaskType
-from clustersim.schedules.schedule import Order, PlannedSchedule, Ratios, Schedule
+from clustersim.schedules.schedule import Order, PlannedSchedule, Ratios, Schedule, pair_passes
 
 SCHEDULES: dict[str, Schedule] = {
     "gpipe": gpipe,
@@ -41,12 +41,28 @@ def find_schedule(name: str) -> Schedule:
 
 
 def orders_of(
-    name: str, stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios | None = None
+    name: str,
+    stages: int,
+    micro_batches: int,
+    virtual_stages: int,
+    ratios: Ratios | None = None,
+    *,
+    beside: bool = False,
 ) -> Sequence[Order]:
-    """The passes of every stage, automatic schedules planned on `ratios`; raises InfeasibleError as `order` does."""
+    """The passes of every stage, automatic schedules planned on `ratios`; raises InfeasibleError as `order` does.
+
+    `beside`: in steady passes a stage runs forward beside backward, as far as `runs_beside` says that it can.
+    """
     if ratios is not None and name in PLANNED:
         return PLANNED[name].order(stages, micro_batches, virtual_stages, ratios)
-    return find_schedule(name).order(stages, micro_batches, virtual_stages)
+    orders = find_schedule(name).order(stages, micro_batches, virtual_stages)
+    pairs = beside and runs_beside(name, stages, virtual_stages)
+    return [pair_passes(order) for order in orders] if pairs else orders
+
+
+def runs_beside(name: str, stages: int, virtual_stages: int) -> bool:
+    """Whether stages can run forward passes beside backward ones of other micro-batches."""
+    return find_schedule(name).runs_beside(stages, virtual_stages)
 
 
 def place_chunks(name: str, stages: int, virtual_stages: int) -> ChunkPlacement:
@@ -54,11 +70,12 @@ def place_chunks(name: str, stages: int, virtual_stages: int) -> ChunkPlacement:
     return find_schedule(name).placement(stages, virtual_stages)
 
 
-def passes_of(name: str) -> frozenset[TaskType]:
-    """The passes that the schedule may run."""
+def passes_of(name: str, *, beside: bool = False) -> frozenset[TaskType]:
+    """The passes that the schedule may run; `beside`: forward beside backward too."""
     if name == "dualpipe":
         return WHOLE | APART | BESIDE
-    return WHOLE | APART if name in ZERO_BUBBLE else WHOLE
+    passes = WHOLE | APART if name in ZERO_BUBBLE else WHOLE
+    return passes | BESIDE if beside else passes
 
 
 def is_planned(name: str) -> bool:
@@ -74,13 +91,15 @@ def post_validates(name: str) -> bool:
     return name in ZERO_BUBBLE
 
 
-def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1) -> Ints:
+def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1, *, beside: bool = False) -> Ints:
     """`[stages]`: the most (chunk, micro-batch) activations alive at once, from start of forward to end of backward.
 
-    One such activation is what a micro-batch keeps of one chunk, 1/v of the stage's layers. The schedule's own
-    `in_flight` takes arrays of any sizes. Raises InfeasibleError for an unknown schedule.
+    One such activation is what a micro-batch keeps of one chunk, 1/v of the stage's layers. `beside`: one more where
+    forward passes run beside backward ones. The schedule's own `in_flight` takes arrays of any sizes. Raises
+    InfeasibleError for an unknown schedule.
     """
-    return find_schedule(schedule).in_flight(np.arange(stages), stages, micro_batches, virtual_stages)
+    alive = find_schedule(schedule).in_flight(np.arange(stages), stages, micro_batches, virtual_stages)
+    return np.minimum(alive + 1, micro_batches * virtual_stages) if beside else alive
 
 
 def bubble_lower_bound(

@@ -68,6 +68,10 @@ class Schedule(Protocol):
         """The passes of every stage; raises InfeasibleError for sizes that the schedule can't take."""
         ...
 
+    def runs_beside(self, stages: int, chunks: int) -> bool:
+        """Whether a stage can run forward passes beside backward ones of other micro-batches without loss."""
+        ...
+
     def in_flight(self, stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike) -> Ints:
         """The most activations of (chunk, micro-batch) alive on a stage, from start of forward to end of backward.
 
@@ -110,6 +114,27 @@ def alternate(forwards: tuple[Ints, Ints], backwards: tuple[Ints, Ints], warm_up
         order.chunk[operation == index] = chunk
         order.micro_batch[operation == index] = micro_batch
     return order
+
+
+def pair_passes(order: Order) -> Order:
+    """The order with every backward pass and the forward pass that follows it run beside each other.
+
+    So one forward pass more comes before the first backward one, and stays alive; warm-up and cool-down are bare.
+    Source: Megatron-LM @d98e8a6, megatron/core/pipeline_parallel/combined_1f1b.py and schedules.py
+    (`--overlap-moe-expert-parallel-comm`).
+    """
+    backward, follows = order.operation[:-1] == BACKWARD, order.operation[1:] == FORWARD
+    first = np.flatnonzero(backward & follows)
+    place = np.arange(len(order.operation))
+    place[first], place[first + 1] = first + 1, first
+    turned = Order(*(figure[place] for figure in order))
+    turned.operation[first], turned.operation[first + 1] = FORWARD_BESIDE, BACKWARD_BESIDE
+    return turned
+
+
+def never_beside(stages: int, chunks: int) -> bool:
+    """A schedule in which no forward pass runs beside a backward one."""
+    return False
 
 
 def order_of(passes: Sequence[tuple[int, int, int]]) -> Order:

@@ -17,9 +17,10 @@ from clustersim.engines.graph import Ints
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.planning import Filling, Pass, PlannedOrder
 from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios, one_chunk
+from clustersim.schedules.schedule import never_beside as runs_beside
 from clustersim.schedules.zb_h1 import bubble_lower_bound
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
 
 
 TRIAL_ROUNDS = 4  # micro-batches a stage of the steps on which choices are compared: filling, draining and some between

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import EQUAL, Order, Ratios, one_chunk
+from clustersim.schedules.schedule import never_beside as runs_beside
 from clustersim.schedules.zb_1p import plan
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:

@@ -19,6 +19,9 @@ from clustersim.errors import InfeasibleError
 from clustersim.schedules.placement import ChunkPlacement, there_and_back
 from clustersim.schedules.planning import Filling, Pass, PlannedOrder
 from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios
+from clustersim.schedules.schedule import never_beside as runs_beside
+
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
 
 NEVER = 1 << 60
 PATIENCE = 3  # a micro-batch's passes are due so many times later than they could be: 2p activations live so long

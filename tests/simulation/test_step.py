@@ -185,7 +185,8 @@ def test_intervals_widen_with_the_residual_and_hold_the_figure() -> None:
 def test_expert_traffic_hides_behind_the_other_pass() -> None:
     """Beside each other, forward and backward wait less than one after the other, and never less than nothing."""
     apart, together = (
-        simulate_step(scenario(model=moe(), expert=16, overlap=frozenset(overlap))) for overlap in (set(), {"expert"})
+        simulate_step(scenario(model=moe(), expert=16, global_batch=256, overlap=frozenset(overlap)))
+        for overlap in (set(), {"expert"})
     )
     assert together.breakdown["expert_comm"] < apart.breakdown["expert_comm"]
     assert together.breakdown["gemm"] == pytest.approx(apart.breakdown["gemm"])
@@ -193,10 +194,10 @@ def test_expert_traffic_hides_behind_the_other_pass() -> None:
 
 
 def test_collectives_that_take_cores_slow_what_runs_beside_them() -> None:
-    layout = {"model": moe(), "expert": 16, "overlap": frozenset({"expert"})}
+    layout = {"model": moe(), "expert": 16, "global_batch": 256, "overlap": frozenset({"expert"})}
     free, slowed = (simulate_step(scenario(stack_=stack(overlap_slowdown=rate), **layout)) for rate in (0.0, 0.2))
     assert free.breakdown["gemm"] < slowed.breakdown["gemm"] <= 1.2 * free.breakdown["gemm"]
-    apart = simulate_step(scenario(stack_=stack(overlap_slowdown=0.2), model=moe(), expert=16))
+    apart = simulate_step(scenario(stack_=stack(overlap_slowdown=0.2), model=moe(), expert=16, global_batch=256))
     assert apart.breakdown["gemm"] == pytest.approx(free.breakdown["gemm"])
 
 

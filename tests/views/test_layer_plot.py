@@ -13,7 +13,7 @@ from clustersim.simulation.inspect.pass_detail import PlayedPass, played_passes,
 from clustersim.simulation.step.step import play_step
 from clustersim.views.layer_plot import chosen_passes, draw_layer, slots_of
 
-STEP = play_step(scenario(model=moe(layers=8), pipeline=2, data=32, expert=8, overlap=frozenset({"expert"})))
+STEP = play_step(scenario(nodes=1, model=moe(layers=8), data=8, expert=8, overlap=frozenset({"expert"})))
 
 
 @pytest.fixture(scope="module")

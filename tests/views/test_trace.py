@@ -29,7 +29,15 @@ SCENARIOS = {
     "zero bubble": scenario(pipeline=4, data=16, global_batch=128, schedule="zb-h1", stack_=ASYNCHRONOUS),
     "zb-v": scenario(pipeline=4, virtual_stages=2, data=16, global_batch=128, schedule="zb-v", stack_=ASYNCHRONOUS),
     "both ways": scenario(pipeline=4, data=16, global_batch=192, schedule="dualpipe", stack_=ASYNCHRONOUS),
-    "experts": scenario(model=moe(layers=8), pipeline=2, data=32, expert=8, overlap=frozenset({"expert"})),
+    "experts": scenario(
+        model=moe(layers=8),
+        pipeline=2,
+        virtual_stages=2,
+        data=32,
+        expert=8,
+        global_batch=128,
+        overlap=frozenset({"expert"}),
+    ),
     "a stage without layers": scenario(model=moe(), pipeline=4, stage_layers=(2, 0, 1, 1), sharding="fsdp"),
     "one stage": scenario(nodes=1, data=8, sharding="fsdp", overlap=frozenset({"fsdp"})),
 }

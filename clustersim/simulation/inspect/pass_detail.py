@@ -15,7 +15,6 @@ from clustersim.workload.operations import Pass
 from clustersim.workload.passes import beside
 
 TOGETHER = {TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE}  # never alone
-BACK = (TaskType.BACKWARD_BESIDE, TaskType.INPUT_GRADIENT, TaskType.BACKWARD)  # the first that there is
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,12 @@ def played_passes(step: PlayedStep) -> Iterator[PlayedPass]:
     Where the stack or the schedule runs a forward pass beside a backward one, both together come last.
     """
     run = {kind.operation for kind in step.program.kinds}
-    together = "expert" in step.scenario.resolved_layout.overlap or TaskType.FORWARD_BESIDE in run
     for piece in _pieces(step):
         for operation, work in piece.work.items():
             if operation in run - TOGETHER and work.operations:
                 yield PlayedPass(piece.name, operation.value, work, play_pass(work, step.machine))
-        if together:
-            back = next(piece.work[operation] for operation in BACK if operation in piece.work and operation in run)
-            pair = beside(back, piece.work[TaskType.FORWARD], step.machine.lone_groups)
+        if TaskType.FORWARD_BESIDE in run:
+            pair = beside(piece.work[TaskType.BACKWARD], piece.work[TaskType.FORWARD], step.machine.lone_groups)
             yield PlayedPass(piece.name, "forward and backward together", pair, play_pass(pair, step.machine))
 
 

@@ -110,7 +110,7 @@ def price_layers(
     write = _recipes if shape.is_plain else _recipes.__wrapped__
     recipes, works = write(model, shape, layers, operations, machine.stack.checkpoint_early_stop, machine.lone_groups)
     played = iter(works.segments(machine, points))
-    together, zero = _run_together(operations, shape), np.zeros(points)
+    together, zero = TaskType.FORWARD_BESIDE in operations, np.zeros(points)
     pieces = [
         PricedLayer(
             passes=_passes(played, tuple(_alone(recipe)), together),
@@ -139,7 +139,7 @@ def _recipes(
     lone_groups: frozenset[str],
 ) -> tuple[list[LayerWork], PassBatch]:
     """Of every kind of layer, embedding, head, and multi-token prediction where there is any; and what is played."""
-    together = _run_together(operations, shape)
+    together = TaskType.FORWARD_BESIDE in operations
 
     def recipe(name: str, elements: Sequence[Element], mode: Recomputation = "none") -> LayerWork:
         def work(operation: TaskType, times: int = 1) -> Pass:
@@ -147,18 +147,20 @@ def _recipes(
                 list(elements) * times, PHASES[operation], mode, checkpoint_early_stop=checkpoint_early_stop
             )
 
+        def pair(times: int) -> Pass:
+            return beside(work(TaskType.BACKWARD, times), work(TaskType.FORWARD, times), lone_groups)
+
         block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
         return LayerWork(
             name,
             {operation: work(operation) for operation in PHASES if operation in operations | WHOLE},
-            tuple(beside(work(back, times), work(forward, times), lone_groups) for times in (2, 3)) if together else (),
+            tuple(pair(times) for times in (2, 3)) if together else (),
             saved_bytes(elements, mode, block_input),
             working_bytes(elements, mode, block_input),
             placeholder_bytes(elements),
             weight_input_bytes(elements),
         )
 
-    forward, back = together or (TaskType.FORWARD, TaskType.BACKWARD)
     recipes = [recipe(_layer_name(kind, mode), block_elements(model, kind, shape), mode) for kind, mode in layers]
     recipes += [recipe("embedding", embedding_elements(model, shape)), recipe("head", head_elements(model, shape))]
     if model.mtp_layers:
@@ -172,29 +174,16 @@ def _alone(recipe: LayerWork) -> dict[TaskType, Pass]:
     return {operation: work for operation, work in recipe.work.items() if operation in ALONE}
 
 
-def _run_together(operations: frozenset[TaskType], shape: Shape) -> tuple[TaskType, TaskType] | None:
-    """The forward and the backward pass that the schedule or the stack runs beside each other."""
-    if TaskType.FORWARD_BESIDE in operations:
-        return TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE
-    if "expert" not in shape.overlap:
-        return None
-    apart = TaskType.INPUT_GRADIENT in operations
-    return TaskType.FORWARD, TaskType.INPUT_GRADIENT if apart else TaskType.BACKWARD
-
-
-def _passes(
-    played: Iterator[Segment], operations: Sequence[TaskType], together: tuple[TaskType, TaskType] | None
-) -> Passes:
-    """A piece's passes as they were played: alone, but for those that run beside each other.
+def _passes(played: Iterator[Segment], operations: Sequence[TaskType], together: bool) -> Passes:
+    """A piece's passes as they were played: alone, and forward and backward beside each other where they run so.
 
     A layer's forward and backward beside each other among layers of its kind take what the third one adds.
     """
     passes = {operation: next(played) for operation in operations}
-    if together is not None:
-        forward, back = together
+    if together:
         two, three = next(played), next(played)
-        second = passes.get(back, passes[TaskType.BACKWARD])
-        passes[forward], passes[back] = shared_parts(passes[TaskType.FORWARD], second, three.beyond(two))
+        alone = passes[TaskType.FORWARD], passes[TaskType.BACKWARD]
+        passes[TaskType.FORWARD_BESIDE], passes[TaskType.BACKWARD_BESIDE] = shared_parts(*alone, three.beyond(two))
     return passes
 
 

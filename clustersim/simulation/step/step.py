@@ -15,8 +15,8 @@ from clustersim.engines.graph import Floats, Timeline
 from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
-from clustersim.schedules.program import Program
-from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates
+from clustersim.schedules.program import Program, TaskType
+from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates, runs_beside
 from clustersim.schedules.schedule import Ratios
 from clustersim.simulation.intervals import interval, model_error
 from clustersim.simulation.memory.peaks import memory_reports
@@ -141,7 +141,7 @@ def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage
     layout = columns.resolved_layout
     shape = shape_of(columns.model, columns.training, layout, columns.stack)
     modes = recomputations(layout.recompute)
-    pieces = price_layers(columns.model, shape, machine, modes, points, operations=passes_of(layout.schedule))
+    pieces = price_layers(columns.model, shape, machine, modes, points, operations=passes_played(layout))
     return assemble_stages(pieces, layout.stage_layers, layout.recompute)
 
 
@@ -152,6 +152,16 @@ def step_machine(columns: Scenario, *, of_one: bool = False) -> Machine:
         sizes = {group: np.atleast_1d(size) for group, size in sizes.items()}
     groups = place_groups(sizes, layout.rank_order, columns.cluster.node.domain)
     return machine_of(columns.cluster, columns.stack, mirrored(groups, copies_of(layout)))
+
+
+def passes_played(layout: ResolvedLayout) -> frozenset[TaskType]:
+    """The kinds of passes that a layout may run."""
+    return passes_of(layout.schedule, beside=hides_experts(layout))
+
+
+def hides_experts(layout: ResolvedLayout) -> bool:
+    """Whether experts' traffic hides behind another micro-batch: forward passes run beside backward ones."""
+    return "expert" in layout.overlap and runs_beside(layout.schedule, layout.pipeline, layout.virtual_stages)
 
 
 def copies_of(layout: ResolvedLayout) -> int:
@@ -180,6 +190,7 @@ def step_program(scenario: Scenario, micro_batches: int, ratios: Ratios | None =
         tied_embeddings=scenario.model.tied_embeddings,
         synchronous_optimizer=stack.synchronous_optimizer and not post_validates(layout.schedule),
         ratios=ratios,
+        beside=hides_experts(layout),
     )
 
 

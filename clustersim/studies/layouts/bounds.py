@@ -15,13 +15,15 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Position, Program, TaskType
-from clustersim.schedules.registry import find_schedule, passes_of, post_validates
+from clustersim.schedules.registry import find_schedule, post_validates
 from clustersim.simulation.memory.holdings import ShardedStates, memory_parts, resident_parts, sharding_of
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
+from clustersim.simulation.step.step import passes_played
 from clustersim.simulation.step.task_prices import TaskPrices
 
 SLACK = 1e-9  # of a bound: sums in another order round otherwise
+BESIDE = {TaskType.FORWARD: TaskType.FORWARD_BESIDE, TaskType.BACKWARD: TaskType.BACKWARD_BESIDE}
 EDGES = {TaskType.FORWARD: Position.FIRST, TaskType.BACKWARD: Position.LAST}
 
 
@@ -68,9 +70,14 @@ class Chains:
         return np.zeros(self.prices.points)
 
     @cached_property
+    def run(self) -> frozenset[TaskType]:
+        """The kinds of passes that may run."""
+        return passes_played(self.prices.scenario.resolved_layout)
+
+    @property
     def apart(self) -> bool:
         """Whether the schedule may run the gradients of weights as passes of their own."""
-        return passes_of(self.prices.scenario.resolved_layout.schedule) != frozenset(EDGES)
+        return TaskType.WEIGHT_GRADIENT in self.run
 
     def work(self, stage: int) -> Floats:
         """All passes of a stage; and its messages but the last, where they hold its compute stream."""
@@ -112,7 +119,7 @@ class Chains:
             both = held[TaskType.INPUT_GRADIENT].seconds + held[TaskType.WEIGHT_GRADIENT].seconds
             backward = np.minimum(held[TaskType.BACKWARD].seconds, both)
             return np.asarray(self.micro_batches * (held[TaskType.FORWARD].seconds + backward))
-        steady = self.seconds(TaskType.FORWARD, stage, chunk) + self.seconds(TaskType.BACKWARD, stage, chunk)
+        steady = self._steady(TaskType.FORWARD, stage, chunk) + self._steady(TaskType.BACKWARD, stage, chunk)
         edges = [self.seconds(operation, stage, chunk, position) for operation, position in EDGES.items()]
         return sum(edges, (self.micro_batches - 1.0) * steady)
 
@@ -125,7 +132,14 @@ class Chains:
         return self.seconds(TaskType.SEND_GRADIENT, stage + 1) + self._shorter(TaskType.BACKWARD, stage)
 
     def _shorter(self, operation: TaskType, stage: int) -> Floats:
-        return np.minimum(self.seconds(operation, stage, 0, EDGES[operation]), self.seconds(operation, stage))
+        return np.minimum(self.seconds(operation, stage, 0, EDGES[operation]), self._steady(operation, stage))
+
+    def _steady(self, operation: TaskType, stage: int, chunk: int = 0) -> Floats:
+        """A pass between the first and the last one: alone, or beside another where that is shorter."""
+        alone = self.seconds(operation, stage, chunk)
+        if TaskType.FORWARD_BESIDE not in self.run:
+            return alone
+        return np.minimum(alone, self.seconds(BESIDE[operation], stage, chunk))
 
     @property
     def before(self) -> Floats:
@@ -173,7 +187,7 @@ def _held(
 
     With several, what a pass keeps of the leanest chunk for each in flight, beside what stays all step.
     """
-    apart = passes_of(scenario.resolved_layout.schedule) != frozenset(EDGES)
+    apart = TaskType.WEIGHT_GRADIENT in passes_played(scenario.resolved_layout)
     schedule = find_schedule(
         "1f1b" if apart else scenario.resolved_layout.schedule
     )  # what they keep for weights comes on top

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clustersim.engines.graph import Floats
-from clustersim.inputs.layout import Layout, ResolvedLayout, Schedule, Sharding
+from clustersim.inputs.layout import Layout, Overlap, ResolvedLayout, Schedule, Sharding
 from clustersim.inputs.model import Model
-from clustersim.inputs.resolve import last_stage_load, resolve_training, spread_layers
+from clustersim.inputs.resolve import last_stage_load, resolve_training, spread_layers, usual_overlap
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
-from clustersim.schedules.program import Program
+from clustersim.schedules.program import Program, TaskType
 from clustersim.schedules.registry import passes_of
 from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
 from clustersim.simulation.segment.stages import Stage, assemble_stages
@@ -43,7 +43,7 @@ class Space:
     contexts: tuple[int, ...] = (1,)  # and more where sequences are long
     micro_batches: tuple[int, ...] = MICRO_BATCHES
     shardings: tuple[Sharding, ...] = ()  # none given: what the stack does
-    schedules: tuple[Schedule, ...] = ("1f1b",)  # of one chunk a device; with more it is interleaved-1f1b
+    schedules: tuple[Schedule, ...] = ("1f1b",)  # of one chunk a device; the first without a pipeline; else interleaved
     where: str | None = None  # a condition on the layout
 
 
@@ -124,22 +124,30 @@ def candidate_families(scenario: Scenario, space: Space = USUAL) -> Iterator[Fam
     training = resolve_training(scenario.training, scenario.stack)
     scenario = scenario.model_copy(update={"training": training})
     shardings = space.shardings or (scenario.stack.defaults.sharding,)
-    for grid in _grids(scenario, space):
-        for mode, schedules in product(_modes(scenario), _by_passes((*space.schedules, "interleaved-1f1b"))):
-            for pieces, alike in _pieces(scenario, grid, mode, schedules[0], shardings):
-                for (pipeline, chunks), schedule in product(_pipelines(scenario), schedules):
-                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in alike]
-                    interleaves = schedule == "interleaved-1f1b"
-                    if (chunks > 1) == interleaves and (pipeline > 1 or schedule == space.schedules[0]):
-                        yield from _families(scenario, space, grid, pieces, structures)
+    orders = _by_passes(scenario, space)
+    pairs = any(TaskType.FORWARD_BESIDE in passes for passes in orders)
+    for grid in _grids(scenario, space, pairs):
+        for mode, (passes, alike) in product(_modes(scenario), orders.items()):
+            for pieces, some in _pieces(scenario, grid, mode, passes, shardings):
+                for pipeline, chunks, schedule in alike:
+                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in some]
+                    yield from _families(scenario, space, grid, pieces, structures)
 
 
-def _by_passes(schedules: Sequence[Schedule]) -> list[list[Schedule]]:
-    """Schedules that run the same passes together: their layers are priced once."""
-    groups: dict[frozenset[object], list[Schedule]] = {}
-    for schedule in schedules:
-        groups.setdefault(passes_of(schedule), []).append(schedule)
-    return list(groups.values())
+def _by_passes(scenario: Scenario, space: Space) -> dict[frozenset[TaskType], list[tuple[int, int, Schedule]]]:
+    """Pipeline stages, chunks and schedules, by the passes that they run: those are priced once."""
+    orders: dict[frozenset[TaskType], list[tuple[int, int, Schedule]]] = {}
+    for (pipeline, chunks), schedule in product(_pipelines(scenario), (*space.schedules, "interleaved-1f1b")):
+        interleaves = schedule == "interleaved-1f1b"
+        if (chunks > 1) == interleaves and (pipeline > 1 or schedule == space.schedules[0]):
+            beside = "expert" in _overlap(scenario, pipeline, chunks, schedule)
+            orders.setdefault(passes_of(schedule, beside=beside), []).append((pipeline, chunks, schedule))
+    return orders
+
+
+def _overlap(scenario: Scenario, pipeline: int, chunks: int, schedule: Schedule) -> frozenset[Overlap]:
+    """What is hidden behind compute, as resolution has it."""
+    return usual_overlap(scenario.stack.defaults.overlap, scenario.model, schedule, pipeline, chunks)
 
 
 def _modes(scenario: Scenario) -> list[Recomputation]:
@@ -167,8 +175,11 @@ def _pipelines(scenario: Scenario) -> Iterator[tuple[int, int]]:
             yield from ((pipeline, chunks) for chunks in chunk_counts if pipeline * chunks <= most)
 
 
-def _grids(scenario: Scenario, space: Space) -> Iterator[Grid]:
-    """All combinations of sizes; those whose layers hold other operations in grids of their own."""
+def _grids(scenario: Scenario, space: Space, pairs: bool) -> Iterator[Grid]:
+    """All combinations of sizes; those whose layers hold other operations in grids of their own.
+
+    `pairs`: passes run beside each other too, by turns that end where one waits for others, so not for itself alone.
+    """
     model, training = scenario.model, scenario.training
     tensors = [size for size in POWERS if size <= scenario.cluster.node.domain and _cuts_heads(size, model)]
     length = training.sequence_length
@@ -183,10 +194,10 @@ def _grids(scenario: Scenario, space: Space) -> Iterator[Grid]:
     ]
     grid = Grid(*np.array(sorted(points), dtype=float).T)
     even = np.broadcast_to(np.asarray(busiest_rank(model, training, grid.expert)) == 1.0, len(grid))
-    for alone, alike in product((True, False), repeat=2):
-        some = ((grid.tensor == 1.0) == alone) & (even == alike)
-        if some.any():
-            yield grid[some]
+    waits = (grid.context, grid.expert, grid.expert_tensor) if pairs else ()
+    structures = np.array([even, *(size == 1.0 for size in (grid.tensor, *waits))])  # [words, points]
+    for structure in np.unique(structures, axis=1).T[::-1]:
+        yield grid[(structures == structure[:, np.newaxis]).all(axis=0)]
 
 
 def _cuts_heads(tensor: int, model: Model) -> bool:
@@ -204,7 +215,7 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
         schedule=structure.schedule,
         sharding=structure.sharding,
         recompute=structure.mode,
-        overlap=defaults.overlap,
+        overlap=_overlap(scenario, structure.pipeline, structure.chunks, structure.schedule),
         dispatcher=scenario.stack.dispatcher,
         context_kind=defaults.context_kind,
         sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
@@ -219,7 +230,11 @@ def _stage_layers(model: Model, structure: Structure) -> tuple[int, ...]:
 
 
 def _pieces(
-    scenario: Scenario, grid: Grid, mode: Recomputation, schedule: Schedule, shardings: Sequence[Sharding]
+    scenario: Scenario,
+    grid: Grid,
+    mode: Recomputation,
+    passes: frozenset[TaskType],
+    shardings: Sequence[Sharding],
 ) -> Iterator[tuple[PricedLayers, list[Sharding]]]:
     """Every kind of layer priced for all points, once for all ways of sharding that it does not depend on.
 
@@ -228,7 +243,7 @@ def _pieces(
     data, shapes = np.ones(len(grid)), list[Shape]()
     alike: list[list[Sharding]] = []
     for sharding in shardings:
-        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, sharding), data)
+        columns = _columns(scenario, grid, Structure(1, 1, "1f1b", mode, sharding), data)
         shape = shape_of(columns.model, columns.training, columns.resolved_layout, columns.stack)
         same = [number for number, other in enumerate(shapes) if _words(other) == _words(shape)]
         if same:
@@ -237,10 +252,9 @@ def _pieces(
             shapes.append(shape)
             alike.append([sharding])
     for shape, together in zip(shapes, alike, strict=True):
-        columns = _columns(scenario, grid, Structure(1, 1, schedule, mode, together[0]), data)
+        columns = _columns(scenario, grid, Structure(1, 1, "1f1b", mode, together[0]), data)
         machine = step_machine(columns)
-        operations = passes_of(schedule)
-        yield price_layers(columns.model, shape, machine, [mode], len(grid), operations=operations), together
+        yield price_layers(columns.model, shape, machine, [mode], len(grid), operations=passes), together
 
 
 def _words(shape: Shape) -> list[object]:
