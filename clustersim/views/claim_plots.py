@@ -58,7 +58,7 @@ def _range(drawn: np.ndarray, marks: Sequence[float]) -> tuple[float, float]:
     least, most = float(drawn.min()), float(drawn.max())
     near = [mark for mark in marks if least / FAR <= mark <= most * FAR]
     low, high = min([least, *near]), max([most, *near])
-    room = EDGE * (high - low or high)
+    room = EDGE * (high - low or high or 1.0)
     return max(0.0, low - room), high + room
 
 

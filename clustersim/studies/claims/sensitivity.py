@@ -39,9 +39,10 @@ class Swing:
 
 
 def swings(boast: ClaimedFigure, evidence: ClaimContext) -> tuple[Swing, ...]:
-    """Every unknown, the one that moves the figure most first."""
+    """Every unknown that moves the figure, the one that moves it most first."""
     found = [*_choices(boast.within, evidence), *_places(boast.within, evidence)]
-    return tuple(sorted(found, key=lambda swing: (-swing.width, swing.unknown)))
+    moving = [swing for swing in found if swing.width > 0]
+    return tuple(sorted(moving, key=lambda swing: (-swing.width, swing.unknown)))
 
 
 def _choices(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
@@ -72,8 +73,11 @@ def _places(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
 
 
 def _middle(figure: Floats) -> float:
-    """The geometric mean: a median would jump where draws of several clusters lie in heaps."""
-    return float(np.exp(np.log(figure).mean()))
+    """The geometric mean: a median would jump where draws of several clusters lie in heaps.
+
+    The arithmetic one where the figure comes to nothing in some draws, such as the goodput of a run without headway.
+    """
+    return float(np.exp(np.log(figure).mean()) if figure.min() > 0 else figure.mean())
 
 
 def _shown(value: Any) -> str:

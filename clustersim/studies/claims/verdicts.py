@@ -146,6 +146,8 @@ def _implausible(boast: ClaimedFigure, claimed: str, best: str, record: str | No
     if boast.lower:
         also = "" if record is None else f", and at the rate of {_published(boast)} it comes to {record}"
         return f"the best layouts need {best}, {times(boast.best / boast.claimed)} the claim{also}"
+    if boast.best == 0:
+        return f"{claimed} is claimed, and the best layouts reach nothing of it"
     if boast.claimed < boast.best:
         return f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts: too little"
     reason = f"{claimed} is {times(boast.claimed / boast.best)} the {best} of the best layouts"
