@@ -93,10 +93,10 @@ def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual
     bill = bill_of(step.scenario, run.wall_s, run.standing_s)
     days = run.wall_s / SECONDS_A_DAY
     with_time = {"training_days": days, "device_hours": bill.device_hours, "cost_usd": bill.cost_usd}
-    spread = residual or model_error(step.scenario)
-    found: dict[str, dict[str, Interval]] = {
-        name: interval(value, spread) for name, value in with_time.items() if step.intervals and value is not None
-    }
+    found: dict[str, dict[str, Interval]] = {}
+    if step.intervals:
+        spread = residual or model_error(step.scenario)
+        found = {name: interval(value, spread) for name, value in with_time.items() if value is not None}
     return RunResult(
         step,
         days,

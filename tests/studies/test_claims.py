@@ -409,6 +409,63 @@ def test_what_no_layout_divides_is_infeasible() -> None:
         check_claims(SMALL | {"given": odd})
 
 
+ODD: dict[str, Any] = {
+    "cluster": {"node": "dgx-a100-80gb", "nodes": 97},
+    "training": {"sequence_length": 2048, "global_batch": 1, "tokens": "1T"},
+}
+SUMMED_PEAK = 776 * 312e12  # of its devices
+
+
+@pytest.mark.parametrize(
+    ("assertion", "reason"),
+    [
+        ({"metric": "achieved_flops", "value": "300 PFLOP/s"}, "300 PFLOP/s is past the "),
+        ({"metric": "achieved_flops", "value": "300 PFLOP/s", "op": "=="}, "300 PFLOP/s is past the "),
+        ({"metric": "achieved_flops_per_device", "value": "330 TFLOP/s"}, "330 TFLOP/s is past the "),
+        ({"metric": "utilization", "value": "104 %"}, "104.0 % is past the "),
+        ({"metric": "mfu", "value": "104 %"}, "104.0 % is past the "),
+        ({"metric": "busy_any", "value": "104 %"}, "104.0 % is past the 100.0 % of the whole time"),
+        ({"metric": "goodput", "value": "104 %"}, "104.0 % is past the 100.0 % of the whole time"),
+        ({"metric": "step_time_s", "value": "0.1 ms"}, "100 us is less than the "),
+        ({"metric": "tokens_per_s_per_device", "value": "9000"}, "9,000 tokens/s is past the "),
+        ({"metric": "training_days", "value": "1.5 days"}, "1.5 days is less than the "),
+        ({"metric": "memory_bytes", "value": "0.1 GiB"}, "of the model's states shared by all devices"),
+    ],
+)
+def test_past_all_peaks_is_impossible_though_no_layout_divides(assertion: dict[str, Any], reason: str) -> None:
+    """776 devices and one sequence: the chips' best kernels and memory speak without a layout."""
+    report = check_claims(claim(assertion, {"metric": "tokens_per_s", "value": "9"}, layout="search", **ODD))
+    assert report.figures == {"a0": "impossible", "a1": "untestable"}
+    assert report.verdict == "impossible"
+    assert reason in only(report, "a0").reason
+    assert only(report, "a1").reason.startswith("no layout runs it: no layout divides 776 devices")
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_the_bound_without_a_layout_is_that_of_the_summed_peak() -> None:
+    """Full attention counts the masked half, so that the bound is a little above the best kernels' rate."""
+    words = only(
+        check_claims(claim({"metric": "achieved_flops", "value": "300 PFLOP/s"}, layout="search", **ODD)), "a0"
+    ).reason
+    bound = float(words.removeprefix("300 PFLOP/s is past the ").split(" PFLOP/s")[0]) * 1e15
+    assert 0.9 * SUMMED_PEAK < bound < 1.1 * SUMMED_PEAK
+
+
+def test_a_stated_layout_that_fits_nothing_is_no_way_out() -> None:
+    report = check_claims(claim({"metric": "achieved_flops", "value": "900 PFLOP/s"}, layout={"tensor": 3}))
+    assert report.figures == {"a0": "impossible"}
+    assert "layout.tensor: 3 does not divide the 32 attention heads" in report.infeasible[0]
+    with pytest.raises(InputError, match="3 does not divide the 32 attention heads"):
+        check_claims(claim({"metric": "achieved_flops", "value": "900 TFLOP/s"}, layout={"tensor": 3}))
+
+
+def test_what_is_within_the_peaks_stays_infeasible_where_no_layout_divides() -> None:
+    with pytest.raises(InfeasibleError, match="no layout can run"):
+        check_claims(claim({"metric": "achieved_flops", "value": "100 PFLOP/s"}, layout="search", **ODD))
+    with pytest.raises(InputError, match="no peak"):
+        check_claims(claim({"metric": "mfu", "value": "99 %", "base": "nothing"}, layout="search", **ODD))
+
+
 def test_points_whose_parts_do_not_fit_each_other_are_told_and_left_out() -> None:
     report = check_claims(claim(open={"cluster.nodes": [2, 3]}, relations=[relation("50 %", H100)]))
     assert [point.step.devices for point in report.points] == [16]

@@ -99,7 +99,7 @@ class ClaimContext:
             reached = attainable(self.predicted_rate(convention), self.draws)
         else:
             reached = attainable(self.predicted_rate(convention), self.draws, published.flops, published.groups)
-        return np.minimum(reached, self.draws.by_point([most_flops(step, convention) for step in self.steps]))
+        return np.minimum(reached, self.draws.by_point([most_flops(step.scenario, convention) for step in self.steps]))
 
     @cached_property
     def gain(self) -> Floats:

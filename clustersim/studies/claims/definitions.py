@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from clustersim.inputs.claim_metrics import MFU
 from clustersim.inputs.hardware import Accelerator, Precision
+from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import StepResult
 from clustersim.workload.flops import Convention, model_flops_per_token
 
@@ -62,25 +63,27 @@ def readings(accelerator: Accelerator, precision: Precision | None = None) -> li
 
 def flops_a_token(step: StepResult, convention: str) -> float:
     """Model FLOP a token of a step's model by a convention; recomputed work is counted in `hardware`."""
-    model, training = step.scenario.model, step.scenario.training
-    if convention == "hardware":
-        return model_flops_per_token(model, training, "full") * step.hfu / step.mfu
+    counted = model_flops_a_token(step.scenario, convention)
+    return counted * step.hfu / step.mfu if convention == "hardware" else counted
+
+
+def model_flops_a_token(scenario: Scenario, convention: str) -> float:
+    """Model FLOP a token by a convention; `hardware` without any recomputed work, which is full attention."""
     known: Convention = "causal" if convention == "causal" else "6N" if convention == "6N" else "full"
-    return model_flops_per_token(model, training, known)
+    return model_flops_per_token(scenario.model, scenario.training, known)
 
 
-def kernel_rate(step: StepResult) -> float:
+def kernel_rate(scenario: Scenario) -> float:
     """FLOP/s of the chip's best measured matrix kernel at the precision of the training."""
-    chip = step.scenario.cluster.accelerator
-    return chip.kernels.best_rate * chip.peak.get(step.scenario.training.precision, chip.base_peak)
+    chip = scenario.cluster.accelerator
+    return chip.kernels.best_rate * chip.peak.get(scenario.training.precision, chip.base_peak)
 
 
-def most_flops(step: StepResult, convention: str) -> float:
+def most_flops(scenario: Scenario, convention: str) -> float:
     """Model FLOP/s a device, counted by a convention, that the best kernel would give with nothing else to do.
 
     A causal step executes what the causal convention counts, and recomputation more; the full convention counts more
-    than is executed, and 6N less.
+    than is executed, and 6N less. Executed work that is computed twice counts twice on both sides, so that `hardware`
+    is bounded as `full` is.
     """
-    if convention == "hardware":
-        convention = "full"  # executed work that is computed twice counts twice on both sides
-    return kernel_rate(step) * flops_a_token(step, convention) / flops_a_token(step, "causal")
+    return kernel_rate(scenario) * model_flops_a_token(scenario, convention) / model_flops_a_token(scenario, "causal")

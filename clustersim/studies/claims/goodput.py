@@ -14,7 +14,7 @@ from clustersim.simulation.run import expected_goodput
 from clustersim.studies.amounts import amount, number
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row
 from clustersim.studies.claims.draws import DRAWS
-from clustersim.studies.claims.verdicts import ClaimedFigure
+from clustersim.studies.claims.verdicts import THE_WHOLE_TIME, ClaimedFigure
 
 LONG_RUN_S = 30 * 86_400.0  # of the run whose goodput is asked for: long beside restarts and checkpoints
 
@@ -26,7 +26,7 @@ def goodput_row(name: str, claimed: float, tolerance: float, evidence: ClaimCont
     reached = np.array([[_goodput(step, profile) for profile in profiles] for step in evidence.steps])
     chosen = (rng(evidence.seed, "claims", "failures").random(DRAWS) * len(profiles)).astype(np.int64)
     drawn = reached[evidence.draws.at, chosen]
-    boast = ClaimedFigure(claimed, drawn, 1.0, "%", tolerance=tolerance, limit="the whole time")
+    boast = ClaimedFigure(claimed, drawn, 1.0, "%", tolerance=tolerance, limit=THE_WHOLE_TIME)
     worst, best = (amount(float(figure), "%") for figure in (reached.min(), reached.max()))
     words = f"under the {number(len(profiles))} published failure profiles" if stated is None else f"with {stated.name}"
     return judged_row(name, "goodput", boast, reason=f"{words} {worst} to {best} of the time are productive")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from clustersim.errors import InfeasibleError
+from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import FIGURES
 from clustersim.inputs.load import load_claim
@@ -19,14 +19,14 @@ from clustersim.studies.claims.cross_checks import stated_figures, tied
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight, insights
-from clustersim.studies.claims.out_of_memory import too_large_rows
 from clustersim.studies.claims.outcomes import BestLayout, Outcome, Progress, best_points
 from clustersim.studies.claims.relations import consequences, ratio_row, untestable_ratio
-from clustersim.studies.claims.scenarios import Setting, changed_settings, possible_settings
+from clustersim.studies.claims.scenarios import Possible, Setting, changed_settings, possible_settings
 from clustersim.studies.claims.simulated_figures import figure_row, flops_row, memory_row
 from clustersim.studies.claims.static_figures import data_equations, data_rows, parameters_row, price_row, saving_row
 from clustersim.studies.claims.utilization import utilization_rows
 from clustersim.studies.claims.verdicts import best_of, worst
+from clustersim.studies.claims.without_layout import rows_without_layout
 from clustersim.studies.measured.records import measured_records
 from clustersim.studies.published import training_records
 from clustersim.studies.serving.list_prices import savings
@@ -100,7 +100,7 @@ def check_claims(
     found = [[next(outcomes) for _ in system] for system in systems]
     others = dict(zip((relation.id for relation in compared), found[3:], strict=True))
     judge = Judge(claim, seed, found[0], found[1], found[2], others)
-    return judge.report(possible.open_devices, (*claim.assumptions, *possible.assumed), mine)
+    return judge.report(possible)
 
 
 @dataclass(frozen=True)
@@ -114,19 +114,17 @@ class Judge:
     longer: Sequence[Outcome]
     others: Mapping[str, Sequence[Outcome]]  # by relation
 
-    def report(self, open_devices: bool, assumptions: tuple[str, ...], settings: AlternativeSettings) -> ClaimReport:
+    def report(self, possible: Possible) -> ClaimReport:
         """Everything judged."""
         points = tuple(outcome for outcome in self.mine if isinstance(outcome, BestLayout))
         reasons = tuple(dict.fromkeys(outcome for outcome in self.mine if isinstance(outcome, str)))
         equations: list[Equation] = []
         evidence = None
         if points:
-            evidence = self._evidence(points, open_devices)
+            evidence = self._evidence(points, possible.open_devices)
             rows, equations = self._judged(evidence)
         else:
-            rows = too_large_rows(self.claim, [s.scenario for s in settings if isinstance(s, Setting)], reasons)
-            if not rows:
-                raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
+            rows = self._without_layout(possible, reasons)
         figures = verdicts_by_figure(rows, equations)
         return ClaimReport(
             self.claim,
@@ -137,9 +135,20 @@ class Judge:
             self.seed,
             figures,
             reasons,
-            tuple(dict.fromkeys(assumptions)),
+            tuple(dict.fromkeys((*self.claim.assumptions, *possible.assumed))),
             insights(rows, evidence) if evidence is not None else (),
         )
+
+    def _without_layout(self, possible: Possible, reasons: Sequence[str]) -> list[AssertionRow]:
+        """The rows where no layout runs. Raises the error that says why where neither peaks nor memory decide."""
+        scenarios = [setting.scenario for setting in possible.settings if isinstance(setting, Setting)]
+        unlaid = scenarios or possible.unlaid
+        rows = rows_without_layout(self.claim, unlaid, reasons, tried=bool(scenarios))
+        if rows:
+            return rows
+        if not scenarios:
+            raise next(setting for setting in possible.settings if isinstance(setting, InputError))
+        raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
 
     def _evidence(self, points: tuple[BestLayout, ...], open_devices: bool) -> ClaimContext:
         chips = {point.result.step.scenario.cluster.accelerator.name for point in points}

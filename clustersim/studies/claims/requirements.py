@@ -143,7 +143,7 @@ def _parts(step: StepResult, falls: Waterfall) -> tuple[dict[str, float], dict[s
     now = {part: seconds for part, seconds in step.breakdown.items() if seconds > 0}
     shares = {fall.name: fall.share for fall in falls.falls}
     ideal = {part: now[part] + shares[part] * step.step_time_s for part in COUNTED if part in now}
-    best = kernel_rate(step) / scenario.cluster.accelerator.base_peak
+    best = kernel_rate(scenario) / scenario.cluster.accelerator.base_peak
     least = dict.fromkeys(now, 0.0)
     for part in now.keys() & ideal.keys():
         least[part] = min(now[part], ideal[part] / best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -64,6 +64,7 @@ class Possible:
     settings: tuple[Setting | InputError, ...]  # or why a combination's parts don't fit each other
     assumed: tuple[str, ...]  # what nobody said and was filled in
     open_devices: bool
+    unlaid: tuple[Scenario, ...] = ()  # with the layout left open, where the stated one fits no combination
 
 
 def possible_settings(claim: Claim, seed: int = 0) -> Possible:
@@ -74,10 +75,24 @@ def possible_settings(claim: Claim, seed: int = 0) -> Possible:
     assumed: list[str] = []
     combinations, axes = _combinations(claim, assumed)
     settings = tuple(_setting(claim, values, axes, seed, assumed) for values in combinations)
+    unlaid: tuple[Scenario, ...] = ()
     if all(isinstance(setting, InputError) for setting in settings):
-        raise next(setting for setting in settings if isinstance(setting, InputError))
+        unlaid = tuple(_without_layout(claim, combinations, axes, seed))
+        if not unlaid:
+            raise next(setting for setting in settings if isinstance(setting, InputError))
     open_devices = any(key.startswith("cluster") for values in combinations[:1] for key in values)
-    return Possible(settings, tuple(dict.fromkeys(assumed)), open_devices)
+    return Possible(settings, tuple(dict.fromkeys(assumed)), open_devices, unlaid)
+
+
+def _without_layout(
+    claim: Claim, combinations: Sequence[Values], axes: tuple[Axis, ...], seed: int
+) -> Iterator[Scenario]:
+    """The scenarios of combinations with their layout left open, as far as their other parts fit each other."""
+    for values in combinations:
+        others = {key: value for key, value in values.items() if not key.startswith("layout")}
+        setting = _setting(claim, others | {"layout": "search"}, axes, seed, [])
+        if isinstance(setting, Setting):
+            yield setting.scenario
 
 
 def changed_settings(

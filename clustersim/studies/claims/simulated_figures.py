@@ -6,15 +6,13 @@ import numpy as np
 
 from clustersim.inputs.claim import Assertion
 from clustersim.inputs.claim_metrics import FIGURES
-from clustersim.simulation.results import StepResult
 from clustersim.studies.amounts import amount, whole
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import most_flops
 from clustersim.studies.claims.draws import Floats
-from clustersim.studies.claims.verdicts import ClaimedFigure
+from clustersim.studies.claims.ideal import least_state_bytes
+from clustersim.studies.claims.verdicts import STATES, ClaimedFigure
 from clustersim.studies.layouts.search import leanest_bytes
-from clustersim.workload.parameters import total_parameters
-from clustersim.workload.states import state_bytes_of
 
 MEMORY_SPREAD = 0.1  # of log(measured / predicted) peak memory (assumed)
 OF_A_STEP = ("step_time_s", "tokens_per_s", "tokens_per_s_per_device")
@@ -29,7 +27,7 @@ def flops_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     boast = ClaimedFigure(
         assertion.claimed,
         evidence.rate("full") * evidence.draws.by_point(sizes),
-        max(size * most_flops(step, "full") for size, step in zip(sizes, evidence.steps, strict=True)),
+        max(size * most_flops(step.scenario, "full") for size, step in zip(sizes, evidence.steps, strict=True)),
         "FLOP/s",
         record=None if published is None else float(shown.max()),
         again=evidence.again(published, shown),
@@ -65,7 +63,7 @@ def figure_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     published = evidence.published("full")
     power = -1.0 if figure.at_most else 1.0
     predicted = evidence.predicted_rate("full")
-    most = evidence.draws.by_point([most_flops(step, "full") for step in evidence.steps])
+    most = evidence.draws.by_point([most_flops(step.scenario, "full") for step in evidence.steps])
     best = min if figure.at_most else max
     shown = reached if published is None else reached * (published.flops / predicted) ** power
     boast = ClaimedFigure(
@@ -103,19 +101,10 @@ def memory_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     boast = ClaimedFigure(
         assertion.claimed,
         evidence.draws.by_point(held) * np.exp(MEMORY_SPREAD * evidence.draws.error),
-        min(map(least_state_bytes, evidence.steps)),
+        min(least_state_bytes(step.scenario) for step in evidence.steps),
         "bytes",
         lower=True,
         tolerance=assertion.granted,
-        limit="the model's states shared by all devices",
+        limit=STATES,
     )
     return judged_row(assertion.id, "memory_bytes", boast)
-
-
-def least_state_bytes(step: StepResult) -> float:
-    """Bytes a device of 16-bit weights, masters and moments, cut over all devices: no mixed-precision Adam holds less.
-
-    Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1, gradients left out.
-    """
-    held = state_bytes_of(step.scenario.training, "bf16").least(step.scenario.resolved_layout.offload)
-    return held * total_parameters(step.scenario.model) / step.devices

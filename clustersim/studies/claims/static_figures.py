@@ -10,7 +10,7 @@ from clustersim.studies.claims.attainable_price import attainable_price, attaina
 from clustersim.studies.claims.cross_checks import StatedFigure
 from clustersim.studies.claims.definitions import flops_a_token
 from clustersim.studies.claims.equations import Equation, share
-from clustersim.studies.claims.simulated_figures import least_state_bytes
+from clustersim.studies.claims.ideal import least_state_bytes
 from clustersim.studies.serving.list_prices import listed, same_as
 from clustersim.studies.serving.price import Kind
 from clustersim.workload.parameters import active_parameters, total_parameters
@@ -29,7 +29,7 @@ def parameters_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow
         verdict, reason = "inconsistent", words
     else:
         smallest = min(evidence.steps, key=lambda step: step.devices)
-        held, usable = least_state_bytes(smallest), smallest.memory.usable_bytes
+        held, usable = least_state_bytes(smallest.scenario), smallest.memory.usable_bytes
         reason = f"{words}; states of {held / 2**30:.3g} GiB a device fit into {usable / 2**30:.3g} GiB"
         verdict = "plausible" if held <= usable else "impossible"
     return reasoned_row(assertion.id, assertion.metric, assertion.claimed, "parameters", verdict, reason)

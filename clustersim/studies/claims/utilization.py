@@ -9,8 +9,8 @@ from dataclasses import replace
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.claim import Assertion
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import shown
-from clustersim.simulation.results import StepResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import (
@@ -24,7 +24,7 @@ from clustersim.studies.claims.definitions import (
 )
 from clustersim.studies.claims.draws import attainable
 from clustersim.studies.claims.goodput import goodput_row
-from clustersim.studies.claims.verdicts import ClaimedFigure
+from clustersim.studies.claims.verdicts import THE_WHOLE_TIME, ClaimedFigure
 from clustersim.studies.published import Published
 
 Systems = Sequence[tuple[ClaimContext, ClaimContext]]  # the claim's system and another, at the same points
@@ -42,7 +42,7 @@ def utilization_rows(
     `smaller`: the largest cluster in question and a smaller one, for scaling; `longer`: it with long sequences;
     `others`: systems that the claim compares with. Raises InputError for a base that the chip doesn't have.
     """
-    check_base(assertion, evidence)
+    check_base(assertion, evidence.scenario)
     rows = []
     for reading in readings(evidence.chip, evidence.scenario.training.precision):
         boast, published = boast_of(assertion.claimed, reading, evidence, assertion.granted)
@@ -52,7 +52,7 @@ def utilization_rows(
             boast,
             base=reading.base_words,
             published=published,
-            counts=_counts(assertion, reading),
+            counts=counts(assertion, reading),
             base_name=reading.base,
         )
         rows.append(row)
@@ -70,18 +70,16 @@ def boast_of(
     if reading.base_flops is None:
         predicted = evidence.draws.figure(reading.definition)
         assert predicted is not None
-        limit = "the whole time"
-        return ClaimedFigure(
-            claimed, attainable(predicted, evidence.draws), 1.0, "%", tolerance=tolerance, limit=limit
-        ), None
-    bases_of = [base_of(step, reading) for step in evidence.steps]
+        reached = attainable(predicted, evidence.draws)
+        return ClaimedFigure(claimed, reached, 1.0, "%", tolerance=tolerance, limit=THE_WHOLE_TIME), None
+    bases_of = [base_of(step.scenario, reading) for step in evidence.steps]
     base = evidence.draws.by_point(bases_of)
     if reading.convention is None:
         products = evidence.draws.figure("gemm_efficiency")
         assert products is not None
         peaks = evidence.draws.by_point([step.scenario.cluster.accelerator.base_peak for step in evidence.steps])
         reached = attainable(products, evidence.draws) * peaks / base
-        bound = max(kernel_rate(step) / peak for step, peak in zip(evidence.steps, bases_of, strict=True))
+        bound = max(limit_of(reading, step.scenario) for step in evidence.steps)
         limit = "the chip's best measured matrix kernel"
         return ClaimedFigure(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
     published = evidence.published(reading.convention)
@@ -90,7 +88,7 @@ def boast_of(
     boast = ClaimedFigure(
         claimed,
         evidence.rate(convention) / base,
-        max(most_flops(step, convention) / peak for step, peak in zip(evidence.steps, bases_of, strict=True)),
+        max(limit_of(reading, step.scenario) for step in evidence.steps),
         "%",
         record=record,
         again=evidence.again(published, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
@@ -99,10 +97,18 @@ def boast_of(
     return boast, published
 
 
-def base_of(step: StepResult, reading: Reading) -> float:
-    """FLOP/s of a reading's base on the chip of a step; its matrix peak where that chip has no such base."""
-    chip = step.scenario.cluster.accelerator
-    return bases(chip, step.scenario.training.precision).get(reading.base, chip.base_peak)
+def base_of(scenario: Scenario, reading: Reading) -> float:
+    """FLOP/s of a reading's base on the chip of a scenario; its matrix peak where that chip has no such base."""
+    chip = scenario.cluster.accelerator
+    return bases(chip, scenario.training.precision).get(reading.base, chip.base_peak)
+
+
+def limit_of(reading: Reading, scenario: Scenario) -> float:
+    """What no layout gets past under one reading: the best kernel over its base, or the whole time."""
+    if reading.base_flops is None:
+        return 1.0
+    rate = kernel_rate(scenario) if reading.convention is None else most_flops(scenario, reading.convention)
+    return rate / base_of(scenario, reading)
 
 
 def counting_bases(assertion: Assertion, evidence: ClaimContext) -> dict[str, float]:
@@ -114,11 +120,12 @@ def counting_bases(assertion: Assertion, evidence: ClaimContext) -> dict[str, fl
     return peaks if named is None else {named: peaks[named]}
 
 
-def check_base(assertion: Assertion, evidence: ClaimContext) -> None:
+def check_base(assertion: Assertion, scenario: Scenario) -> None:
     """Raise InputError where the assertion names a base that the chip doesn't have."""
-    known = bases(evidence.chip, evidence.scenario.training.precision)
+    chip = scenario.cluster.accelerator
+    known = bases(chip, scenario.training.precision)
     if assertion.base is not None and assertion.base not in known:
-        message = f"{evidence.chip.name} has no peak {shown(assertion.base)}{did_you_mean(assertion.base, known)}"
+        message = f"{chip.name} has no peak {shown(assertion.base)}{did_you_mean(assertion.base, known)}"
         raise InputError(f"assertion {assertion.id}", [Problem(message, "base")])
 
 
@@ -174,7 +181,7 @@ def _ratios(assertion: Assertion, others: Systems) -> list[AssertionRow]:
     return rows
 
 
-def _counts(assertion: Assertion, reading: Reading) -> bool:
+def counts(assertion: Assertion, reading: Reading) -> bool:
     """Whether the claim's verdict may rest on this reading."""
     if assertion.meaning == "unstated":
         return reading.counts and assertion.base in (None, reading.base)

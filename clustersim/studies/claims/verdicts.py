@@ -16,6 +16,9 @@ VERDICTS = ("supported", "plausible", "untestable", "implausible", "inconsistent
 PLAUSIBLE = 0.05
 SUPPORTED = 0.50
 PROBABILITY_FLOOR = 1.0 / 103.0  # 1 / (groups + 1): the packaged measured runs fall into 102 groups
+KERNEL = "the chip's best measured kernel with nothing else to do"
+STATES = "the model's states shared by all devices"
+THE_WHOLE_TIME = "the whole time"
 ROUNDING = 1e-9  # of a figure that is claimed just as it is computed
 
 
@@ -32,7 +35,7 @@ class ClaimedFigure:
     lower: bool = False  # less is the greater boast: times and costs
     tolerance: float = 0.0  # of an equality
     both_ways: bool = False  # an equality that fails from above, too
-    limit: str = "the chip's best measured kernel with nothing else to do"  # what the bound is
+    limit: str = KERNEL  # what the bound is
 
     @property
     def record_supports(self) -> bool:
@@ -94,7 +97,7 @@ class Judgement:
 def judge(boast: ClaimedFigure) -> Judgement:
     """The verdict on a boast: by the bound, by a published record, then by probability."""
     if not boast.reached_by(boast.bound):
-        return Judgement("impossible", 0.0, _past_the_bound(boast))
+        return Judgement("impossible", 0.0, past_the_bound(boast))
     verdict = verdict_of(boast.probability)
     if boast.record is not None and boast.record_supports and boast.reached_by(boast.record):
         verdict = "supported"
@@ -121,7 +124,8 @@ def _published(boast: ClaimedFigure) -> str:
     return "the best published run" if boast.record_supports else "the best published run, of another kind of model,"
 
 
-def _past_the_bound(boast: ClaimedFigure) -> str:
+def past_the_bound(boast: ClaimedFigure) -> str:
+    """Why a figure is impossible, in one sentence."""
     claimed, bound = amount(boast.claimed, boast.unit), amount(boast.bound, boast.unit)
     side = "less than the" if boast.lower else "past the"
     return f"{claimed} is {side} {bound} of {boast.limit}"
