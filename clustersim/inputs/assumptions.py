@@ -10,6 +10,9 @@ USUAL_STACKS = {
     "huawei": "mindspeed-llm-2024",
     "amd": "megatron-rocm-2025",
     "google": "maxtext-2025",
+    "amazon": "neuronx-2025",
+    "intel": "gaudi-deepspeed-2024",
+    "moore-threads": "megatron-musa-2025",
 }
 # What a claim is granted: the software that goes furthest on a vendor's chips, for dense models and for mixtures.
 BEST_STACKS = {
@@ -17,6 +20,9 @@ BEST_STACKS = {
     "huawei": ("pangu-ultra-2025", "pangu-ultra-2025"),
     "amd": ("megatron-rocm-2025", "megatron-rocm-2025"),
     "google": ("maxtext-2025", "maxtext-2025"),
+    "amazon": ("neuronx-2025", "neuronx-2025"),
+    "intel": ("gaudi-deepspeed-2024", "gaudi-deepspeed-2024"),
+    "moore-threads": ("megatron-musa-2025", "megatron-musa-2025"),
 }
 # Sequences and batches that a claim is granted: large models are trained on 8 K tokens and 16 M tokens a step.
 # Source: Llama 3, arXiv 2407.21783, section 3.4.1.
