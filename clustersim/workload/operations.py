@@ -96,6 +96,8 @@ class Collective:
     algorithm: str | None = None  # None: the fastest of its kind, as libraries choose
     copies: float = 1.0  # of a dispatch: each vector goes to so many experts, drawn evenly
     most_domains: float | None = None  # that the copies of one vector may go to (node-limited routing)
+    spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
+    capacity: float | None = None  # of experts, over their mean load
 
     @property
     def part(self) -> str:

@@ -13,6 +13,7 @@ from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
+from clustersim.workload.imbalance import busiest_rank, expert_spread
 from clustersim.workload.states import GRADIENT_BYTES
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
@@ -53,6 +54,8 @@ class Shape:
     accumulated_bytes: Array = 0.0  # that adding a weight's gradient to what earlier micro-batches left moves
     accumulates_in_place: bool = False  # the product of a weight's gradient does that
     busiest_expert_rank: Array = 1.0  # its load over the mean; 1 means that loads are even
+    expert_spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
+    capacity: float | None = None  # of experts, over their mean load; None: without limit
     dispatcher: str = "alltoall"  # how tokens reach experts
     dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
     weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
@@ -128,6 +131,8 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         accumulated_bytes=accumulated_bytes(training, layout, stack),
         accumulates_in_place=stack.fused_accumulation and layout.sharding not in REDUCED_AT_ONCE,
         busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
+        expert_spread=expert_spread(model, training),
+        capacity=training.capacity_factor,
         **kept_by(stack, training),
     )
 
@@ -173,19 +178,3 @@ def _message_bytes(reduced: float, stack: Stack) -> float:
     if not stack.copied_gradients:
         return cast or 2.0 * reduced
     return 2.0 * ACTIVATION_BYTES + cast + 2.0 * reduced
-
-
-def busiest_rank(model: Model, training: Training, ranks: Array) -> Array:
-    """Expected load of the busiest of `ranks` expert-parallel ranks over the mean, at one layer and micro-batch.
-
-    1 + spread / sqrt(experts a rank) * E[largest of n standard normals], the last by Blom's formula
-    Phi^-1((n - 3/8) / (n + 1/4)); at most the capacity factor, past which tokens are dropped.
-    Source: Blom 1958, Statistical Estimates and Transformed Beta-Variables.
-    """
-    if model.moe is None or training.expert_imbalance == 0.0:
-        return 1.0
-    from scipy.special import ndtri  # slow to import, and seldom asked for
-
-    spread = training.expert_imbalance * np.sqrt(ranks / model.moe.experts)
-    load: Array = 1.0 + spread * np.maximum(0.0, ndtri((ranks - 0.375) / (ranks + 0.25)))
-    return load if training.capacity_factor is None else np.minimum(load, training.capacity_factor)

@@ -15,7 +15,7 @@ from clustersim.inputs.catalog import load
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.training import TYPICAL_IMBALANCE, Loads, Training
 from clustersim.studies.measured.runs import measured_run
-from clustersim.workload.shape import busiest_rank
+from clustersim.workload.imbalance import busiest_rank
 
 
 def scenario(**training: Any) -> dict[str, Any]:

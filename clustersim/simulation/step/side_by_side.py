@@ -17,7 +17,7 @@ from clustersim.inputs.base import Description
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.registry import is_planned
 from clustersim.simulation.step.unfolded import is_uneven
-from clustersim.workload.shape import busiest_rank
+from clustersim.workload.imbalance import busiest_rank
 
 Part = TypeVar("Part", bound=Description)
 

@@ -26,8 +26,9 @@ from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.step import step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
 from clustersim.studies.layouts.bounds import memory_bound, step_bound
+from clustersim.workload.imbalance import busiest_rank
 from clustersim.workload.passes import Recomputation
-from clustersim.workload.shape import Shape, busiest_rank, shape_of
+from clustersim.workload.shape import Shape, shape_of
 
 LONGEST_PIPELINE = 64
 VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)

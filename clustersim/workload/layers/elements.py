@@ -96,6 +96,9 @@ class Exchange:
     most_domains: float | None = None
     recomputed_when_selective: bool = False
     backward_bytes: Array | None = None  # where gradients take other room than what they are of
+    spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
+    capacity: float | None = None  # of experts, over their mean load
+    load: Array = 1.0  # what the busiest rank gets (or sends back) over the mean
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Nothing: what arrives is kept by the next element."""
@@ -104,7 +107,7 @@ class Exchange:
     @property
     def gradients(self) -> Array:
         """What is sent and what arrives."""
-        return 2.0 * self.adjoint().bytes
+        return (1.0 + self.load) * self.adjoint().bytes
 
     def forward(self, builder: PassBuilder) -> None:
         """Nothing hides it."""
@@ -139,6 +142,8 @@ class Exchange:
             self.algorithm,
             self.copies,
             self.most_domains,
+            self.spread,
+            self.capacity,
         )
 
 

@@ -18,7 +18,9 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     Shared experts run after the routed ones, or behind their exchanges where the stack overlaps them: up-projection and
     activation behind the dispatch, down-projection behind the combine.
     Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
-    Every collective of the group waits for its busiest rank. Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
+    Every collective of the group waits for its busiest rank, so that exchanges, permutations, activations and what is
+    kept are those of that rank; taken as the busiest in every layer, as far as memory adds up.
+    Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
     """
     moe = model.moe
     if moe is None:
@@ -27,7 +29,8 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     routed = held * moe.top_k
     vector = shape.activation_bytes * model.hidden
     message = vector * routed
-    gathered = message * shape.expert_tensor
+    busiest = message * shape.busiest_expert_rank
+    gathered = busiest * shape.expert_tensor
     sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
     dispatch, combine = (
         Exchange(
@@ -40,6 +43,9 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
             moe.top_k,
             moe.groups_a_token,
             backward_bytes=back,
+            spread=shape.expert_spread,
+            capacity=shape.capacity,
+            load=shape.busiest_expert_rank,
         )
         for kind, adjoint, there, back in (
             ("dispatch", "combine", sent, message),
@@ -51,14 +57,14 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
     behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
     return [
         _router(model, moe, shape),
-        MemoryBound("permute", 2 * message, 2 * message, gradients=message),
+        MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
         CoveredExchange(dispatch, tuple(behind[:-1])),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
         CoveredExchange(combine, tuple(behind[-1:])),
         MemoryBound(
-            "unpermute", message + vector * held, 2 * message + vector * held, saved=returned, gradients=message
+            "unpermute", busiest + vector * held, 2 * busiest + vector * held, saved=returned, gradients=busiest
         ),
         *after,
     ]
@@ -72,18 +78,22 @@ def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
 
 
 def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
-    """This rank's experts, `rows` tokens in all; selective recomputation may drop what their activation makes."""
+    """This rank's experts, `rows` tokens in all; selective recomputation may drop what their activation makes.
+
+    Products of the rows that the busiest rank has beyond the mean stand apart.
+    """
     local = moe.experts / shape.expert
     inner = moe.ffn_hidden / shape.expert_tensor
     outputs = (2 if model.gated else 1) * inner
     hidden = float(model.hidden)
+    load, kept = shape.busiest_expert_rank, shape.activation_bytes * rows
     products: list[Element] = [
-        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=shape.activation_bytes * rows * hidden),
+        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=kept * hidden, load=load),
         activation(
             "expert activation",
             model,
             shape,
-            rows * inner,
+            load * rows * inner,
             selective=EXPERT_ACTIVATION in shape.selected,
             kept=shape.expert_kept_bytes,
         ),
@@ -94,13 +104,14 @@ def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> l
             inner,
             shape,
             local,
-            saved=shape.activation_bytes * rows * inner,
+            saved=kept * inner,
+            load=load,
             input_dropped=EXPERT_ACTIVATION in shape.selected,
         ),
     ]
-    if np.ndim(shape.busiest_expert_rank) == 0 and shape.busiest_expert_rank == 1.0:
+    if np.ndim(load) == 0 and load == 1.0:
         return products
-    late = rows / local * (shape.busiest_expert_rank - 1.0)
+    late = rows / local * (load - 1.0)
     return [*products, ExpertImbalance("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
 
 

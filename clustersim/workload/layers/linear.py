@@ -33,6 +33,7 @@ class Linear:
     reduces: bool = False
     group_bytes: Array = 0.0
     saved: Array = 0.0
+    load: Array = 1.0  # rows that the busiest rank casts and keeps, over m; what it multiplies beyond m stands apart
     recomputed_when_selective: bool = False  # selective recomputation runs it again, for what comes after kept nothing
     input_dropped: bool = False  # selective recomputation makes its input again
     recomputed_share: Array = 0.5  # share of its columns that recomputation by operations multiplies again
@@ -49,14 +50,14 @@ class Linear:
 
         Source: Transformer Engine, Linear and LayerNormLinear (recalled); DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
         """
-        return (
-            0.0 if selective and self.input_dropped else self.saved * self._element_bytes / self.shape.activation_bytes
-        )
+        if selective and self.input_dropped:
+            return 0.0
+        return self.load * self.saved * self._element_bytes / self.shape.activation_bytes
 
     @property
     def gradients(self) -> Array:
         """Bytes of the gradients of output and input; outside layers also of the weight, where placeholders stand."""
-        moving = self.shape.activation_bytes * self.count * self.m * (self.n + self.k)
+        moving = self.load * self.shape.activation_bytes * self.count * self.m * (self.n + self.k)
         return moving if self.in_layer else moving + self.placeholder_bytes
 
     @property
@@ -81,9 +82,9 @@ class Linear:
 
     @property
     def _output_rows(self) -> Array:
-        """Rows of the output on this rank, once it is summed."""
+        """Rows of the output on the busiest rank, once it is summed."""
         scattered = self.reduces and self.shape.sequence_parallel
-        return self.m / self.shape.tensor if scattered else self.m
+        return self.load * (self.m / self.shape.tensor if scattered else self.m)
 
     def repeated(self) -> Linear:
         """What recomputation by operations multiplies again; sums over the group are kept."""
@@ -114,7 +115,7 @@ class Linear:
         """
         width = self._element_bytes
         if width < self.shape.activation_bytes:
-            traffic = (self.shape.activation_bytes + 2.0 * width) * self.m * columns * self.count
+            traffic = self.load * (self.shape.activation_bytes + 2.0 * width) * self.m * columns * self.count
             builder.run(Pointwise(f"{self.name} {what} cast", traffic, fused=True))
 
     def _pieces(self) -> int:
