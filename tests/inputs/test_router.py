@@ -96,5 +96,5 @@ def test_a_measured_row_takes_what_its_stack_states() -> None:
         "global_batch_seqs": "8",
         "ep": "8",
     }
-    stated = load("stacks", "megatron-core-2025").defaults.router
-    assert load_scenario(measured_run(row).mapping).training.router == stated == "balanced"
+    stated = load("stacks", "megatron-core-2025").defaults.router  # real routers train
+    assert load_scenario(measured_run(row).mapping).training.router == stated == "typical"

@@ -156,7 +156,7 @@ def test_columns_that_say_nothing_about_the_step_are_left_alone() -> None:
     """Every column of the packaged file is either read, or describes the source, the target or what follows."""
     columns = {column for table in packaged_tables() for column in read_rows(table)[0]}
     told = {"locator", "chip_as_stated", "total_params_b", "active_params_b", "measured_from"}
-    told |= {"mfu_as_stated", "peak_tflops_as_stated", "balance_loss"}
+    told |= {"mfu_as_stated", "peak_tflops_as_stated"}
     seen: set[str] = set()
 
     class Watched(dict[str, str]):

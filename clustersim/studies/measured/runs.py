@@ -14,6 +14,7 @@ from clustersim.inputs.catalog import load
 from clustersim.studies.measured.csv_cells import CsvRow, given, number, one_of, problem, text, whole
 from clustersim.studies.measured.layout import layout_of
 from clustersim.studies.measured.model import model_of
+from clustersim.studies.measured.router import router_of
 from clustersim.studies.measured.software import stack_as_run, stack_of
 
 FP8_RECIPES = {
@@ -46,11 +47,13 @@ def measured_run(row: CsvRow) -> MeasuredRun:
     """The scenario of a row. Raises InputError where the row can't be read."""
     notes: list[str] = []
     stack = stack_of(row, notes)
+    model = model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings)
+    router = {"router": router_of(row, stack, notes)} if "moe" in model else {}
     mapping = {
         "name": text(row, "id") or "row",
-        "model": model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings),
+        "model": model,
         "cluster": _cluster(row),
-        "training": _training(row, notes) | {"router": load("stacks", stack).defaults.router},
+        "training": _training(row, notes) | router,
         "layout": layout_of(row, notes),
         "stack": stack_as_run(row, stack, notes),
     }
