@@ -18,6 +18,7 @@ from clustersim.cli.options import (
 )
 
 MOST_REASONS = 3  # on stderr; the table and --json have more
+MOST_DRAWN = 20_000  # points of a figure, which holds all of them in memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +81,7 @@ def command(
             engine=engine,
             intervals=intervals,
             progress=progress,
+            say=lambda remark: click.echo(remark, err=True),
         )
     figures = _draw(result)
     if parquet:
@@ -116,6 +118,9 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
 def _draw(result: SweepResult) -> list[Path]:
     """The figures that the sweep asks for; one that cannot be drawn is said, and costs nothing else."""
     if not result.figures:
+        return []
+    if len(result.rows) > MOST_DRAWN:
+        click.echo(f"no figure is drawn of more than {MOST_DRAWN:,} points: `clustersim plot` draws some", err=True)
         return []
     from clustersim.errors import InputError
     from clustersim.views.drawing import save

@@ -5,4 +5,4 @@ its timeline into parts; `memory/` says what a device holds; `inspect/` shows a 
 step to the whole training, `run_clock/` plays it with failures; `serving/` answers requests.
 """
 
-PHYSICS_VERSION = "8"  # changes whenever a prediction can move, so that stored sweep points are not mixed
+PHYSICS_VERSION = "8"  # a name for people; what stored points depend on is studies/sweeps/code_digest.py

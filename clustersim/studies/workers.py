@@ -42,17 +42,17 @@ def run_chunks(
     if done == len(tasks):
         return
     each = (time.perf_counter() - started) / done
-    rest = tasks[done:]
-    if executor is None and workers is None and each * len(rest) < WORTH_A_POOL_SECONDS:
-        for task in rest:
-            yield [task], work([task])
+    left = len(tasks) - done
+    if executor is None and workers is None and each * left < WORTH_A_POOL_SECONDS:
+        for number in range(done, len(tasks)):
+            yield [tasks[number]], work([tasks[number]])
         return
     size = max(1, math.ceil(CHUNK_SECONDS / each))
-    chunks = (list(rest[start : start + size]) for start in range(0, len(rest), size))
+    chunks = (list(tasks[start : start + size]) for start in range(done, len(tasks), size))  # read as they are sent
     if executor is not None:
         yield from _as_completed(executor, chunks, work)
         return
-    count = min(workers or os.cpu_count() or 1, math.ceil(len(rest) / size))
+    count = min(workers or os.cpu_count() or 1, math.ceil(left / size))
     yield from run_in_processes(chunks, work, count)
 
 

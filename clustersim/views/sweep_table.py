@@ -36,9 +36,7 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key in keys:
         table.add_column(key.removeprefix("cluster.").removeprefix("training."))
-    shown = [
-        name for name in FIGURES if any(row.get(name) not in HIDDEN_VALUES.get(name, (None,)) for row in result.rows)
-    ]
+    shown = _told_figures(result.rows)
     for name in shown:
         table.add_column(FIGURES[name][0], justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -64,13 +62,27 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
 
 def telling_keys(result: SweepResult) -> list[str]:
     """The keys that tell the points apart: not those that follow from one key before, nor mappings that fill lines."""
+    columns: dict[str, list[str]] = {key: [] for key in result.keys}
+    for row in result.rows:  # once: they may lie in a file
+        for key, values in columns.items():
+            values.append(str(row.get(key)))
     chosen: list[str] = []
-    for key in result.keys:
-        values = [str(row.get(key)) for row in result.rows]
-        told = any(_follows([str(row.get(other)) for row in result.rows], values) for other in chosen)
+    for key, values in columns.items():
+        told = any(_follows(columns[other], values) for other in chosen)
         if not told and len(set(values)) > 1 and not any(value.startswith(("{", "[")) for value in values):
             chosen.append(key)
     return chosen
+
+
+def _told_figures(rows: Sequence[ResultRow]) -> list[str]:
+    """The figures that some point has, and not as nothing."""
+    left = dict(FIGURES)
+    for row in rows:
+        for name in [name for name in left if row.get(name) not in HIDDEN_VALUES.get(name, (None,))]:
+            del left[name]
+        if not left:
+            break
+    return [name for name in FIGURES if name not in left]
 
 
 def _follows(given: Sequence[str], values: Sequence[str]) -> bool:

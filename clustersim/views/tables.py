@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.load import config_names
 from clustersim.studies.sweeps.result_columns import COLUMNS
+from clustersim.studies.sweeps.results_table import unquoted
 from clustersim.views.columns import Cell
 
 TABLE = "results.csv"
@@ -25,8 +27,8 @@ def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text in UTF-8"
         raise InputError(str(path), [Problem(f"{file}: {reason}{_remedy(path)}", "RESULTS")]) from None
-    reader = csv.DictReader(text.splitlines())
-    rows: list[dict[str, Cell]] = [{key: value for key, value in row.items() if key} for row in reader]
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows: list[dict[str, Cell]] = [{key: unquoted(value or "") for key, value in row.items() if key} for row in reader]
     if not rows:
         raise InputError(str(path), [Problem(f"{file} holds no rows", "RESULTS")])
     names = list(rows[0])

@@ -23,17 +23,18 @@ def test_the_main_ones_are_there() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_point_has_a_scenario(name: str) -> None:
-    sweep, base = read_sweep(name)
-    assert sweep.name == name
-    points = resolve_points(sweep, base, PlaySettings())
-    assert len(points) == sweep.count > 1
-    assert all(point.scenario is not None for point in points)
-    assert len({point.key for point in points}) == len(points)
+    asked = read_sweep(name)
+    assert asked.sweep.name == name
+    assert not asked.ad_hoc
+    found = resolve_points(asked.sweep, asked.base, PlaySettings())
+    assert len(found.points) == asked.sweep.count > 1
+    assert all(point.refusal is None for point in found.points)
+    assert len(found.keys) == len(found.points)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_figure_names_columns(name: str) -> None:
-    sweep, _ = read_sweep(name)
+    sweep = read_sweep(name).sweep
     for figure in sweep.figures:
         assert {figure.x, figure.y, figure.by or figure.x, *figure.where} <= {*sweep.keys, *COLUMNS}
         assert len(published_series(figure.published)) == len(figure.published)

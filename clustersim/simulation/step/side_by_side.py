@@ -41,11 +41,11 @@ def structure_of(scenario: Scenario) -> Hashable:
         scenario.model.moe is not None and busiest_rank(scenario.model, training, float(layout.expert)) == 1.0,
         _words(scenario.cluster.node),
         _words(scenario.stack),
-        id(scenario) if _is_alone(scenario) else None,
+        id(scenario) if is_alone(scenario) else None,
     )
 
 
-def _is_alone(scenario: Scenario) -> bool:
+def is_alone(scenario: Scenario) -> bool:
     """Whether no other point shares its graph: its replicas differ or come to, or its order is planned for it."""
     reliability = scenario.reliability
     unlike = is_uneven(scenario.cluster) or (reliability is not None and bool(reliability.stragglers))

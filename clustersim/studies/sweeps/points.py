@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import pickle
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from hashlib import blake2b
+from typing import Any, overload
 
 from clustersim.errors import ClustersimError, InfeasibleError, InputError, Problem
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import Sweep
-from clustersim.simulation import PHYSICS_VERSION
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run, simulate_runs
-from clustersim.simulation.step.side_by_side import structure_of
+from clustersim.simulation.step.side_by_side import is_alone, structure_of
+from clustersim.studies.sweeps.code_digest import code_digest
 from clustersim.studies.sweeps.journal import key_of
-from clustersim.studies.sweeps.result_columns import ResultRow, refused_row, result_row
+from clustersim.studies.sweeps.records import Records
+from clustersim.studies.sweeps.result_columns import COLUMNS, ResultRow, refused_row, result_row
 
 MOST_PROBLEMS = 20  # shown of a sweep's points
 BATCH = 250  # points that one worker plays side by side
@@ -32,32 +36,102 @@ class PlaySettings:
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One point: its values by key, and its scenario, or the row that says why it has none."""
+    """One point: its values by key, and the key of its result, or the row that says why it can have none."""
 
     values: Mapping[str, Any]
-    key: str = ""  # of its result in the journal
-    scenario: Scenario | None = None
+    key: str = ""
     refusal: ResultRow | None = None
 
 
-def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySettings) -> list[SweepPoint]:
+@dataclass(frozen=True)
+class Batch:
+    """Scenarios that are played side by side, pickled, with the keys of their results."""
+
+    keys: tuple[str, ...]
+    scenarios: tuple[bytes, ...]
+
+
+class SweepPoints:
+    """All points of a sweep in order, and one scenario for each key of a result: in a file, for there may be many."""
+
+    def __init__(self) -> None:
+        self.points: Records[SweepPoint] = Records()
+        self._scenarios: Records[Scenario] = Records()
+        self._numbers: dict[str, int] = {}  # key -> number of its scenario
+        self._structures: dict[bytes, array[int]] = {}  # structure -> scenarios that have it
+
+    def refuse(self, values: Mapping[str, Any], reason: str) -> None:
+        """One more point, whose parts don't fit each other."""
+        self.points.append(SweepPoint(values, refusal=refused_row("infeasible", reason)))
+
+    def add(self, values: Mapping[str, Any], scenario: Scenario, key: str) -> None:
+        """One more point with its scenario."""
+        self.points.append(SweepPoint(values, key))
+        if key in self._numbers:
+            return
+        number = self._numbers[key] = len(self._scenarios)
+        self._scenarios.append(scenario)
+        self._structures.setdefault(_structure(scenario, key), array("l")).append(number)
+
+    @property
+    def keys(self) -> Collection[str]:
+        """Of the results that are wanted."""
+        return self._numbers.keys()
+
+    def batches(self, wanted: Callable[[str], bool]) -> Sequence[Batch]:
+        """Scenarios whose keys are wanted, those of one structure together, as structures first come."""
+        left = {number: key for key, number in self._numbers.items() if wanted(key)}
+        chosen = [[n for n in numbers if n in left] for numbers in self._structures.values()]
+        cut = [array("l", some[low : low + BATCH]) for some in chosen for low in range(0, len(some), BATCH)]
+        return _Batches(self._scenarios, left, cut)
+
+
+class _Batches(Sequence[Batch]):
+    """Batches that are read when they are asked for."""
+
+    def __init__(self, scenarios: Records[Scenario], keys: Mapping[int, str], numbers: Sequence[array[int]]) -> None:
+        self._scenarios, self._keys, self._numbers = scenarios, keys, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Batch]: ...
+
+    def __getitem__(self, place: int | slice) -> Batch | list[Batch]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        numbers = self._numbers[place]
+        return Batch(tuple(self._keys[n] for n in numbers), tuple(self._scenarios.pickled(n) for n in numbers))
+
+
+def _structure(scenario: Scenario, key: str) -> bytes:
+    """What scenarios that can be played side by side have in common, in 16 bytes; of one that is alone, its key."""
+    alone = scenario.layout == "search" or is_alone(scenario)
+    described = key if alone else repr(structure_of(scenario))
+    return blake2b(described.encode(), digest_size=16).digest()
+
+
+def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySettings) -> SweepPoints:
     """Every point of a sweep in order, with its scenario.
 
     A point whose parts don't fit each other is infeasible. Raises InputError with every mistake in keys and values
     themselves, before anything is simulated.
     """
     seed = load_scenario(base, next(iter(sweep.expand()))).seed if sweep.seeds > 1 else 0
-    points: list[SweepPoint] = []
+    points = SweepPoints()
     mistakes: dict[Problem, None] = {}
     for values in sweep.expand(seed):
         try:
             scenario = load_scenario(base, values)
         except InputError as error:
             mistakes |= dict.fromkeys(problem for problem in error.problems if not problem.misfit)
-            reason = "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
-            points.append(SweepPoint(values, refusal=refused_row("infeasible", reason)))
+            points.refuse(values, "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems))
             continue
-        points.append(SweepPoint(values, point_key(scenario, settings), scenario))
+        points.add(values, scenario, point_key(scenario, settings))
         if len(mistakes) > MOST_PROBLEMS:
             break
     if mistakes:
@@ -66,22 +140,23 @@ def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySe
 
 
 def point_key(scenario: Scenario, settings: PlaySettings) -> str:
-    """The hash of everything that a point's result depends on."""
+    """The hash of everything that a point's row depends on: scenario, settings, the code, the columns."""
     described = scenario.model_dump(mode="json", exclude=NO_EFFECT)
-    return key_of({"scenario": described, "physics": PHYSICS_VERSION} | vars(settings))
+    return key_of({"scenario": described, "code": code_digest(), "columns": COLUMNS} | vars(settings))
 
 
-def batches_of(points: Sequence[tuple[str, Scenario]]) -> list[list[tuple[str, Scenario]]]:
-    """Points with their keys, those of one structure together, in the order in which structures first come."""
-    batches: dict[Hashable, list[tuple[str, Scenario]]] = {}
-    for key, scenario in points:
-        structure = key if scenario.layout == "search" else structure_of(scenario)
-        batches.setdefault(structure, []).append((key, scenario))
-    return [batch[low : low + BATCH] for batch in batches.values() for low in range(0, len(batch), BATCH)]
+def play_batches(batches: list[Batch], settings: PlaySettings, code: str) -> list[list[ResultRow]]:
+    """The rows of every batch: what a worker does. Raises ClustersimError where its clustersim is another one."""
+    if code_digest() != code:
+        raise ClustersimError(
+            "a worker has another clustersim than the sweep that it is asked to play: its files differ. Install the "
+            "same everywhere, and leave it alone while a sweep runs"
+        )
+    return [simulate_points([pickle.loads(each) for each in batch.scenarios], settings) for batch in batches]
 
 
 def simulate_points(scenarios: Sequence[Scenario], settings: PlaySettings) -> list[ResultRow]:
-    """The rows of some points of one structure: what a worker does. Where they can't be played at once, one by one."""
+    """The rows of some points of one structure. Where they can't be played at once, one by one."""
     if len(scenarios) > 1:
         try:
             results = simulate_runs(scenarios, engine=settings.engine, intervals=settings.intervals)

@@ -1,35 +1,36 @@
 """Sweeps: many points of a scenario, simulated once each, kept in a journal, written as one table.
 
 The results' folder holds `sweep.yaml` (what was asked for, whole), `journal.jsonl` (every finished point, in no order)
-and `results.csv` (all points in order: the same bytes whatever the number of workers).
+and `results.csv` (all points in order: the same bytes whatever the number of workers). Points and rows lie in files
+while a sweep runs: memory holds some hundred bytes a point.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from clustersim.errors import WorkersLostError
 from clustersim.inputs.load import Source
-from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import FigureSpec
-from clustersim.studies.sweeps.journal import Journal, read_journal
-from clustersim.studies.sweeps.points import PlaySettings, SweepPoint, batches_of, resolve_points, simulate_points
-from clustersim.studies.sweeps.result_columns import COLUMNS, Cell, Refusals, ResultRow, refusals
+from clustersim.studies.sweeps.code_digest import code_digest
+from clustersim.studies.sweeps.folder import JOURNAL, begin, finish, folder_for, only_writer
+from clustersim.studies.sweeps.journal import Journal
+from clustersim.studies.sweeps.points import PlaySettings, SweepPoints, play_batches, resolve_points
+from clustersim.studies.sweeps.records import Records
+from clustersim.studies.sweeps.result_columns import COLUMNS, Refusals, ResultRow, refusals
+from clustersim.studies.sweeps.results_table import cell_of, line_of
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
 
 Progress = Callable[[int, int], None]
-
-JOURNAL, TABLE, REQUEST_FILE = "journal.jsonl", "results.csv", "sweep.yaml"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,19 @@ class SweepResult:
     folder: Path
     keys: tuple[str, ...]  # what varied
     columns: tuple[str, ...]
-    rows: tuple[ResultRow, ...]
+    rows: Sequence[ResultRow]
     figures: tuple[FigureSpec, ...]
     reused: int  # points that the journal already held
 
     def count(self, status: str) -> int:
         """How many points ended so: done, infeasible or failed."""
-        return sum(row["status"] == status for row in self.rows)
+        return self._counts[status]
 
-    @property
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        return Counter(str(row["status"]) for row in self.rows)
+
+    @cached_property
     def refusals(self) -> tuple[Refusals, ...]:
         """Why points are not done, the commonest reason first."""
         return refusals(self.rows)
@@ -77,90 +82,86 @@ def run_sweep(
     engine: str = "auto",
     intervals: bool = True,
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> SweepResult:
     """Simulate every point of a sweep file, of a name in configs/sweeps, or of a scenario with `overrides` to vary.
 
     `overrides` are axes: `{"cluster.nodes": [16, 32]}` or `["cluster.nodes=16,32", "layout.micro_batch=1..8"]`. Results
-    go to `output`, by default results/<name>; what its journal holds is not computed again unless `resume` is False.
-    Points go to `executor`, or to `workers` processes. Raises InputError for mistakes in keys or values; a point that
-    cannot run is a row that says why.
+    go to `output`, by default results/<name> (or <name>_2, ... where another sweep's are). What its journal holds is
+    not computed again unless it failed, or `resume` is False; `say` hears of what is tried again. Points go to
+    `executor`, or to `workers` processes. Raises InputError for mistakes in keys or values; a point that cannot run is
+    a row that says why.
     """
-    sweep, base = read_sweep(source, overrides)
-    settings = PlaySettings(engine, intervals)
-    points = resolve_points(sweep, base, settings)
-    folder = Path("results") / sweep.name if output is None else Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / REQUEST_FILE, written(sweep, base, settings))
-    tell = progress or (lambda done, total: None)
-    kept = f"what was finished is kept in {folder}: the same command goes on from there"
-    try:
-        finished, reused = _finish(points, settings, folder / JOURNAL, resume, workers, executor, tell)
-    except WorkersLostError as error:
-        raise WorkersLostError(f"{error}; {kept}") from error
-    except KeyboardInterrupt as error:
-        error.add_note(kept)
-        raise
+    asked = read_sweep(source, overrides)
+    sweep, settings = asked.sweep, PlaySettings(engine, intervals)
+    points = resolve_points(sweep, asked.base, settings)
+    request = written(asked, settings)
+    folder = folder_for(sweep.name, request, output, fresh=not resume)
     columns = ("point", *sweep.keys, *(name for name in COLUMNS if name not in sweep.keys))
-    rows = tuple(_row(number, point, finished) for number, point in enumerate(points))
-    _write(folder / TABLE, table(columns, rows))
+    kept = f"what was finished is kept in {folder}: the same command goes on from there"
+    with only_writer(folder), Journal(folder / JOURNAL) as journal:
+        begin(folder, request)
+        wanted, reused = _wanted(points, journal, resume, say or (lambda remark: None))
+        try:
+            _play(points, wanted, journal, settings, workers, executor, progress or (lambda done, total: None))
+            rows = _rows(points, journal)
+            finish(folder, request, _lines(columns, rows))
+        except WorkersLostError as error:
+            raise WorkersLostError(f"{error}; {kept}") from error
+        except (KeyboardInterrupt, OSError) as error:
+            error.add_note(kept)
+            raise
+        if not resume or journal.damage:
+            with suppress(OSError):  # of no room, say: nothing is lost, the file is longer than it need be
+                journal.keep_only(None if resume else points.keys)
     return SweepResult(sweep.name, folder, sweep.keys, columns, rows, sweep.figures, reused)
 
 
-def _finish(
-    points: Sequence[SweepPoint],
+def _wanted(points: SweepPoints, journal: Journal, resume: bool, say: Say) -> tuple[set[str], int]:
+    """The keys whose results must be computed, and how many are there already."""
+    for damage in journal.damage:
+        say(f"{journal.path}: {damage}; what it was of is played again")
+    if not resume:
+        return set(points.keys), 0
+    again = sum(journal.holds_failure(key) for key in points.keys)
+    if again:
+        say(f"{again:,} point{'s' * (again > 1)} that failed before {'are' if again > 1 else 'is'} tried again")
+    wanted = {key for key in points.keys if not journal.holds(key)}
+    return wanted, len(points.keys) - len(wanted)
+
+
+def _play(
+    points: SweepPoints,
+    wanted: set[str],
+    journal: Journal,
     settings: PlaySettings,
-    path: Path,
-    resume: bool,
     workers: int | None,
     executor: Executor | None,
     tell: Progress,
-) -> tuple[dict[str, ResultRow], int]:
-    """The row of every point that has a scenario, by key, and how many were in the journal."""
-    wanted = {point.key: point.scenario for point in points if point.scenario is not None}
-    kept = read_journal(path) if resume else {}
-    finished: dict[str, ResultRow] = {key: kept[key] for key in wanted if key in kept}
-    reused = len(finished)
-    batches = batches_of([(key, scenario) for key, scenario in wanted.items() if key not in finished])
-    tell(len(finished), len(wanted))
-    with Journal(path, fresh=not resume) as journal:
-        for chunk, rows in run_chunks(batches, partial(_work, settings=settings), workers=workers, executor=executor):
-            keys = [key for batch in chunk for key, _ in batch]
-            fresh = dict(zip(keys, (row for batch in rows for row in batch), strict=True))
-            journal.append(fresh)
-            finished |= fresh
-            tell(len(finished), len(wanted))
-    return finished, reused
+) -> None:
+    """Compute what is wanted, into the journal."""
+    total = len(points.keys)
+    done = total - len(wanted)
+    tell(done, total)
+    work = partial(play_batches, settings=settings, code=code_digest())
+    for chunk, answers in run_chunks(points.batches(wanted.__contains__), work, workers=workers, executor=executor):
+        keys = [key for batch in chunk for key in batch.keys]
+        journal.append(dict(zip(keys, (row for rows in answers for row in rows), strict=True)))
+        done += len(keys)
+        tell(done, total)
 
 
-def _work(batches: list[list[tuple[str, Scenario]]], settings: PlaySettings) -> list[list[ResultRow]]:
-    return [simulate_points([scenario for _, scenario in batch], settings) for batch in batches]
+def _rows(points: SweepPoints, journal: Journal) -> Records[ResultRow]:
+    """Every point's results in order, with what varied as it was written."""
+    rows: Records[ResultRow] = Records()
+    for number, point in enumerate(points.points):
+        result = point.refusal if point.refusal is not None else journal.result(point.key)
+        rows.append({"point": number} | result | {key: cell_of(value) for key, value in point.values.items()})
+    return rows
 
 
-def _row(number: int, point: SweepPoint, finished: Mapping[str, ResultRow]) -> ResultRow:
-    """A point's results, with what varied as it was written."""
-    result = point.refusal if point.refusal is not None else finished[point.key]
-    return {"point": number} | result | {key: _cell(value) for key, value in point.values.items()}
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, separators=(",", ":"))
-    return value if isinstance(value, (str, float, int, bool)) else None
-
-
-def table(columns: Sequence[str], rows: Iterable[ResultRow]) -> str:
-    """Rows as CSV: floats in the shortest form that reads back equal, an empty cell for what isn't known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+def _lines(columns: Sequence[str], rows: Sequence[ResultRow]) -> Iterator[str]:
+    """The table as CSV, line by line."""
+    yield line_of(columns)
     for row in rows:
-        cells = [row.get(column) for column in columns]
-        writer.writerow([str(cell).lower() if isinstance(cell, bool) else cell for cell in cells])
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+        yield line_of([row.get(column) for column in columns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,32 @@ from clustersim.inputs.table import Table, as_plain, as_table
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_scalar, read_yaml
 from clustersim.simulation import PHYSICS_VERSION
+from clustersim.studies.sweeps.code_digest import code_digest
+from clustersim.studies.sweeps.folder import ASKED_WITH
 from clustersim.studies.sweeps.points import PlaySettings
 from clustersim.version import __version__
 
-ABOUT_THE_RUN = ("asked_with",)  # what `written` adds to a sweep
+
+@dataclass(frozen=True)
+class AskedSweep:
+    """What was asked for."""
+
+    sweep: Sweep
+    base: Table  # the mapping of the base scenario
+    ad_hoc: bool  # made up of axes, and not as a file has it
 
 
-def read_sweep(source: Source, overrides: Mapping[str, Any] | Sequence[str] = ()) -> tuple[Sweep, Table]:
+def read_sweep(source: Source, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AskedSweep:
     """A sweep with the axes of `overrides` laid over it, and the mapping of its base scenario.
 
     The source is a sweep, or a scenario that the overrides vary. Raises InputError with every problem.
     """
     document, label = _document(source)
     axes = read_axes(overrides)
+    ad_hoc = bool(axes) or not is_sweep(document)
     if not is_sweep(document):
         document = Table({"name": _name(source, document), "base": document})
-    document = document.without(*ABOUT_THE_RUN)
+    document = document.without(ASKED_WITH)
     if "name" not in document:
         document = document.with_entry("name", _name(source, document))
     zipped = document.get("zip")
@@ -46,7 +57,7 @@ def read_sweep(source: Source, overrides: Mapping[str, Any] | Sequence[str] = ()
     problems = sweep.problems()
     if problems:
         raise InputError(label, problems)
-    return sweep, _base(document)
+    return AskedSweep(sweep, _base(document), ad_hoc)
 
 
 def read_axes(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
@@ -121,8 +132,9 @@ def _text(writer: _Writer, text: str) -> yaml.ScalarNode:
 _Writer.add_representer(str, _text)
 
 
-def written(sweep: Sweep, base: Mapping[str, Any], settings: PlaySettings) -> str:
+def written(asked: AskedSweep, settings: PlaySettings) -> str:
     """The whole sweep as YAML, its base in place: it can be run again as it is."""
-    asked = sweep.model_dump(mode="json", exclude_none=True) | {"base": as_plain(base)}
-    asked["asked_with"] = {"version": __version__, "physics": PHYSICS_VERSION} | vars(settings)
-    return yaml.dump(asked, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120)
+    document = asked.sweep.model_dump(mode="json", exclude_none=True) | {"base": as_plain(asked.base)}
+    made_by = {"version": __version__, "physics": PHYSICS_VERSION, "code": code_digest()[:12]}
+    document[ASKED_WITH] = made_by | vars(settings) | {"ad_hoc": asked.ad_hoc}
+    return yaml.dump(document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120)
