@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clustersim.inert import inert
+
 
 class ClustersimError(Exception):
     """The root of the tree: catch this to catch everything that clustersim raises on purpose."""
@@ -32,7 +34,7 @@ class Problem:
     def __str__(self) -> str:
         place = " ".join([self.file] * bool(self.file) + [f"line {self.line}"] * (self.line is not None))
         what = f"{self.key}: {self.message}" if self.key else self.message
-        return f"{place:<8} {what}" if place else what
+        return inert(f"{place:<8} {what}" if place else what)
 
 
 class InputError(ClustersimError):
@@ -42,7 +44,7 @@ class InputError(ClustersimError):
         self.source = source
         self.problems = tuple(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__("\n".join([f"{source}: {count}", *(f"  {problem}" for problem in self.problems)]))
+        super().__init__("\n".join([f"{inert(source)}: {count}", *(f"  {problem}" for problem in self.problems)]))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Problem, ...]]]:
         """Pickle by the arguments, so that the error survives the way home from a worker process."""

@@ -15,10 +15,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import StringIO, TextIOWrapper
 from typing import Any, NoReturn
 
 import click
 
+from clustersim.cli.say import say
 from clustersim.cli.signals import Ended, ended_by_signals
 from clustersim.errors import ClustersimError, DeadlockError, InfeasibleError
 from clustersim.version import __version__
@@ -31,6 +33,8 @@ DEBUG_VARIABLE = "CLUSTERSIM_DEBUG"  # set: an internal error shows its tracebac
 
 def exit_with(command: Callable[[], Any]) -> NoReturn:
     """Run a command, say what went wrong on stderr, and leave with the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        _speaks_utf8(stream)
     with ended_by_signals() as ended:
         try:
             code = _code_of(command, ended)
@@ -43,11 +47,19 @@ def exit_with(command: Callable[[], Any]) -> NoReturn:
     sys.exit(code)
 
 
+def _speaks_utf8(stream: object) -> None:
+    """Files and pipes get the same bytes whatever the locale; a terminal its own, and what it lacks as escapes."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
 def _code_of(command: Callable[[], Any], ended: Ended) -> int:
     try:
         answer = command()
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        _say(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         _say("\n".join(["interrupted", *_notes(error)]))
@@ -57,7 +69,7 @@ def _code_of(command: Callable[[], Any], ended: Ended) -> int:
     except DeadlockError as error:
         return _bug(error)
     except ClustersimError as error:
-        _say(str(error))
+        _say(_indented(str(error)))
         return INFEASIBLE if isinstance(error, InfeasibleError) else BAD_INPUT
     except BrokenPipeError:
         raise
@@ -104,6 +116,12 @@ def _notes(error: BaseException) -> list[str]:
     return notes if notes or error.__cause__ is None else _notes(error.__cause__)
 
 
+def _indented(message: str) -> str:
+    """What follows the first line, moved in: a name with an end of line in it cannot pass for a line of ours."""
+    first, *rest = message.split("\n")
+    return "\n".join([first, *(line if line.startswith("  ") else f"  {line}" for line in rest)])
+
+
 def _say(message: str) -> None:
     with suppress(OSError):  # nobody is there to read it
-        click.echo(message, err=True)
+        say(message)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clustersim.cli.say import say
+from clustersim.inert import inert_json
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -100,7 +103,7 @@ def write_figure(
     if as_json:
         print_json({"figures": [str(path) for path in paths], **(document or {})})
     else:
-        click.echo("\n".join(str(path) for path in paths))
+        say("\n".join(str(path) for path in paths), err=False)
 
 
 def examples(*lines: str) -> str:
@@ -110,7 +113,7 @@ def examples(*lines: str) -> str:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One document on stdout. A figure that isn't a number is a bug, and stops here."""
-    click.echo(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))
+    click.echo(inert_json(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)))
 
 
 @contextmanager
@@ -125,7 +128,8 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
 
     from clustersim.views.console import console
 
-    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    said = TextColumn("{task.description}", markup=False)
+    columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(words, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -139,7 +143,9 @@ def spinner(words: str) -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield lambda what: None
         return
+    from rich.text import Text
+
     from clustersim.views.console import console
 
-    with console(stderr=True).status(words) as status:
-        yield lambda what: status.update(f"{words}: {what}")
+    with console(stderr=True).status(Text(words)) as status:
+        yield lambda what: status.update(Text(f"{words}: {what}"))

@@ -16,6 +16,7 @@ from clustersim.cli.options import (
     progress_bar,
     scenario_options,
 )
+from clustersim.cli.say import say
 
 if TYPE_CHECKING:
     from clustersim.simulation.results import RunResult
@@ -107,7 +108,7 @@ def _draw(result: RunResult, folder: Path) -> None:
     from clustersim.views.run_plots import run_figures
 
     for stem, figure in run_figures(result, timeline_of(result)).items():
-        click.echo(str(save(figure, folder / stem)[-1]), err=True)
+        say(str(save(figure, folder / stem)[-1]))
 
 
 def _advice(result: RunResult, target: str | None) -> Advice:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clustersim.cli.options import examples, json_option, print_json, progress_bar, seed_option, set_option
+from clustersim.cli.say import say
 
 if TYPE_CHECKING:
     from clustersim.studies.layouts.candidates import Space
@@ -72,14 +73,14 @@ def command(
         )
     rate = found.candidates / (perf_counter() - started)
     _show(found, as_json)
-    click.echo(f"{rate:,.0f} candidates a second", err=True)
+    say(f"{rate:,.0f} candidates a second")
     if plot is not None:
         from clustersim.views.drawing import write
         from clustersim.views.search_plot import draw_search
 
         plot.parent.mkdir(parents=True, exist_ok=True)
         write(draw_search(found), plot)
-        click.echo(str(plot), err=as_json)
+        say(plot, err=as_json)
     if not found.complete:
         raise KeyboardInterrupt
 

@@ -16,6 +16,7 @@ from clustersim.cli.options import (
     print_json,
     progress_bar,
 )
+from clustersim.cli.say import say
 
 MOST_REASONS = 3  # on stderr; the table and --json have more
 MOST_DRAWN = 20_000  # points of a figure, which holds all of them in memory
@@ -81,7 +82,7 @@ def command(
             engine=engine,
             intervals=intervals,
             progress=progress,
-            say=lambda remark: click.echo(remark, err=True),
+            say=say,
         )
     figures = _draw(result)
     if parquet:
@@ -97,7 +98,7 @@ def command(
         print_page(sweep_view(result, figures))
     if not result.count("done"):
         words = "; ".join(kind.words for kind in result.refusals[:MOST_REASONS])
-        click.echo(f"none of {counted(len(result.rows), 'point')} can run: {words}", err=True)
+        say(f"none of {counted(len(result.rows), 'point')} can run: {words}")
     bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
     if bugs:
         raise RuntimeError(f"{counted(len(bugs), 'point')} failed, the first with: {bugs[0]}")
@@ -120,7 +121,7 @@ def _draw(result: SweepResult) -> list[Path]:
     if not result.figures:
         return []
     if len(result.rows) > MOST_DRAWN:
-        click.echo(f"no figure is drawn of more than {MOST_DRAWN:,} points: `clustersim plot` draws some", err=True)
+        say(f"no figure is drawn of more than {MOST_DRAWN:,} points: `clustersim plot` draws some")
         return []
     from clustersim.errors import InputError
     from clustersim.views.drawing import save
@@ -131,5 +132,5 @@ def _draw(result: SweepResult) -> list[Path]:
         try:
             paths += save(draw(result.rows, result.keys, spec), result.folder / spec.stem)
         except InputError as error:
-            click.echo(f"the figure {spec.stem} was not drawn: {error}", err=True)
+            say(f"the figure {spec.stem} was not drawn: {error}")
     return paths

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from clustersim.cli.options import examples, json_option, print_json, scenario_options
+from clustersim.cli.say import say
 
 
 @click.command(
@@ -48,5 +49,5 @@ def command(
     if as_json:
         print_json({"trace": str(output), "events": events})
     else:
-        click.echo(output)
-        click.echo(f"{events:,} events; open it at https://ui.perfetto.dev", err=True)
+        say(output, err=False)
+        say(f"{events:,} events; open it at https://ui.perfetto.dev")

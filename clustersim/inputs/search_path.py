@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.errors import Problem
+from clustersim.inputs.files import UnreadableError, read_utf8
 from clustersim.inputs.table import MAX_DEPTH, Items, Table
 from clustersim.inputs.yaml import MAX_BYTES, read_yaml
 
@@ -114,8 +115,8 @@ def file_aliases(file: Path) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _aliases(file: Path, stamp: tuple[int, int]) -> tuple[str, ...]:
     try:
-        match = _ALIASES.search(file.read_text(encoding="utf-8"))  # the rest of the file needn't be parsed for this
-    except (OSError, UnicodeDecodeError):
+        match = _ALIASES.search(read_utf8(file, MAX_BYTES))  # the rest of the file needn't be parsed for this
+    except UnreadableError:
         return ()
     document = read_yaml(match[0], str(file), []) if match else None
     stated = document.get("aliases") if isinstance(document, Table) else None
@@ -153,20 +154,11 @@ def _read(file: Path, stamp: tuple[int, int], raw: bool) -> tuple[Table | None, 
 
 def read_text(file: Path, problems: list[Problem]) -> str | None:
     """The text of a file, or None and why not."""
-    reason = ""
     try:
-        if not file.is_file():
-            reason = "no such file"
-        elif file.stat().st_size > MAX_BYTES:
-            reason = f"the file has more than {MAX_BYTES:,} bytes"
-        else:
-            return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        reason = "the file is not text in UTF-8"
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
-    problems.append(Problem(reason, key=file.name, file=str(file)))
-    return None
+        return read_utf8(file, MAX_BYTES)
+    except UnreadableError as error:
+        problems.append(Problem(str(error), key=file.name, file=str(file)))
+        return None
 
 
 def read_json(file: Path, problems: list[Problem]) -> dict[str, Any] | None:

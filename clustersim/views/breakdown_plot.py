@@ -11,7 +11,7 @@ from clustersim.inputs.sweep import FigureSpec
 from clustersim.simulation.results import BREAKDOWN_PARTS
 from clustersim.views.columns import Cell
 from clustersim.views.curves import Rows, groups_of, label_of, picked, places_of
-from clustersim.views.drawing import canvas
+from clustersim.views.drawing import canvas, tick_name
 from clustersim.views.words import PART_NAMES
 
 BREAKDOWN = "breakdown"  # as `y` of a figure
@@ -54,7 +54,7 @@ def draw_breakdown(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
         for part, widths in shares.items():
             axes.barh(bars, widths, left=left, color=PART_COLOURS[part], label=PART_NAMES[part], height=0.72)
             left = [start + width for start, width in zip(left, widths, strict=True)]
-        axes.set_yticks(bars, names)
+        axes.set_yticks(bars, [tick_name(name) for name in names])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0.0, 1.0)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from clustersim.inert import inert
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims.requirements import Requirement
 from clustersim.studies.claims.sensitivity import Swing
@@ -95,6 +96,5 @@ def draw_needed_waterfall(asked: Requirement, title: str) -> Figure:
 
 
 def _short(words: str, most: int = 26) -> str:
-    """Words of a claim's file, cut; a dollar sign would begin a formula."""
-    cut = words if len(words) <= most else f"{words[: most - 3]}..."
-    return cut.replace("$", r"\$").replace("\n", " ")
+    """Words of a claim's file, cut."""
+    return inert(words if len(words) <= most else f"{words[: most - 3]}...")

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from clustersim.inert import inert
 from clustersim.simulation.intervals import model_error
 from clustersim.studies.amounts import amount, counted
 from clustersim.studies.claims.draws import DRAWS
@@ -49,6 +50,7 @@ def _environment() -> Environment:
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
+        finalize=lambda value: inert(value, lines=True) if type(value) is str else value,
     )
     made.filters["tone"] = lambda verdict: "good" if verdict in GOOD else "bad" if verdict in BAD else "open"
     return made

@@ -29,6 +29,7 @@ COLOURS = {
 HEADINGS = ("meaning", "base", "claimed", "best attainable (80 %)", "P(attainable)", "verdict")
 OTHERS = " of "  # in a base: what follows names the other system
 MOST_UNKNOWNS = 4
+LONGEST_NAME = 60  # characters
 RIGHT = {"claimed", "P(attainable)"}
 
 
@@ -55,12 +56,11 @@ def claim_view(report: ClaimReport) -> RenderableType:
 
 def _answer(report: ClaimReport) -> Iterator[RenderableType]:
     source = report.claim.source
-    yield Text(
-        f"{report.claim.name} · {source.reliability} · {source.date} · {DRAWS:,} draws · seed {report.seed}",
-        style="bold",
-    )
-    yield Text(f'"{source.text}"')
-    yield Text(source.who, style="dim")
+    name = report.claim.name if len(report.claim.name) <= LONGEST_NAME else f"{report.claim.name[:LONGEST_NAME]}..."
+    about = f" · {source.reliability} · {source.date} · {DRAWS:,} draws · seed {report.seed}"
+    yield Text(name + about, style="bold", no_wrap=True, overflow="ellipsis")
+    yield _indented(f'"{source.text}"')  # moved in, however it breaks: no line of a stranger's begins as ours do
+    yield _indented(Text(source.who, style="dim"))
     yield Text("")
     figures = [
         Text.assemble(" · " if number else "", f"{name} ", verdict_word(verdict))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
+from clustersim.inert import inert
 from clustersim.views.columns import Column
 
 # Okabe and Ito 2008, "Color universal design": apart for every kind of colour vision. Yellow is left out: too pale.
@@ -25,6 +28,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5
 GREY = "#555555"
 SIZE = (7.2, 4.3)  # inches
 DOTS_PER_INCH = 200
+LONGEST_NAME = 60  # characters
 # What is written about a file in it, by its form: no date, no version of a library.
 UNDATED: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": "clustersim"},
@@ -59,6 +63,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "clustersim",
     "svg.fonttype": "path",
     "path.simplify": False,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 
 
@@ -93,14 +98,31 @@ def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
 def write(figure: Figure, path: Path) -> None:
     """Write a figure in the form that the path's suffix names, without date."""
     kind = path.suffix.removeprefix(".").lower()
-    with mpl.rc_context(STYLE):
+    with _as_written(figure):
         figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata=UNDATED.get(kind))
+
+
+@contextmanager
+def _as_written(figure: Figure) -> Iterator[None]:
+    """Our style; no text holds what SVG may not hold, nor warns where the font lacks a sign or there is no room."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(inert(text.get_text(), lines=True))
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        yield
+
+
+def tick_name(words: str) -> str:
+    """A name along an axis, which stays readable beside others: inert, and cut where it is very long."""
+    return inert(words if len(words) <= LONGEST_NAME else f"{words[: LONGEST_NAME - 3]}...")
 
 
 def svg(figure: Figure) -> str:
     """A figure as an SVG document, the same for the same figure: to stand in a page."""
     file = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with _as_written(figure):
         figure.savefig(file, format="svg", metadata=UNDATED["svg"])
     return file.getvalue()
 

@@ -14,7 +14,17 @@ from clustersim.studies.published import PublishedSeries, published_series
 from clustersim.views.breakdown_plot import BREAKDOWN, draw_breakdown
 from clustersim.views.columns import Column, column_of
 from clustersim.views.curves import Curves, Line, Rows, curves_of
-from clustersim.views.drawing import COLOURS, DASHES, GREY, MARKERS, canvas, from_zero, label_axis, logarithmic
+from clustersim.views.drawing import (
+    COLOURS,
+    DASHES,
+    GREY,
+    MARKERS,
+    canvas,
+    from_zero,
+    label_axis,
+    logarithmic,
+    tick_name,
+)
 
 
 def draw(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
@@ -109,7 +119,7 @@ def _scale_x(
 ) -> None:
     """Names where x is words; powers of two where x is a size that people double; else plain."""
     if curves.categories:
-        axes.set_xticks(range(len(curves.categories)), curves.categories)
+        axes.set_xticks(range(len(curves.categories)), [tick_name(name) for name in curves.categories])
         axes.set_xlim(-0.5, len(curves.categories) - 0.5)
         axes.set_xlabel(column.label)
         return

@@ -48,7 +48,8 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
         table.add_row(*cells, remark, style=style)
     parts: list[RenderableType] = [table]
     if len(result.rows) > MOST_ROWS:
-        parts.append(Text(f"... and {len(result.rows) - MOST_ROWS:,} more points in the table below\n"))
+        parts.append(Text(f"... and {len(result.rows) - MOST_ROWS:,} more points in the table below"))
+        parts.append(Text(""))
     parts += _searched(result.rows[:MOST_ROWS], keys)
     parts.append(Text(_counts(result)))
     parts += [Text(f"  {kind.words}", style="dim") for kind in result.refusals[:MOST_REASONS]]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.files import UnreadableError, read_csv
 from clustersim.inputs.load import config_names
 from clustersim.studies.sweeps.result_columns import COLUMNS
 from clustersim.studies.sweeps.results_table import unquoted
 from clustersim.views.columns import Cell
 
 TABLE = "results.csv"
+MAX_BYTES, MAX_CELLS = 200_000_000, 8_000_000  # of some hundred thousand points, all of them in memory
 
 
 def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]]:
@@ -23,12 +23,10 @@ def read_table(path: Path) -> tuple[Path, list[dict[str, Cell]], tuple[str, ...]
     folder = path if path.exists() else Path("results") / path
     file = folder / TABLE if folder.is_dir() else path
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text in UTF-8"
-        raise InputError(str(path), [Problem(f"{file}: {reason}{_remedy(path)}", "RESULTS")]) from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    rows: list[dict[str, Cell]] = [{key: unquoted(value or "") for key, value in row.items() if key} for row in reader]
+        _, read = read_csv(file, most_bytes=MAX_BYTES, most_cells=MAX_CELLS)
+    except UnreadableError as error:
+        raise InputError(str(path), [Problem(f"{file}: {error}{_remedy(path)}", "RESULTS")]) from None
+    rows: list[dict[str, Cell]] = [{key: unquoted(cell) for key, cell in row.items() if key} for row in read]
     if not rows:
         raise InputError(str(path), [Problem(f"{file} holds no rows", "RESULTS")])
     names = list(rows[0])

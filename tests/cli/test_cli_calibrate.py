@@ -64,7 +64,7 @@ def test_a_log_with_its_scenario(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ((), "Give a CSV file"),
-        (("absent.csv",), "cannot be read"),
+        (("absent.csv",), "no such file"),
         (("--only", "speed", "absent.csv"), "accepted: sustained"),
     ],
 )

@@ -148,7 +148,8 @@ def test_what_is_raised_comes_home_and_ends_the_workers(tmp_path: Path) -> None:
 
 
 LONG = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from clustersim.studies.processes import run_in_processes
 
 def work(tasks):

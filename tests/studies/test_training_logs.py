@@ -58,5 +58,28 @@ SHORT = "iteration 1/ 2 | elapsed time per iteration (ms): 5"
 def test_logs_that_tell_nothing_say_what_was_looked_for(tmp_path: Path, lines: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_log(written(tmp_path, lines), scenario())
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         read_log(tmp_path / "absent.log", scenario())
+
+
+@pytest.mark.parametrize("figure", ["1.2.3", "0", "0.0", "...", ",", "0" * 40])
+@pytest.mark.parametrize("template", [MEGATRON, TORCHTITAN])
+def test_figures_that_are_none_are_named_by_line(template: str, figure: str, tmp_path: Path) -> None:
+    good = template.format(step=1, milliseconds="1000.0", rate="2048", batch=scenario().training.global_batch)
+    bad = template.format(step=2, milliseconds=figure, rate=figure, batch=scenario().training.global_batch)
+    with pytest.raises(InputError) as caught:
+        read_log(written(tmp_path, [good, bad, good, bad]), scenario())
+    assert [problem.line for problem in caught.value.problems] == [3, 5]
+    assert "is not a number" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "piece", ["iteration 1/ ", "iteration ", "step: 1 ", " ", "tps:", "1", "elapsed time per iter"]
+)
+def test_a_hostile_line_is_looked_at_once(piece: str, tmp_path: Path) -> None:
+    """Ten million characters on a line, and a hundred thousand lines: each took minutes by backtracking."""
+    one_line = piece * (10_000_000 // len(piece))
+    many = [piece * (100 // len(piece))] * 20_000
+    for lines in ([one_line], many):
+        with pytest.raises(InputError, match="no step times found"):
+            read_log(written(tmp_path, lines), scenario())

@@ -55,7 +55,7 @@ ROWS = (
 def test_the_verdict_stands_before_the_figures() -> None:
     lines = plain_text(claim_view(report(*ROWS))).splitlines()
     assert lines[0] == "A rumour · rumour · 2025-04-28 · 5,000 draws · seed 3"
-    assert lines[1] == '"82 % [bold]of it[/bold]"'
+    assert lines[1] == '  "82 % [bold]of it[/bold]"'
     verdict = next(number for number, line in enumerate(lines) if line.startswith("verdict: implausible"))
     assert "utilization implausible · cost untestable" in lines[verdict]
     assert verdict < lines.index("utilization  (dim rows are other meanings, shown and not counted)")

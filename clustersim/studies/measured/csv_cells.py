@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.files import UnreadableError, read_csv
 from clustersim.inputs.units import shown
 
 CsvRow = Mapping[str, str]
+
+MAX_BYTES, MAX_CELLS = 20_000_000, 2_000_000  # some ten thousand rows
+LONGEST_NUMBER = 18  # digits of a whole number
 
 REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
 
@@ -22,17 +25,13 @@ def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Cs
     Raises InputError when the file can't be read or lacks a column that nothing can stand in for.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows: list[CsvRow] = [{key: value for key, value in row.items() if key is not None} for row in reader]
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(str(path), [Problem(f"cannot be read: {reason}")]) from error
+        columns, rows = read_csv(path, most_bytes=MAX_BYTES, most_cells=MAX_CELLS)
+    except UnreadableError as error:
+        raise InputError(str(path), [Problem(str(error))]) from error
     absent = [column for column in required if column not in columns]
     if absent:
         raise InputError(str(path), [Problem("this column is required", key=column, line=1) for column in absent])
-    return rows
+    return list(rows)
 
 
 def text(row: CsvRow, column: str) -> str:
@@ -73,7 +72,7 @@ def flag(row: CsvRow, column: str) -> bool | None:
 def whole_list(row: CsvRow, column: str) -> list[int]:
     """A cell's whole numbers between bars, `2|3|3|2`. Raises InputError for anything else."""
     cells = [cell.strip() for cell in text(row, column).split("|") if cell.strip()]
-    if not all(cell.isdecimal() for cell in cells):
+    if not all(cell.isdecimal() and len(cell) <= LONGEST_NUMBER for cell in cells):
         raise problem(row, column, f"{shown(text(row, column))} is not a list of whole numbers such as 2|3|3|2")
     return [int(cell) for cell in cells]
 

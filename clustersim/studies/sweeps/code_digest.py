@@ -25,6 +25,7 @@ PREDICTIONS = (  # rooms and files of the package that a row is made by; a test 
     "studies/sweeps/points.py",
     "studies/sweeps/result_columns.py",
     "errors.py",
+    "inert.py",
     "randomness.py",
     "catalog/measured/evidence.json",
 )
