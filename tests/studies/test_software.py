@@ -128,3 +128,19 @@ def test_a_stacks_way_of_context_parallelism_stands_where_a_layout_says_none() -
     mapping = dict(measured_run(row).mapping)
     mapping["layout"] = {**mapping["layout"], "context_kind": "ring"}
     assert load_scenario(mapping).resolved_layout.context_kind == "ring"
+
+
+@pytest.mark.parametrize(
+    ("cells", "overlap"),
+    [
+        ({"notes": "Async TP; local batch 16"}, {"fsdp", "tensor_fused"}),
+        ({"notes": "2D + AsyncTP + torch.compile"}, {"fsdp", "tensor_fused"}),
+        ({"notes": "Vanilla TP; local batch 16"}, {"fsdp"}),
+        ({"notes": "Async TP", "overlap": "none"}, set()),
+        ({"notes": "asynchronous checkpoints"}, {"fsdp"}),
+    ],
+)
+def test_asynchronous_tensor_parallelism_is_read_from_notes(cells: dict[str, str], overlap: set[str]) -> None:
+    made = measured_run(ROW | {"model": "Llama-3.1-8B", "tp": "8", "stack": "torchtitan-2025"} | cells)
+    assert load_scenario(made.mapping).resolved_layout.overlap == overlap
+    assert any("asynchronous tensor" in note for note in made.notes) == ("tensor_fused" in overlap)

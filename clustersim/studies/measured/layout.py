@@ -6,6 +6,7 @@ import re
 from typing import Any, get_args
 
 from clustersim.inputs.layout import Dispatcher, Overlap
+from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import shown
 from clustersim.studies.measured.csv_cells import CsvRow, flag, given, known_words, one_of, text, whole, whole_list
 from clustersim.studies.measured.script_flags import script_flags
@@ -28,6 +29,8 @@ SHARDINGS = (
     ("hybrid", ("hybrid", "hsdp")),
     ("fsdp", ("zero3", "fsdp", "full_shard")),
 )
+# PyTorch's option: torch.distributed._symmetric_memory cuts products and their collectives into pieces that alternate.
+ASYNC_TP = re.compile(r"\basync ?tp\b", re.IGNORECASE)
 RANKS = re.compile(r"\((all|\d+) ranks?\)")
 # MindSpeed's --context-parallel-algo; a hybrid is both, and isn't played.
 CONTEXT_ALGORITHMS = {"megatron_cp_algo": "ring", "ulysses_cp_algo": "ulysses", "kvallgather_cp_algo": "all-gather"}
@@ -35,7 +38,7 @@ OFFLOADS = ("none", "optimizer", "activations")
 BETWEEN = ("partial", "auto")  # recomputation between none and full: selective stands for it
 
 
-def layout_of(row: CsvRow, notes: list[str]) -> dict[str, Any]:
+def layout_of(row: CsvRow, notes: list[str], stack: Stack) -> dict[str, Any]:
     """The layout as a mapping; what the row leaves empty is the stack's default. Raises InputError for bad cells."""
     sizes: dict[str, Any] = {name: whole(row, column) for column, name in COLUMNS.items()}
     if sizes["micro_batch"] is None:
@@ -45,7 +48,7 @@ def layout_of(row: CsvRow, notes: list[str]) -> dict[str, Any]:
         "stage_layers": whole_list(row, "stage_layers") or None,
         "sharding": _sharding(row, notes),
         "recompute": _recompute(row, notes),
-        "overlap": known_words(row, "overlap", get_args(Overlap), notes) if text(row, "overlap") else None,
+        "overlap": _overlap(row, stack, notes),
         "schedule": text(row, "schedule").lower() or None,
     }
     more = {
@@ -87,6 +90,16 @@ def _zero_group(row: CsvRow, notes: list[str]) -> int | None:
 def _replicas(row: CsvRow) -> int | None:
     data = whole(row, "dp")
     return None if data is None else data * (whole(row, "cp") or 1)
+
+
+def _overlap(row: CsvRow, stack: Stack, notes: list[str]) -> list[str] | None:
+    """What overlaps: the column's words, else what the notes say beside the stack's default; None for that alone."""
+    if text(row, "overlap"):
+        return known_words(row, "overlap", get_args(Overlap), notes)
+    if ASYNC_TP.search(text(row, "notes")):
+        notes.append("asynchronous tensor parallelism: products are cut and fused with their collectives")
+        return sorted(stack.defaults.overlap | {"tensor_fused"})
+    return None
 
 
 def _offload(row: CsvRow, notes: list[str]) -> str | None:

@@ -54,7 +54,7 @@ def measured_run(row: CsvRow) -> MeasuredRun:
         "model": model,
         "cluster": _cluster(row),
         "training": _training(row, notes) | router,
-        "layout": layout_of(row, notes),
+        "layout": layout_of(row, notes, load("stacks", stack)),
         "stack": stack_as_run(row, stack, notes),
     }
     return MeasuredRun(
