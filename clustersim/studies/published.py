@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import document, load, names, plain_document
 from clustersim.inputs.problems import did_you_mean
+from clustersim.inputs.search_path import slug
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import parse_quantity, shown
 from clustersim.studies.amounts import counted
@@ -46,6 +48,7 @@ class Record:
     flops: float  # FLOP/s a device
     per_token: Mapping[str, float] = field(default_factory=dict)  # model FLOPs by convention, of a known model
     precision: str = "unstated"  # of the matrix products
+    model: str = ""  # its name, where it is known
 
     def flops_by(self, convention: str) -> float | None:
         """FLOP/s a device to hold against a figure of `convention`: recounted where the model is known.
@@ -80,6 +83,7 @@ def training_records() -> tuple[Record, ...]:
             mfu * parse_quantity(series["base"], "FLOP/s"),
             _per_token(series) if series["model"] in known else {},
             series["precision"],
+            load("models", series["model"]).name if series["model"] in known else "",
         )
         for series in plain_document("records", "published-mfu")["series"]
         for devices, mfu in series["mfu_by_devices"].items()
@@ -99,7 +103,8 @@ class Published:
     flops: float  # FLOP/s a device, by the figure's convention
     described: str  # how much, counted how, by whom, on how many
     same_kind: bool  # of model; one of another kind shows what the chip can do, no more
-    groups: int = 1  # that published runs of the chip and this kind of model
+    groups: int = 1  # that published such runs
+    same_model: bool = False
 
 
 def best_published(
@@ -111,9 +116,12 @@ def best_published(
     longest_sequence: int,
     devices: int,
     more_than: int,
+    model: str = "",
+    at_most: float = math.inf,
 ) -> Published | None:
-    """The highest record of a chip by a `convention`, of another kind of model if there is none of this `kind`.
+    """The highest record of a chip by a `convention`: of the `model`, else of its `kind`, else of another kind.
 
+    Only records `at_most` so many FLOP/s a device are looked at.
     Longer sequences flatter attention, so records past the longest sequence in question are left out; and so are
     those of `more_than` devices or fewer, such as runs on one node where a cluster is claimed, and of a cluster that is
     SMALLER times smaller, unless there are no others.
@@ -125,15 +133,18 @@ def best_published(
         and record.sequence_length <= longest_sequence
         and record.devices > more_than
         and (flops := record.flops_by(convention)) is not None
+        and flops <= at_most
     ]
     fitting = [found for found in fitting if found[0].devices * SMALLER >= devices] or fitting
     if not fitting:
         return None
     same = [found for found in fitting if found[0].kind == kind]
-    record, flops = max(same or fitting, key=lambda found: found[1])
+    own = [found for found in same if model and slug(found[0].model) == slug(model)]
+    nearest = own or same or fitting
+    record, flops = max(nearest, key=lambda found: found[1])
     words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
     words += f", {record.label} ({record.kind}), {counted(record.devices, 'device')}"
-    return Published(flops, words, bool(same), len({found[0].id for found in same or fitting}))
+    return Published(flops, words, bool(same), len({found[0].id for found in nearest}), bool(own))
 
 
 @dataclass(frozen=True)

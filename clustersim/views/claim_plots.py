@@ -28,7 +28,7 @@ def draw_distribution(boast: ClaimedFigure, title: str) -> Figure:
     drawn = boast.within
     marks = [("claimed", boast.claimed, CLAIMED, "-")]
     if boast.record is not None:
-        kind = "best published" if boast.record_supports else "best published, another kind of model"
+        kind = f"best published, {boast.apart}" if boast.apart else "best published"
         marks.append((kind, boast.record, RECORD, "--"))
     if np.isfinite(boast.bound):
         marks.append(("bound", boast.bound, BOUND, ":"))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clustersim.errors import InfeasibleError, InputError
+from clustersim.inputs.load import load_claim
+from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.judge import AssertionRow, ClaimReport, check_claims, verdicts_by_figure
+from clustersim.studies.claims.outcomes import best_points, feasible
+from clustersim.studies.claims.scenarios import possible_settings
+from clustersim.studies.published import Record
 
 SMALL: dict[str, Any] = {
     "name": "a small claim",
@@ -252,7 +259,7 @@ def test_chips_left_open_have_their_own_peaks() -> None:
 def test_an_equality_of_utilization_is_granted_its_tolerance() -> None:
     boast = {"metric": "utilization", "value": 0.653 * 1.02, "definition": "mfu"}  # just past MegaScale's
     probabilities = [
-        only_counting(check_claims(claim(boast | how))).probability or 0.0
+        only_counting(check_claims(claim(boast | how, layout="search"))).probability or 0.0
         for how in ({}, {"op": "==", "tolerance": 0.05})
     ]
     assert probabilities[0] < 0.5 < probabilities[1]
@@ -280,7 +287,7 @@ def test_total_flops_on_clusters_left_open() -> None:
     assert within.verdict == "supported"
     assert within.reason.endswith("of the best layouts, and 8 to 16 were tried")
     larger = only(check_claims(claim(assertion | {"value": "3.6 PFLOP/s"}, open={"cluster.nodes": [1, 2, 3, 4]})), "a0")
-    assert larger.probability == pytest.approx(0.5, abs=0.1), "it takes more than one or two of the four"
+    assert larger.probability == pytest.approx(1 / 3, abs=0.03), "three nodes don't divide the batch: it takes all four"
     beyond = only(check_claims(claim(assertion | {"value": "4.4 PFLOP/s"}, **opened)), "a0")
     assert beyond.verdict == "implausible"
     assert "more than the 16 of the largest cluster left open" in beyond.reason
@@ -310,15 +317,79 @@ def test_times_rates_and_costs() -> None:
 
 def test_a_published_rate_supports_the_times_that_it_makes() -> None:
     """MegaScale's 204 TFLOP/s a device on 256 is past what one claims here; a figure past it is not supported."""
-    point = check_claims(claim()).points[0]
+    point = check_claims(claim(layout="search")).points[0]
     rate = point.step.achieved_flops / point.step.devices
     assert rate < 190e12
     seconds = [point.step.step_time_s * rate / reached for reached in (203e12, 215e12, 1.3 * 204e12)]
-    rows = [only(check_claims(claim({"metric": "step_time_s", "value": value})), "a0") for value in seconds]
+    steps = [claim({"metric": "step_time_s", "value": value}, layout="search") for value in seconds]
+    rows = [only(check_claims(made), "a0") for made in steps]
     assert [row.verdict for row in rows] == ["supported", "plausible", "implausible"]
     at = rows[0]
     assert at.record is not None
     assert at.record.startswith("204 TFLOP/s")
+
+
+POOR = {  # the small claim with what keeps its devices waiting, whatever others reached on the chip
+    "a tensor group over two nodes": {"layout": {"tensor": 16, "micro_batch": 1}},
+    "a pipeline of two micro-batches": {
+        "layout": {"tensor": 2, "pipeline": 8, "micro_batch": 1},
+        "training": {"sequence_length": 2048, "global_batch": 2, "tokens": "1T"},
+    },
+    "two sequences": {
+        "layout": "search",
+        "training": {"sequence_length": 2048, "global_batch": 2, "tokens": "1T"},
+    },
+}
+
+
+@pytest.mark.parametrize("parts", POOR.values(), ids=POOR)
+def test_what_others_reached_says_nothing_of_a_system_that_is_far_slower(parts: dict[str, Any]) -> None:
+    """204 TFLOP/s were reached on the chip, 65 %, and this layout or batch is predicted at a fraction of that."""
+    figures = [{"metric": "mfu", "value": value} for value in ("50 %", "60 %")]
+    report = check_claims(claim(*figures, {"metric": "achieved_flops_per_device", "value": "190 TFLOP/s"}, **parts))
+    assert {row.verdict for row in report.assertions if row.counts} == {"implausible"}
+    row = only(report, "a2")
+    assert row.best_attainable is not None
+    assert row.best_attainable < 90e12
+    assert row.record is not None, "shown all the same"
+    assert "of the best published run, of a faster system" in row.reason
+
+
+@pytest.mark.parametrize("factor", [1.02, 1.2])
+def test_a_rate_far_past_every_record_is_not_plausible(factor: float) -> None:
+    """The record itself, a little above it, and a fifth past it, where predictions don't reach it."""
+    figure = {"metric": "achieved_flops_per_device", "value": 203.7e12 * factor}
+    report = check_claims(claim(figure, layout="search"))
+    assert report.points[0].step.mfu < 0.6
+    row = only(report, "a0")
+    assert row.verdict == ("plausible" if factor < 1.1 else "implausible")
+
+
+def test_a_mixture_is_held_against_dense_runs_where_nobody_published_one() -> None:
+    parts: dict[str, Any] = {
+        "model": "mixtral-8x7b",
+        "cluster": {"node": "dgx-a100-80gb", "nodes": 16},
+        "training": {"sequence_length": 4096, "global_batch": 2048, "router": "balanced"},
+        "layout": "search",
+    }
+    report = check_claims(claim({"metric": "achieved_flops_per_device", "value": "250 TFLOP/s"}, **parts))
+    row = only(report, "a0")
+    assert row.record is not None
+    assert "GPT 175B (dense)" in row.record
+    assert row.verdict == "implausible"
+    context = ClaimContext(
+        feasible(best_points(possible_settings(load_claim(claim(**parts))).settings)), (dense_record(150e12),)
+    )
+    held = np.median(context.rate("full"))
+    assert held < np.median(replace(context, records=()).rate("full")), "pulled to what dense models reached"
+    dense = ClaimContext(
+        feasible(best_points(possible_settings(load_claim(claim())).settings)), (dense_record(90e12, "moe"),)
+    )
+    assert np.array_equal(dense.rate("full"), replace(dense, records=()).rate("full"))
+
+
+def dense_record(flops: float, kind: str = "dense") -> Record:
+    return Record("r", "NVIDIA A100 SXM4 80GB", "somebody", kind, 128, 2048, "full", flops)
 
 
 def test_a_figure_that_the_inputs_do_not_reach_is_untestable() -> None:

@@ -12,11 +12,13 @@ from clustersim.simulation.evidence import evidence
 from clustersim.studies.claims.draws import (
     DRAWS,
     RECORD_SPREAD,
+    REMEASURED,
     SILENCE,
     Draws,
     attainable,
     error_spread,
     reached_again,
+    within_reach,
 )
 from clustersim.studies.claims.outcomes import SOFTWARE, BestLayout, best_points
 from clustersim.studies.claims.scenarios import Setting, possible_settings
@@ -115,4 +117,13 @@ def test_a_record_below_the_prediction_weighs_against_it(plain: tuple[BestLayout
     assert np.array_equal(past[alone <= 1.1], alone[alone <= 1.1]), "a record past it is of another model"
     assert (past[alone > 1.1] < alone[alone > 1.1]).all(), "but nobody has been past it"
     again = np.log(reached_again(np.full(DRAWS, 1.2), draws) / 1.2)
-    assert np.quantile(again, 0.9) == pytest.approx(RECORD_SPREAD * evidence().quantiles["80"], rel=0.1)
+    assert np.quantile(again, 0.9) == pytest.approx(REMEASURED * evidence().quantiles["80"], rel=0.1)
+
+
+def test_what_one_draw_in_twenty_comes_to_is_within_reach(plain: tuple[BestLayout, ...]) -> None:
+    draws = Draws(plain, 0)
+    reach = within_reach(np.ones(DRAWS), draws)
+    spread = np.hypot(error_spread(plain[0].result.step.scenario), RECORD_SPREAD)
+    assert reach == pytest.approx(np.exp(spread * np.quantile(draws.error, 0.95)), rel=1e-3)
+    assert 1.1 < reach < 1.6
+    assert within_reach(np.full(DRAWS, 0.5), draws) == pytest.approx(reach / 2)

@@ -34,8 +34,9 @@ def best(
     longest: int = 4096,
     devices: int = 64,
     more_than: int = 8,
+    **how: Any,
 ) -> Any:
-    sizes = {"longest_sequence": longest, "devices": devices, "more_than": more_than}
+    sizes = {"longest_sequence": longest, "devices": devices, "more_than": more_than, **how}
     return best_published(records, "chip", kind, convention, **sizes)
 
 
@@ -106,6 +107,17 @@ def test_the_highest_of_the_same_kind_and_of_another_only_without_one() -> None:
     assert best(dense, record(flops=90e12), moe).flops == 100e12
     found = best(moe)
     assert (found.flops, found.same_kind) == (300e12, False)
+
+
+def test_runs_of_the_very_model_come_before_those_of_its_kind() -> None:
+    own, other = record(id="own", flops=100e12, model="Qwen2-57B-A14B"), record(flops=300e12, model="Mixtral-8x22B")
+    found = best(own, other, model="qwen2_57b_a14b")
+    assert (found.flops, found.same_model, found.groups) == (100e12, True, 1)
+    assert (best(own, other).flops, best(own, other, model="dbrx").same_model) == (300e12, False)
+    assert best(own, record(kind="moe", flops=300e12, model="Qwen2-57B-A14B"), model="Qwen2-57B-A14B").flops == 100e12
+    assert best(own, other, at_most=200e12).flops == 100e12
+    assert best(other, at_most=200e12) is None
+    assert {each.model for each in RECORDS} >= {"GPT-3-175B", "Llama-3.1-405B", ""}
 
 
 @pytest.mark.parametrize(

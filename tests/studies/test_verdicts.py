@@ -13,17 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clustersim.studies.amounts import amount, number, times, whole
-from clustersim.studies.claims.verdicts import PROBABILITY_FLOOR, ClaimedFigure, best_of, judge, verdict_of, worst
+from clustersim.studies.claims.verdicts import (
+    PROBABILITY_FLOOR,
+    ClaimedFigure,
+    Shown,
+    best_of,
+    judge,
+    verdict_of,
+    worst,
+)
 from clustersim.studies.validation.validation import packaged_rows
 
 SPREAD = np.exp(0.1 * np.array([NormalDist().inv_cdf((draw + 0.5) / 4001) for draw in range(4001)]))
 
 
+OTHER_KIND = "of another kind of model"
+
+
 def boast(claimed: float, best: float = 0.4, bound: float = 0.9, **changes: Any) -> ClaimedFigure:
-    """A figure beside attainable ones that spread by 10 %; a record counts unless `same_kind` is false."""
+    """A figure beside attainable ones that spread by 10 %; a record counts unless its system is `apart`."""
     record = changes.get("record")
-    again = record * np.ones(9) if record and changes.pop("same_kind", True) else None
-    return ClaimedFigure(claimed, best * SPREAD, bound, again=again, **({"unit": "%"} | changes))
+    found = record * np.ones(9) if record and not changes.get("apart") else None
+    shown = None if found is None else Shown(found, found)
+    return ClaimedFigure(claimed, best * SPREAD, bound, shown=shown, **({"unit": "%"} | changes))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +64,29 @@ def test_the_least_probability_is_what_the_packaged_groups_support() -> None:
 def test_a_record_of_the_same_kind_supports_what_it_reached() -> None:
     assert judge(boast(0.6, record=0.65)).verdict == "supported"
     assert judge(boast(0.66, record=0.65)).verdict == "implausible"
-    assert judge(boast(0.6, record=0.65, same_kind=False)).verdict == "implausible"
+    assert judge(boast(0.6, record=0.65, apart=OTHER_KIND)).verdict == "implausible"
     assert judge(boast(0.95, record=0.99)).verdict == "impossible", "nothing is past the bound"
+
+
+def test_a_record_supports_in_the_draws_that_it_reaches() -> None:
+    """A record that reaches the figure on a third of the clusters left open is no support: P and verdict agree."""
+    reached = np.where(np.arange(900) % 3 == 0, 0.65, 0.3)
+    some = ClaimedFigure(0.6, 0.3 * np.ones(900), 0.9, "%", record=0.65, shown=Shown(reached, reached))
+    assert judge(some).probability == pytest.approx(1 / 3)
+    assert judge(some).verdict == "plausible"
+    errors = np.exp(0.05 * np.linspace(-2, 1.9, 900))  # a sample of errors that leans to the low side
+    exactly = ClaimedFigure(
+        0.65, 0.3 * np.ones(900), 0.9, "%", record=0.65, shown=Shown(0.65 * np.ones(900), 0.65 * errors)
+    )
+    assert judge(exactly).probability == 0.5
+    assert judge(exactly).verdict == "supported"
+
+
+@given(st.floats(0.05, 0.85), st.floats(0.05, 0.85), st.floats(0.05, 0.85), st.booleans())
+def test_verdict_and_probability_never_disagree(claimed: float, best: float, record: float, lower: bool) -> None:
+    made = boast(claimed, best=best, bound=0.01 if lower else 0.9, record=record, lower=lower)
+    judgement = judge(made)
+    assert judgement.verdict == verdict_of(judgement.probability)
 
 
 def test_less_is_the_greater_boast_of_times_and_costs() -> None:
@@ -102,7 +135,7 @@ def test_more_is_never_easier(claimed: float, best: float, lower: bool) -> None:
         ),
         (boast(0.82), "82.0 % is 2.05 times the 40.0 % of the best layouts"),
         (
-            boast(0.82, record=0.5, same_kind=False),
+            boast(0.82, record=0.5, apart=OTHER_KIND),
             "82.0 % is 2.05 times the 40.0 % of the best layouts and 1.64 times the 50.0 % of the best published "
             "run, of another kind of model",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,10 +13,10 @@ from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import Interval, StepResult
 from clustersim.studies.claims.definitions import flops_a_token, most_flops
-from clustersim.studies.claims.draws import Draws, Floats, attainable, reached_again
+from clustersim.studies.claims.draws import Draws, Floats, attainable, reached_again, within_reach
 from clustersim.studies.claims.equations import Devices
 from clustersim.studies.claims.outcomes import BestLayout
-from clustersim.studies.claims.verdicts import ClaimedFigure, judge
+from clustersim.studies.claims.verdicts import ClaimedFigure, Shown, judge
 from clustersim.studies.published import Published, Record, best_published
 
 HALF = ("bf16", "fp16", "unstated")  # records that a training in 16 bits compares with
@@ -40,6 +41,14 @@ class AssertionRow:
     base_name: str = ""  # the peak of the claim's chip that it hangs on, as equations name it
     follows_from: str = ""  # id of the utilization that asks this of another system
     boast: ClaimedFigure | None = field(default=None, compare=False, repr=False)  # with its draws, for plots
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A published run beside a figure, and what sets its system apart from the claim's; empty where it is evidence."""
+
+    run: Published
+    apart: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +102,13 @@ class ClaimContext:
         return self.draws.by_point(work) / seconds
 
     def rate(self, convention: str) -> Floats:
-        """Model FLOP/s a device that can be had in every draw: predictions, weighed against the best published run."""
+        """Model FLOP/s a device that can be had in every draw: predictions, weighed against the best published run.
+
+        A mixture is held against dense runs where nobody published one, for routing, exchanges and narrower products
+        come on top of what a dense model does; a dense model isn't held against mixtures.
+        """
         published = self.published(convention)
-        if published is None or not published.same_kind:
+        if published is None or not (published.same_kind or self.kind == "moe"):
             reached = attainable(self.predicted_rate(convention), self.draws)
         else:
             reached = attainable(self.predicted_rate(convention), self.draws, published.flops, published.groups)
@@ -106,14 +119,29 @@ class ClaimContext:
         """What can be had over what is predicted, in throughput: times and costs shrink by as much."""
         return self.rate("full") / self.predicted_rate("full")
 
-    def again(self, published: Published | None, figure: Floats, power: float = 1.0) -> Floats | None:
-        """A figure that the best published run makes, reached once more; None where it is of another kind of model."""
-        if published is None or not published.same_kind:
-            return None
-        return reached_again(figure, self.draws, power)
+    def mark(self, convention: str) -> Mark | None:
+        """What has been published to hold against figures of a convention.
 
-    def published(self, convention: str) -> Published | None:
-        """The best published run to hold against figures of a convention; one node's runs say nothing of a cluster."""
+        It is evidence where the claim's system may be as fast, and so is the fastest such run of the very model; else
+        it shows what the chip can do.
+        """
+        best = self.published(convention)
+        if best is None:
+            return None
+        if not best.same_kind:
+            return Mark(best, "of another kind of model")
+        reach = within_reach(self.predicted_rate(convention), self.draws)
+        if best.flops <= reach:
+            return Mark(best)
+        slower = self.published(convention, reach)
+        return Mark(slower) if slower is not None and slower.same_model else Mark(best, "of a faster system")
+
+    def shown(self, mark: Mark | None, figure: Floats, power: float = 1.0) -> Shown | None:
+        """A figure that a published run makes in every draw, as evidence; None where its system is another."""
+        return None if mark is None or mark.apart else Shown(figure, reached_again(figure, self.draws, power))
+
+    def published(self, convention: str, at_most: float = math.inf) -> Published | None:
+        """The best published run, of the very model if there is one; one node's runs say nothing of a cluster."""
         largest = max(self.steps, key=lambda step: step.devices)
         smallest = min(self.steps, key=lambda step: step.devices)
         cluster = largest.scenario.cluster
@@ -126,6 +154,8 @@ class ClaimContext:
             longest_sequence=max(step.scenario.training.sequence_length for step in self.steps),
             devices=smallest.devices,
             more_than=cluster.node.devices if cluster.nodes > 1 else 0,
+            model=self.scenario.model.name,
+            at_most=at_most,
         )
 
 
@@ -135,7 +165,7 @@ def judged_row(
     boast: ClaimedFigure,
     *,
     base: str = "",
-    published: Published | None = None,
+    mark: Mark | None = None,
     counts: bool = True,
     reason: str = "",
     base_name: str = "",
@@ -151,7 +181,7 @@ def judged_row(
         boast.best,
         boast.interval_80,
         judgement.probability,
-        None if published is None else published.described,
+        None if mark is None else mark.run.described,
         judgement.verdict,
         reason if reason and judgement.verdict != "impossible" else judgement.reason,
         counts,

@@ -57,7 +57,7 @@ def consequences(
         if equation.verdict == "inconsistent":
             yield equation, None
             continue
-        boast, published = boast_of(equation.implied, reading, others)
+        boast, mark = boast_of(equation.implied, reading, others)
         yield (
             equation,
             judged_row(
@@ -65,7 +65,7 @@ def consequences(
                 reading.definition,
                 boast,
                 base=f"{reading.base_words} of {chip.name}, if the claim's is {peak / 1e12:.4g}",
-                published=published,
+                mark=mark,
                 base_name=name,
                 follows_from=assertion.id,
             ),

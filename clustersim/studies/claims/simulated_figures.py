@@ -21,20 +21,21 @@ OF_A_STEP = ("step_time_s", "tokens_per_s", "tokens_per_s_per_device")
 def flops_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     """Total model FLOP/s, with the number of devices that it takes; or those of one device."""
     each = assertion.metric == "achieved_flops_per_device"
-    published = evidence.published("full")
+    mark = evidence.mark("full")
     sizes = [1 if each else step.devices for step in evidence.steps]
-    shown = evidence.draws.by_point([0.0 if published is None else size * published.flops for size in sizes])
+    shown = evidence.draws.by_point([0.0 if mark is None else size * mark.run.flops for size in sizes])
     boast = ClaimedFigure(
         assertion.claimed,
         evidence.rate("full") * evidence.draws.by_point(sizes),
         max(size * most_flops(step.scenario, "full") for size, step in zip(sizes, evidence.steps, strict=True)),
         "FLOP/s",
-        record=None if published is None else float(shown.max()),
-        again=evidence.again(published, shown),
+        record=None if mark is None else float(shown.max()),
+        apart="" if mark is None else mark.apart,
+        shown=evidence.shown(mark, shown),
         tolerance=assertion.granted,
     )
     reason = "" if each else _devices_needed(boast, evidence)
-    return judged_row(assertion.id, assertion.metric, boast, published=published, reason=reason)
+    return judged_row(assertion.id, assertion.metric, boast, mark=mark, reason=reason)
 
 
 def _devices_needed(boast: ClaimedFigure, evidence: ClaimContext) -> str:
@@ -60,23 +61,24 @@ def figure_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
     if reached is None:
         missing = evidence.points[0].result.missing.get(metric, "the inputs don't reach it")
         return untestable_row(assertion.id, metric, assertion.claimed, figure.unit, missing)
-    published = evidence.published("full")
+    mark = evidence.mark("full")
     power = -1.0 if figure.at_most else 1.0
     predicted = evidence.predicted_rate("full")
     most = evidence.draws.by_point([most_flops(step.scenario, "full") for step in evidence.steps])
     best = min if figure.at_most else max
-    shown = reached if published is None else reached * (published.flops / predicted) ** power
+    shown = reached if mark is None else reached * (mark.run.flops / predicted) ** power
     boast = ClaimedFigure(
         assertion.claimed,
         reached * evidence.gain**power,
         float(best(reached * (most / predicted) ** power)),
         figure.unit,
-        record=None if published is None else float(best(shown)),
-        again=evidence.again(published, shown, power),
+        record=None if mark is None else float(best(shown)),
+        apart="" if mark is None else mark.apart,
+        shown=evidence.shown(mark, shown, power),
         lower=figure.at_most,
         tolerance=assertion.granted,
     )
-    return judged_row(assertion.id, metric, boast, published=published)
+    return judged_row(assertion.id, metric, boast, mark=mark)
 
 
 def _reached(metric: str, evidence: ClaimContext) -> Floats | None:

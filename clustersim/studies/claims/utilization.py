@@ -12,7 +12,7 @@ from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import shown
 from clustersim.studies.amounts import amount
-from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
+from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, Mark, judged_row, untestable_row
 from clustersim.studies.claims.definitions import (
     MATRIX_PEAK,
     NO_BASE,
@@ -25,7 +25,6 @@ from clustersim.studies.claims.definitions import (
 from clustersim.studies.claims.draws import attainable
 from clustersim.studies.claims.goodput import goodput_row
 from clustersim.studies.claims.verdicts import THE_WHOLE_TIME, ClaimedFigure
-from clustersim.studies.published import Published
 
 Systems = Sequence[tuple[ClaimContext, ClaimContext]]  # the claim's system and another, at the same points
 
@@ -45,13 +44,13 @@ def utilization_rows(
     check_base(assertion, evidence.scenario)
     rows = []
     for reading in readings(evidence.chip, evidence.scenario.training.precision):
-        boast, published = boast_of(assertion.claimed, reading, evidence, assertion.granted)
+        boast, mark = boast_of(assertion.claimed, reading, evidence, assertion.granted)
         row = judged_row(
             assertion.id,
             reading.definition,
             boast,
             base=reading.base_words,
-            published=published,
+            mark=mark,
             counts=counts(assertion, reading),
             base_name=reading.base,
         )
@@ -65,7 +64,7 @@ def utilization_rows(
 
 def boast_of(
     claimed: float, reading: Reading, evidence: ClaimContext, tolerance: float = 0.0
-) -> tuple[ClaimedFigure, Published | None]:
+) -> tuple[ClaimedFigure, Mark | None]:
     """A utilization beside what is attainable, bounded and published under one reading."""
     if reading.base_flops is None:
         predicted = evidence.draws.figure(reading.definition)
@@ -82,8 +81,8 @@ def boast_of(
         bound = max(limit_of(reading, step.scenario) for step in evidence.steps)
         limit = "the chip's best measured matrix kernel"
         return ClaimedFigure(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
-    published = evidence.published(reading.convention)
-    record = None if published is None else published.flops / bases_of[0]
+    mark = evidence.mark(reading.convention)
+    record = None if mark is None else mark.run.flops / bases_of[0]
     convention = reading.convention
     boast = ClaimedFigure(
         claimed,
@@ -91,10 +90,11 @@ def boast_of(
         max(limit_of(reading, step.scenario) for step in evidence.steps),
         "%",
         record=record,
-        again=evidence.again(published, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
+        apart="" if mark is None else mark.apart,
+        shown=evidence.shown(mark, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
         tolerance=tolerance,
     )
-    return boast, published
+    return boast, mark
 
 
 def base_of(scenario: Scenario, reading: Reading) -> float:
@@ -149,11 +149,9 @@ def _long_rows(assertion: Assertion, longer: ClaimContext) -> list[AssertionRow]
     rows = []
     for reading in readings(longer.chip):
         if reading.base == MATRIX_PEAK and reading.definition in ("mfu", "mfu_causal"):
-            boast, published = boast_of(assertion.claimed, reading, longer, assertion.granted)
+            boast, mark = boast_of(assertion.claimed, reading, longer, assertion.granted)
             base = f"{reading.base_words}, {length:,} tokens"
-            rows.append(
-                judged_row(assertion.id, reading.definition, boast, base=base, published=published, counts=False)
-            )
+            rows.append(judged_row(assertion.id, reading.definition, boast, base=base, mark=mark, counts=False))
     return rows
 
 

@@ -98,4 +98,5 @@ def _record(row: CsvRow, rate: float) -> Record | None:
         rate * per_token["full"],
         per_token,
         text(row, "precision") or "unstated",
+        model.name,
     )
