@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Draw what SCENARIO loses between the peak and its MFU: slow kernels, waiting, exposed communication and the rest.
 
-    The losses are those of the device that ends last; the bars sum to the MFU. --json prints them.
+    The losses are those of the mean device; the bars sum to the MFU. --json prints them.
     """
     from clustersim.cli.scenarios import laid_out, result_path, scenario_from
     from clustersim.simulation.inspect.waterfall import waterfall

@@ -91,6 +91,11 @@ def post_validates(name: str) -> bool:
     return name in ZERO_BUBBLE
 
 
+def is_bubble_exact(name: str) -> bool:
+    """Whether equal stages over free links idle as long as `bubble_lower_bound` says, and no longer."""
+    return name in ("gpipe", "1f1b", "interleaved-1f1b")
+
+
 def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1, *, beside: bool = False) -> Ints:
     """`[stages]`: the most (chunk, micro-batch) activations alive at once, from start of forward to end of backward.
 

@@ -27,6 +27,7 @@ BREAKDOWN_PARTS = (
     "data_comm",
     "pipeline_comm",
     "bubble",
+    "stage_wait",
     "imbalance",
     "optimizer",
     "host",

@@ -30,6 +30,7 @@ PART_COLOURS = {
     "data_comm": "#CC79A7",
     "pipeline_comm": "#8C3B6A",
     "bubble": "#BDBDBD",
+    "stage_wait": "#A3A3A3",
     "imbalance": "#8A8A8A",
     "host": "#5A5A5A",
     "other": "#E3E3E3",
@@ -59,7 +60,7 @@ def draw_breakdown(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0.0, 1.0)
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.set_xlabel("share of the step, on the device that ends last")
+        axes.set_xlabel("share of the step, of the mean device")
         if spec.title:
             axes.set_title(spec.title)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)

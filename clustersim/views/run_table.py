@@ -135,7 +135,7 @@ def _or_why(result: RunResult, figure: str, shown: Callable[[float], str]) -> st
 
 
 def _breakdown(result: RunResult) -> Table:
-    """Where the time of the device that ends last goes, largest part first."""
+    """Where the time of the mean device goes, largest part first."""
     step = result.step
     table = Table.grid(padding=(0, 1))
     table.add_row(Text("where the time goes", style="bold"))

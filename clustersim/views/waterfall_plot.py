@@ -19,13 +19,11 @@ LOSSES = PART_NAMES | {
     "attention": "attention kernels below the peak",
     "memory_bound": "memory-bound work",
     "precision": "precision with a lower peak",
-    "uneven_stages": "other stages do less",
     "masked_attention": "attention that is not counted",
     "uncounted": "products that are not counted",
 }
 GAINS = LOSSES | {
     "precision": "precision with a higher peak",
-    "uneven_stages": "other stages do more",
     "masked_attention": "masked attention, counted",
     "uncounted": "products counted, not executed",
 }
@@ -68,7 +66,7 @@ def rungs_of(falls: Waterfall) -> list[Rung]:
     spent = [fall for fall in falls.falls if fall.name not in ADJUSTMENTS]
     counted = [fall for fall in falls.falls if fall.name in ADJUSTMENTS]
     for group, name, total in (
-        (spent, "executed, device that ends last", falls.executed),
+        (spent, "executed, mean device", falls.executed),
         (counted, "MFU, full attention", falls.mfu),
     ):
         for label, share, colour in _bars(group):

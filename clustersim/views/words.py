@@ -21,6 +21,7 @@ PART_NAMES = {
     "data_comm": "data parallel, exposed",
     "pipeline_comm": "stage to stage, exposed",
     "bubble": "pipeline bubble",
+    "stage_wait": "waiting for slower stages",
     "imbalance": "imbalance",
     "optimizer": "optimizer",
     "host": "host",

@@ -7,9 +7,9 @@ from builders import gpt, moe, scenario
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import TaskType
-from clustersim.simulation.step.breakdown import step_windows
 from clustersim.simulation.step.planned_ratios import planned_ratios
 from clustersim.simulation.step.step import play_step, simulate_step
+from clustersim.simulation.step.windows import step_windows
 
 MODEL = gpt(layers=16, hidden=1024, heads=16, kv_heads=16, ffn_hidden=4096, dropout=False, tied_embeddings=False)
 

@@ -21,9 +21,9 @@ FALLS = Waterfall(
         WaterfallStep("expert_comm", -0.15),
         WaterfallStep("data_comm", -0.0005),
         WaterfallStep("bubble", -0.1),
+        WaterfallStep("stage_wait", -0.02),
         WaterfallStep("optimizer", -0.0005),
         WaterfallStep("host", 0.0),
-        WaterfallStep("uneven_stages", -0.02),
         WaterfallStep("masked_attention", 0.03),
         WaterfallStep("uncounted", 0.00001),
     ),
@@ -35,7 +35,7 @@ def test_bars_lead_from_the_peak_to_the_mfu() -> None:
     rungs = rungs_of(FALLS)
     assert [rung.label for rung in rungs if rung.is_total] == [
         "peak",
-        "executed, device that ends last",
+        "executed, mean device",
         "MFU, full attention",
     ]
     assert (rungs[0].end, rungs[0].words) == (1.0, "989 TFLOP/s")
@@ -55,7 +55,7 @@ def test_bars_are_named_by_which_way_they_go() -> None:
     words = {rung.label: rung.words for rung in rungs_of(FALLS)}
     assert words["precision with a higher peak"] == "+10.0 %"
     assert words["matrix kernels below the peak"] == "−20.0 %"
-    assert words["other stages do less"] == "−2.0 %"
+    assert words["waiting for slower stages"] == "−2.0 %"
     assert words["masked attention, counted"] == "+3.0 %"
     assert words["2 smaller ones"] == "−0.1 %"
     assert not any("counted, not executed" in label or "host" in label for label in words)

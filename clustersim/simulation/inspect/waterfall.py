@@ -1,10 +1,9 @@
 """From peak to achieved: where the FLOP/s went, in shares of the peak.
 
-The device that ends last has peak x step time to spend. What its breakdown spends elsewhere is lost; in matrix products
-and attention, what they take beyond their FLOPs at the peak. What is left it executed. Model FLOPs, which an MFU
-counts, are not quite those: attention counts in full where masked blocks are skipped, other devices do more or less,
-and routers or unfilled experts execute what nobody counts. These differences are steps of their own, so that all steps
-sum to the MFU exactly.
+The mean device has peak x step time to spend. What its breakdown spends elsewhere is lost; in matrix products and
+attention, what they take beyond their FLOPs at the peak. What is left it executed. Model FLOPs, which an MFU counts,
+are not quite those: attention counts in full where masked blocks are skipped, and routers or unfilled experts execute
+what nobody counts. These differences are steps of their own, so that all steps sum to the MFU exactly.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind
 from clustersim.simulation.results import BREAKDOWN_PARTS
-from clustersim.simulation.step.breakdown import step_windows
 from clustersim.simulation.step.step import PlayedStep, breakdown_of
 from clustersim.workload.flops import model_flops_per_token
 from clustersim.workload.operations import Attention, Gemm, Pass
 
 COUNTED = ("gemm", "attention")  # parts that model FLOPs are spent in
 FLOPS, IDEAL_S = 0, 1
-ADJUSTMENTS = ("uneven_stages", "masked_attention", "uncounted")  # from what is executed to what is counted
+ADJUSTMENTS = ("masked_attention", "uncounted")  # from what is executed to what is counted
 
 
 class WaterfallStep(NamedTuple):
@@ -46,7 +44,7 @@ class Waterfall:
 
     @property
     def executed(self) -> float:
-        """Share of the peak that the device that ends last executed in products and attention."""
+        """Share of the peak that the mean device executed in products and attention."""
         return 1.0 + sum(fall.share for fall in self.falls if fall.name not in ADJUSTMENTS)
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,15 +67,13 @@ def waterfall(step: PlayedStep) -> Waterfall:
     base = scenario.cluster.accelerator.base_peak
     budget = base * step.seconds  # FLOPs of a device at the peak
     works = [_work(step, stage) for stage in range(step.program.stages)]
-    flops, ideal = works[int(step_windows(step.program, step.timeline).device[0])]
-    mean, counted = np.mean(works, axis=0)[FLOPS], _counted(scenario)
+    (flops, ideal), counted = np.mean(works, axis=0), _counted(scenario)
     shares = {name: 0.0 - seconds / step.seconds for name, seconds in breakdown_of(step).items()}
     for column, name in enumerate(COUNTED):
         shares[name] += float(ideal[column]) / step.seconds
-    uncounted, masked = ((counted - mean) / budget).tolist()
+    uncounted, masked = ((counted - flops) / budget).tolist()
     changes = {
         "precision": float(flops.sum()) / budget - float(ideal.sum()) / step.seconds,
-        "uneven_stages": float(mean.sum() - flops.sum()) / budget,
         "masked_attention": masked,
         "uncounted": uncounted,
     }

@@ -24,14 +24,16 @@ from clustersim.simulation.results import StepResult
 from clustersim.simulation.segment.coupling import Coupled, coupling_notes, play_coupled
 from clustersim.simulation.segment.layer_prices import price_layers, recomputations
 from clustersim.simulation.segment.stages import Stage, assemble_stages
-from clustersim.simulation.step.breakdown import Windows, breakdown, busy_seconds, step_windows
+from clustersim.simulation.step.breakdown import breakdown, busy_seconds, computed_parts
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
+from clustersim.simulation.step.even_stages import even_idle
 from clustersim.simulation.step.limits import check_tasks
 from clustersim.simulation.step.planned_ratios import planned_ratios
 from clustersim.simulation.step.side_by_side import side_by_side
 from clustersim.simulation.step.step_demands import StepDemands
-from clustersim.simulation.step.task_prices import PriceTable, TaskPrices, boundary_seconds
+from clustersim.simulation.step.task_prices import Parts, PriceTable, TaskPrices, boundary_seconds
 from clustersim.simulation.step.unfolded import is_uneven, unfolded_seconds
+from clustersim.simulation.step.windows import Windows, step_windows
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
 from clustersim.workload.shape import shape_of
 
@@ -200,9 +202,10 @@ def result_of(step: PlayedStep, *, intervals: bool = True) -> StepResult:
 
 
 def breakdown_of(step: PlayedStep) -> dict[str, float]:
-    """Seconds of a step by part, on the device that it is read off; they sum to the step."""
-    windows = step_windows(step.program, step.timeline)
-    return {part: float(seconds[0]) for part, seconds in _spent(_as_column(step), windows).items()}
+    """Seconds of a step by part, on the mean device; they sum to the step."""
+    played, windows = _as_column(step), step_windows(step.program, step.timeline)
+    computed = computed_parts(played.program, played.table, played.stretch)
+    return {part: float(seconds[0]) for part, seconds in _spent(played, windows, computed).items()}
 
 
 def _as_column(step: PlayedStep) -> PlayedSteps:
@@ -213,8 +216,9 @@ def _as_column(step: PlayedStep) -> PlayedSteps:
     return PlayedSteps((one,), one, step.program, step.timeline, table, step.stages, late, step.coupled)
 
 
-def _spent(played: PlayedSteps, windows: Windows) -> dict[str, Floats]:
-    spent = breakdown(played.program, played.timeline, played.table, windows, played.stretch)
+def _spent(played: PlayedSteps, windows: Windows, computed: Parts) -> dict[str, Floats]:
+    even = even_idle(played.program, played.columns.resolved_layout.schedule, played.table.seconds)
+    spent = breakdown(played.program, played.timeline, windows, computed, even)
     return spent | {"imbalance": spent["imbalance"] + played.imbalance_s}
 
 
@@ -229,8 +233,9 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     recomputed = recomputed_flops_per_token(model, training, again, fused=fused, selected=selected)
     windows = step_windows(played.program, played.timeline)
     seconds = windows.seconds + played.imbalance_s
-    busy_any, busy_compute = busy_seconds(played.program, played.timeline, played.table, windows, played.stretch)
-    spent = _spent(played, windows)
+    computed = computed_parts(played.program, played.table, played.stretch)
+    busy_any, busy_compute = busy_seconds(played.program, played.timeline, windows, computed)
+    spent = _spent(played, windows, computed)
     base_peaks = played.columns.cluster.accelerator.base_peak
     figures = [seconds, busy_any / seconds, busy_compute / seconds, _weight_product_flops(played.stages) / base_peaks]
     rows = zip(

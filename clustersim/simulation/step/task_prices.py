@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -32,7 +32,8 @@ from clustersim.workload.states import StateBytes, state_bytes_of
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown
 
 
-class PriceTable(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PriceTable:
     """What kinds of tasks take: rows that differ, and which of them every kind has."""
 
     rows: Sequence[Parts]
@@ -44,7 +45,7 @@ class PriceTable(NamedTuple):
         """Seconds by part of every kind."""
         return tuple(self.rows[number] for number in self.row.tolist())
 
-    @property
+    @cached_property
     def seconds(self) -> Floats:
         """[kinds, points]."""
         none = np.zeros(self.points)  # what a stage without layers takes

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from clustersim.errors import ClustersimError
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step.breakdown import step_windows
 from clustersim.simulation.step.step import play_steps
+from clustersim.simulation.step.windows import step_windows
 from clustersim.studies.measured.csv_cells import CsvRow, text
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
 

@@ -36,6 +36,7 @@ WORDS = {
     "data_comm": "exposed data-parallel traffic",
     "pipeline_comm": "exposed stage-to-stage traffic",
     "bubble": "the pipeline bubble",
+    "stage_wait": "waiting for slower stages",
     "imbalance": "waiting for slower replicas",
     "optimizer": "the optimizer",
     "host": "the host",
