@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Literal
 
@@ -11,8 +10,7 @@ import numpy as np
 
 from clustersim.inputs.kinds import chosen
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention
-from clustersim.workload.layers.elements import CoveredExchange, Element
+from clustersim.workload.layers.elements import Element
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.operations import Pass, PassBuilder, RecomputeBuilder
 
@@ -61,20 +59,13 @@ def _until_last_kept(elements: Sequence[Element]) -> Sequence[Element]:
     return elements[: keeping[-1]] if keeping else elements
 
 
-def _operations_again(elements: Sequence[Element]) -> Iterator[Element]:
+def _operations_again(elements: Sequence[Element]) -> list[Element]:
     """What recomputation by operations runs again: all but fused attention and every second product.
 
     Source (recalled): torchtitan, models/llama3/parallelize_llama.py, the policy of `selective_ac_option: op`, which
     PyTorch's selective checkpoints follow (torch.utils.checkpoint, create_selective_checkpoint_contexts).
     """
-    for element in elements:
-        if isinstance(element, Linear):
-            if np.any(element.recomputed_share):
-                yield element.repeated()
-        elif isinstance(element, CoveredExchange):
-            yield replace(element, elements=tuple(_operations_again(element.elements)))
-        elif not isinstance(element, FusedAttention | RingAttention):
-            yield element
+    return [again for again in (element.repeated() for element in elements) if again is not None]
 
 
 def beside(first: Pass, second: Pass, alone: frozenset[str] = frozenset()) -> Pass:
@@ -122,23 +113,11 @@ def saved_bytes(elements: Sequence[Element], recompute: Recomputation, block_inp
     if recompute == "full":
         return block_input
     if recompute == "operations":
-        return block_input + _kept_results(elements)
+        return block_input + sum((element.results for element in elements), start=0.0)
     selects = chosen("layout.recompute", recompute, SELECTS)
     total: Array = 0.0
     for element in elements:
         total = total + element.saved_bytes(selective=selects)
-    return total
-
-
-def _kept_results(elements: Sequence[Element]) -> Array:
-    """Bytes of the products and of the attention that recomputation by operations keeps the results of."""
-    total: Array = 0.0
-    for matrix in _matrices(elements):
-        total = total + matrix.kept_output_bytes
-    for element in elements:
-        core = element.core if isinstance(element, RingAttention) else element
-        if isinstance(core, FusedAttention):
-            total = total + core.output + core.statistics
     return total
 
 
@@ -148,7 +127,7 @@ def weight_input_bytes(elements: Sequence[Element]) -> Array:
     32 s b h a layer of GPT without parallelism: Qi et al. 2023, arXiv 2401.10241, table 1.
     """
     total: Array = 0.0
-    for matrix in _matrices(elements):
+    for matrix in _linears(elements):
         total = total + matrix.weight_input_bytes
     return total
 
@@ -156,7 +135,7 @@ def weight_input_bytes(elements: Sequence[Element]) -> Array:
 def placeholder_bytes(elements: Sequence[Element]) -> Array:
     """Bytes of the unused weight gradients that stand beside the real ones, one for each matrix of a layer."""
     total: Array = 0.0
-    for matrix in _matrices(elements):
+    for matrix in _linears(elements):
         if matrix.in_layer:
             total = total + matrix.placeholder_bytes
     return total
@@ -180,9 +159,5 @@ def working_bytes(elements: Sequence[Element], recompute: Recomputation, block_i
     return most
 
 
-def _matrices(elements: Sequence[Element]) -> Iterator[Linear]:
-    for element in elements:
-        if isinstance(element, Linear):
-            yield element
-        elif isinstance(element, CoveredExchange):
-            yield from _matrices(element.elements)
+def _linears(elements: Sequence[Element]) -> Iterator[Linear]:
+    return (linear for element in elements for linear in element.linears)

@@ -134,3 +134,10 @@ def test_capacity_bounds_all_that_follows_the_busiest() -> None:
     assert bound.step_time_s == pytest.approx(even.step_time_s)
     assert bound.memory.parts["activations"] == pytest.approx(even.memory.parts["activations"])
     assert free.step_time_s > even.step_time_s
+
+
+def test_recomputation_by_operations_repeats_half_of_what_the_busiest_multiplies_more() -> None:
+    work = element_pass(block_elements(moe(), EXPERTS, uneven(1.5)), "backward", "operations")
+    again = [one for one in work.operations if isinstance(one, Gemm) and one.part == "recompute"]
+    mean = sum(float(one.flops) for one in again if one.name.startswith("expert"))
+    assert sum(float(one.flops) for one in again if one.name.startswith("busiest")) == pytest.approx(0.5 * mean)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clustersim.workload.arrays import Array
+from clustersim.workload.layers.elements import Element
 from clustersim.workload.operations import Attention, Collective, Gemm, PassBuilder, Pointwise
 
 
 @dataclass(frozen=True)
-class FusedAttention:
+class FusedAttention(Element):
     """Softmax(Q K^T) V in one kernel, block-wise, so that no score reaches memory.
 
     FLOPs executed forward: 2 heads q_length keys (d_qk + d_v), with the keys that a query meets on average, for what
@@ -50,6 +51,14 @@ class FusedAttention:
         """Bytes of the gradients of queries, keys, values and output."""
         return self.projections + self.output
 
+    @property
+    def results(self) -> Array:
+        """Bytes of output and statistics."""
+        return self.output + self.statistics
+
+    def repeated(self) -> None:
+        """Nothing: recomputation by operations keeps its results."""
+
     def forward(self, builder: PassBuilder) -> None:
         """One kernel."""
         builder.run(Attention("attention", self.forward_flops, self.qk_size, False, self.precision))
@@ -58,16 +67,9 @@ class FusedAttention:
         """One kernel, which computes the scores again."""
         builder.run(Attention("attention backward", 2.5 * self.forward_flops, self.qk_size, True, self.precision))
 
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """No weights."""
-
-    def backward(self, builder: PassBuilder) -> None:
-        """The input gradient is all there is."""
-        self.input_gradient(builder)
-
 
 @dataclass(frozen=True)
-class RingAttention:
+class RingAttention(Element):
     """Attention whose keys and values pass from rank to rank while it computes on those that are there.
 
     Forward every rank's keys and values come by once; backward once more, and their gradients with them.
@@ -91,6 +93,14 @@ class RingAttention:
         """The core's."""
         return self.core.gradients
 
+    @property
+    def results(self) -> Array:
+        """The core's."""
+        return self.core.results
+
+    def repeated(self) -> None:
+        """Nothing, as of the core."""
+
     def forward(self, builder: PassBuilder) -> None:
         """The ring beside the kernel."""
         launched = builder.launch(self._ring(self.key_value_bytes))
@@ -103,19 +113,12 @@ class RingAttention:
         self.core.input_gradient(builder)
         builder.wait(launched)
 
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """No weights."""
-
-    def backward(self, builder: PassBuilder) -> None:
-        """The input gradient is all there is."""
-        self.input_gradient(builder)
-
     def _ring(self, message: Array) -> Collective:
         return Collective("key-value ring", "all-gather", "context", message)
 
 
 @dataclass(frozen=True)
-class UnfusedAttention:
+class UnfusedAttention(Element):
     """Scores, softmax and weighted values as separate kernels over the whole square, masked or not, window or not.
 
     The weighted values are copied into the order of tokens, and so is their gradient; the gradients of queries, keys
@@ -177,13 +180,6 @@ class UnfusedAttention:
         builder.run(self._gemm("queries gradient", self.queries, self.qk_size, self.span))
         builder.run(self._gemm("keys gradient", self.span, self.qk_size, self.queries))
         builder.run(Pointwise("join gradients", 2 * self.projections, fused=True))
-
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """No weights."""
-
-    def backward(self, builder: PassBuilder) -> None:
-        """The input gradient is all there is."""
-        self.input_gradient(builder)
 
     def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
         return Gemm(name, m, n, k, self.heads, self.precision, part="attention")

@@ -5,49 +5,67 @@ Here: what an element is, memory-bound work, and exchanges. `linear.py` has weig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 
+if TYPE_CHECKING:
+    from clustersim.workload.layers.linear import Linear
 
-class Element(Protocol):
-    """One step of a layer."""
+
+class Element(ABC):
+    """One step of a layer. What most have in common stands here: no weights, no room, and all of it runs again."""
 
     @property
     def recomputed_when_selective(self) -> bool:
         """Whether selective recomputation runs the element's forward pass again."""
-        ...
-
-    def saved_bytes(self, selective: bool = False) -> Array:
-        """Bytes of activations kept from the forward to the backward pass, without or with selective recomputation."""
-        ...
+        return False
 
     @property
     def gradients(self) -> Array:
         """Bytes of the gradients of output and input while the backward pass runs; 0 where they are no wider than h."""
-        ...
+        return 0.0
 
+    @property
+    def results(self) -> Array:
+        """Bytes of what it has computed that recomputation by operations keeps."""
+        return 0.0
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """The weight matrices in it."""
+        return ()
+
+    def saved_bytes(self, selective: bool = False) -> Array:
+        """Bytes of activations kept from the forward to the backward pass, without or with selective recomputation."""
+        return 0.0
+
+    def repeated(self) -> Element | None:
+        """What recomputation by operations runs again."""
+        return self
+
+    @abstractmethod
     def forward(self, builder: PassBuilder) -> None:
         """Issue the forward pass."""
-        ...
 
+    @abstractmethod
     def input_gradient(self, builder: PassBuilder) -> None:
         """Issue the backward pass towards the input, with all that cannot be put off."""
-        ...
 
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """Issue the gradient of the element's own weights, which nobody waits for."""
-        ...
+    def weight_gradient(self, builder: PassBuilder) -> None:  # noqa: B027  (most have none)
+        """Issue the gradient of the element's own weights, which nobody waits for; none here, or in other kernels."""
 
     def backward(self, builder: PassBuilder) -> None:
         """Issue both gradients, overlapped as the stack does."""
-        ...
+        self.input_gradient(builder)
+        self.weight_gradient(builder)
 
 
 @dataclass(frozen=True)
-class MemoryBound:
+class MemoryBound(Element):
     """Memory-bound work without weights worth a product: norms, activations, residuals, rotary, permutations.
 
     `fused`: no stack moves more bytes than these, whatever its kernels.
@@ -74,16 +92,9 @@ class MemoryBound:
         """Read gradient and what was kept, write the gradient of the input."""
         builder.run(Pointwise(f"{self.name} backward", self.backward_bytes, self.kernels, self.fused))
 
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """Nothing: the few weights' gradients are part of the input gradient's kernel."""
-
-    def backward(self, builder: PassBuilder) -> None:
-        """The input gradient is all there is."""
-        self.input_gradient(builder)
-
 
 @dataclass(frozen=True)
-class Exchange:
+class Exchange(Element):
     """A collective that an element of its own makes: forward one way, backward the other."""
 
     name: str
@@ -100,10 +111,6 @@ class Exchange:
     capacity: float | None = None  # of experts, over their mean load
     load: Array = 1.0  # what the busiest rank gets (or sends back) over the mean
 
-    def saved_bytes(self, selective: bool = False) -> Array:
-        """Nothing: what arrives is kept by the next element."""
-        return 0.0
-
     @property
     def gradients(self) -> Array:
         """What is sent and what arrives."""
@@ -117,13 +124,6 @@ class Exchange:
         """The adjoint: of an all-gather a reduce-scatter, of a dispatch a combine; a whole vector needs none."""
         if self.backward_kind != "none":
             builder.communicate(self.adjoint())
-
-    def weight_gradient(self, builder: PassBuilder) -> None:
-        """No weights."""
-
-    def backward(self, builder: PassBuilder) -> None:
-        """The input gradient is all there is."""
-        self.input_gradient(builder)
 
     def message(self) -> Collective:
         """What is sent forward."""
@@ -148,7 +148,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class CoveredExchange:
+class CoveredExchange(Element):
     """An exchange and elements that don't need it, which compute while it travels.
 
     Megatron Core runs the shared experts so behind the routed ones' dispatch and combine
@@ -157,7 +157,6 @@ class CoveredExchange:
 
     exchange: Exchange
     elements: tuple[Element, ...]
-    recomputed_when_selective: bool = False
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """What the elements keep."""
@@ -173,6 +172,21 @@ class CoveredExchange:
         for element in self.elements:
             total = total + element.gradients
         return total
+
+    @property
+    def results(self) -> Array:
+        """The elements'."""
+        return sum((element.results for element in self.elements), start=0.0)
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """The elements'."""
+        return tuple(linear for element in self.elements for linear in element.linears)
+
+    def repeated(self) -> CoveredExchange:
+        """The exchange, beside what the elements run again."""
+        again = (element.repeated() for element in self.elements)
+        return replace(self, elements=tuple(element for element in again if element is not None))
 
     def forward(self, builder: PassBuilder) -> None:
         """Send, compute, wait."""
@@ -202,7 +216,7 @@ class CoveredExchange:
 
 
 @dataclass(frozen=True)
-class ExpertImbalance:
+class ExpertImbalance(Element):
     """What a rank waits for the busiest of its expert group: the products of `rows` more a local expert."""
 
     name: str
@@ -211,16 +225,10 @@ class ExpertImbalance:
     width: Array  # columns of all of an expert's matrices together
     experts: Array
     precision: str
-    recomputed_when_selective: bool = False
 
-    def saved_bytes(self, selective: bool = False) -> Array:
-        """Nothing on a rank of mean load."""
-        return 0.0
-
-    @property
-    def gradients(self) -> Array:
-        """None on a rank of mean load."""
-        return 0.0
+    def repeated(self) -> ExpertImbalance:
+        """Every second product: half (assumed, as of the mean's)."""
+        return replace(self, rows=self.rows / 2.0)
 
     def forward(self, builder: PassBuilder) -> None:
         """One product of the rows with the matrices."""
@@ -233,11 +241,6 @@ class ExpertImbalance:
     def weight_gradient(self, builder: PassBuilder) -> None:
         """The same again."""
         builder.run(self._product(self.rows, self.width))
-
-    def backward(self, builder: PassBuilder) -> None:
-        """Both gradients."""
-        self.input_gradient(builder)
-        self.weight_gradient(builder)
 
     def _product(self, rows: Array, width: Array) -> Gemm:
         return Gemm(self.name, rows, width, self.hidden, self.experts, self.precision, part="imbalance")

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clustersim.workload.arrays import Array
+from clustersim.workload.layers.elements import Element
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 from clustersim.workload.shape import Shape
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Element):
     """A weight matrix `[k, n]` (this rank's part) met by `m` rows; `count` of them for grouped experts.
 
     `gathers`: column-parallel, its input comes from the whole tensor group (Megatron's f operator). `reduces`:
@@ -75,8 +76,8 @@ class Linear:
         return self.saved_bytes() + self._element_bytes * self._output_rows * self.n * self.count
 
     @property
-    def kept_output_bytes(self) -> Array:
-        """Bytes of the output that recomputation by operations keeps."""
+    def results(self) -> Array:
+        """Bytes of the part of the output that recomputation by operations keeps."""
         columns = (1.0 - self.recomputed_share) * self.n
         return self.shape.activation_bytes * self._output_rows * columns * self.count
 
@@ -86,8 +87,15 @@ class Linear:
         scattered = self.reduces and self.shape.sequence_parallel
         return self.load * (self.m / self.shape.tensor if scattered else self.m)
 
-    def repeated(self) -> Linear:
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        """Itself."""
+        return (self,)
+
+    def repeated(self) -> Linear | None:
         """What recomputation by operations multiplies again; sums over the group are kept."""
+        if not np.any(self.recomputed_share):
+            return None
         return replace(self, n=self.n * self.recomputed_share, reduces=False)
 
     def forward(self, builder: PassBuilder) -> None:
