@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clustersim.cli.errors import DONE
 from clustersim.cli.options import examples, json_option, print_json
+from clustersim.cli.outputs import checked, printed_first
+
+if TYPE_CHECKING:
+    from clustersim.studies.calibration.calibration import Calibration
 
 
 @click.command(
@@ -34,7 +39,12 @@ from clustersim.cli.options import examples, json_option, print_json
     help="Numbers to fit, such as sustained,kernel_gap; others stay as they are.  [default: all]",
 )
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write the fitted stack here, as YAML."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    callback=checked(folder=False),
+    metavar="FILE",
+    help="Write the fitted stack here, as YAML.",
 )
 @click.option("--packaged", is_flag=True, hidden=True, help="Refit the packaged stacks; for `make calibrate`.")
 @json_option
@@ -50,7 +60,8 @@ def command(
     """Fit a stack's numbers to measured runs: FILEs of the form of measured_runs.csv, and logs.
 
     The numbers start from a stack of the catalog and stay near it where the runs say little; what the runs can't tell
-    is said. The stack that is written carries its own residuals, so that intervals rest on your runs.
+    is said. The stack that is written carries its own residuals, so that intervals rest on your runs. Ctrl-C, once the
+    numbers are found, ends it without the errors of groups held out.
     """
     if packaged:
         return _remake()
@@ -63,18 +74,24 @@ def command(
     names = None if only is None else checked_names(only)
     with spinner("calibrating") as progress:
         found = calibrate(files, logs=logs, extends=extends, parameters=names, progress=progress)
-    if output is not None:
-        from clustersim.studies.calibration.stack_file import write_stack
+    written = output if found.complete else None  # a stack carries its residuals, and these are not all known
+    with printed_first(lambda: None if written is None else _write(found, written)):
+        if as_json:
+            print_json(found.to_dict())
+        else:
+            from clustersim.views.calibration_table import calibration_view
+            from clustersim.views.console import print_page
 
-        write_stack(found, output)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        from clustersim.views.calibration_table import calibration_view
-        from clustersim.views.console import print_page
-
-        print_page(calibration_view(found, output))
+            print_page(calibration_view(found, written))
+    if not found.complete:
+        raise KeyboardInterrupt
     return DONE
+
+
+def _write(found: Calibration, output: Path) -> None:
+    from clustersim.studies.calibration.stack_file import write_stack
+
+    write_stack(found, output)
 
 
 def _remake() -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clustersim.cli.errors import DONE, FAILED
 from clustersim.cli.options import examples, json_option, output_option, print_json, progress_bar
+from clustersim.cli.outputs import checked, printed_first
+
+if TYPE_CHECKING:
+    from clustersim.studies.claims.judge import ClaimReport
 
 BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail nothing
 
@@ -24,29 +29,40 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
     "--workers", type=click.IntRange(min=1), default=None, help="Processes that search layouts.  [default: one a core]"
 )
 @output_option("Folder to write claim.json and claim.txt into, beside what is printed.")
-@click.option("--report", type=click.Path(dir_okay=False), default=None, metavar="FILE.html", help="Write one page.")
+@click.option(
+    "--report", type=click.Path(), callback=checked(folder=False), metavar="FILE.html", help="Write one page."
+)
 @json_option
 def command(claim: str, seed: int, workers: int | None, output: str | None, report: str | None, as_json: bool) -> int:
-    """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse."""
+    """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse.
+
+    Ctrl-C ends it with the verdict on what was searched so far.
+    """
     from clustersim.studies.claims.judge import check_claims
     from clustersim.views.claim_table import claim_view
-    from clustersim.views.reports import write_report
 
     with progress_bar(f"checking {claim}") as progress:
         judged = check_claims(claim, seed=seed, workers=workers, progress=progress)
-    document = judged.to_dict()
+    command_line = f"clustersim check {shlex.quote(claim)} --seed {seed}"
+    with printed_first(lambda: _write(judged, output, report, command_line)):
+        if as_json:
+            print_json(judged.to_dict())
+        else:
+            from clustersim.views.console import print_page
+
+            print_page(claim_view(judged))
+    if not judged.complete:
+        raise KeyboardInterrupt
+    return DONE if judged.verdict in BELIEVABLE else FAILED
+
+
+def _write(judged: ClaimReport, output: str | None, report: str | None, command_line: str) -> None:
     if output is not None:
-        write_report("claim", claim_view(judged), document, Path(output))
+        from clustersim.views.claim_table import claim_view
+        from clustersim.views.reports import write_report
+
+        write_report("claim", claim_view(judged), judged.to_dict(), Path(output))
     if report is not None:
         from clustersim.views.claim_report import write_claim_report
 
-        write_claim_report(
-            judged, Path(report), f"clustersim check {shlex.quote(claim)} --seed {seed} --report {shlex.quote(report)}"
-        )
-    if as_json:
-        print_json(document)
-    else:
-        from clustersim.views.console import print_page
-
-        print_page(claim_view(judged))
-    return DONE if judged.verdict in BELIEVABLE else FAILED
+        write_claim_report(judged, Path(report), f"{command_line} --report {shlex.quote(report)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clustersim.cli.outputs import checked
 from clustersim.cli.say import say
 from clustersim.inert import inert_json
 
@@ -66,8 +67,10 @@ def scenario_options(command: Command) -> Command:
 
 
 def output_option(help_text: str) -> Callable[[Command], Command]:
-    """--output with its own words."""
-    return click.option("--output", "-o", type=click.Path(), default=None, metavar="PATH", help=help_text)
+    """--output, a folder, with its own words; that it can be written is tried before anything is computed."""
+    return click.option(
+        "--output", "-o", type=click.Path(), default=None, callback=checked(folder=True), metavar="PATH", help=help_text
+    )
 
 
 def figure_option(where: str) -> Callable[[Command], Command]:
@@ -76,15 +79,17 @@ def figure_option(where: str) -> Callable[[Command], Command]:
         "--output",
         "-o",
         type=click.Path(path_type=Path),
-        callback=_figure_path,
+        callback=figure_path,
         metavar="FILE",
         help=f"An .svg, .png or .pdf file.  [default: SVG and PNG, {where}]",
     )
 
 
-def _figure_path(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+def figure_path(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """A callback: a path of a form that figures are written in, where one can be written."""
     if path is not None and path.suffix.lower() not in (".svg", ".png", ".pdf"):
         raise click.BadParameter(f'"{path}" is no .svg, .png or .pdf file', ctx, option)
+    checked(folder=False)(ctx, option, path)
     return path
 
 

@@ -68,19 +68,24 @@ def command(
 
     Of a model, what isn't said is assumed, and that is noted: sequences of 4,096 tokens, 4 M tokens a step, bf16, the
     usual stack of the chip's vendor. A layout that isn't given is searched. One that does not fit in memory is shown,
-    and the exit code is 3. With --reliability the whole training is played, with failures, checkpoints and restarts.
+    and the exit code is 3. With --reliability the whole training is played, with failures, checkpoints and restarts;
+    Ctrl-C ends that with the runs that are done.
     """
     from clustersim.cli.scenarios import laid_out, scenario_from
     from clustersim.simulation.run import simulate_run
+    from clustersim.studies.seeds import SEEDS
 
     described, searched = laid_out(scenario_from(scenario, changes, flags))
     for flag, given in (("--seeds", seeds), ("--advise", advise or None), ("--output", output)):
         if given is not None and described.reliability is None:
             raise click.UsageError(f"{flag} is about runs with failures: give --reliability too, such as llama3-h100.")
     result = simulate_run(described, engine=engine, intervals=intervals)
+    wanted = 0
     if result.plan is not None and result.training_days is not None:
-        result = _played(result, seeds)
-    advice = _advice(result, target_goodput) if advise else None
+        wanted = seeds or SEEDS
+        result = _played(result, wanted)
+    interrupted = result.runs is not None and len(result.runs.runs) < wanted
+    advice = _advice(result, target_goodput) if advise and not interrupted else None
     if as_json:
         print_json(result.to_dict() | ({} if advice is None else {"advice": advice.to_dict()}))
     else:
@@ -93,6 +98,8 @@ def command(
             print_page(advice_view(advice))
     if output is not None:
         _draw(result, Path(output))
+    if interrupted:
+        raise KeyboardInterrupt
     if not result.step.fits:
         from clustersim.errors import InfeasibleError
         from clustersim.studies.layouts.remedies import remedies
@@ -123,9 +130,9 @@ def _advice(result: RunResult, target: str | None) -> Advice:
     return advise(result, target=wanted)
 
 
-def _played(result: RunResult, seeds: int | None) -> RunResult:
+def _played(result: RunResult, seeds: int) -> RunResult:
     """The result with its runs played."""
-    from clustersim.studies.seeds import SEEDS, played
+    from clustersim.studies.seeds import played
 
     with progress_bar("playing runs") as progress:
-        return played(result, seeds or SEEDS, progress=progress)
+        return played(result, seeds, progress=progress)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clustersim.cli.options import examples, json_option, print_json, progress_bar, seed_option, set_option
+from clustersim.cli.options import examples, figure_path, json_option, print_json, progress_bar, seed_option, set_option
 from clustersim.cli.say import say
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
+    callback=figure_path,
     metavar="FILE",
     help="Draw MFU against memory with the Pareto front: .svg, .png or .pdf. Plays more layouts.",
 )

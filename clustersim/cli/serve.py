@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clustersim.cli.options import examples, json_option, output_option, print_json, set_option
+from clustersim.cli.outputs import printed_first
+
+if TYPE_CHECKING:
+    from clustersim.studies.serving.report import ServingReport
 
 
 @click.command(
@@ -31,17 +36,20 @@ def command(scenario: str, changes: tuple[str, ...], output: str | None, as_json
     from clustersim.views.serving_table import serving_view
 
     report = serve(scenario, changes)
-    document = report.to_dict()
-    if output is not None:
-        from clustersim.views.drawing import save
-        from clustersim.views.reports import write_report
-        from clustersim.views.serving_plot import draw_serving
+    with printed_first(lambda: None if output is None else _write(report, Path(output))):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            from clustersim.views.console import print_page
 
-        write_report("serving", serving_view(report), document, Path(output))
-        save(draw_serving(report.result), Path(output) / "throughput_against_latency")
-    if as_json:
-        print_json(document)
-    else:
-        from clustersim.views.console import print_page
+            print_page(serving_view(report))
 
-        print_page(serving_view(report))
+
+def _write(report: ServingReport, folder: Path) -> None:
+    from clustersim.views.drawing import save
+    from clustersim.views.reports import write_report
+    from clustersim.views.serving_plot import draw_serving
+    from clustersim.views.serving_table import serving_view
+
+    write_report("serving", serving_view(report), report.to_dict(), folder)
+    save(draw_serving(report.result), folder / "throughput_against_latency")

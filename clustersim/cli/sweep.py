@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from clustersim.inputs.sweep import FigureSpec
     from clustersim.studies.sweeps.sweep import SweepResult
 
 
@@ -84,11 +85,7 @@ def command(
             progress=progress,
             say=say,
         )
-    figures = _draw(result)
-    if parquet:
-        from clustersim.studies.sweeps.parquet import write_parquet
-
-        figures.append(write_parquet(result.folder / "results.parquet", result.columns, result.rows))
+    figures, unwritten = _draw(result, parquet)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -99,9 +96,11 @@ def command(
     if not result.count("done"):
         words = "; ".join(kind.words for kind in result.refusals[:MOST_REASONS])
         say(f"none of {counted(len(result.rows), 'point')} can run: {words}")
-    bugs = [row["reason"] for row in result.rows if row["status"] == "failed"]
-    if bugs:
-        raise RuntimeError(f"{counted(len(bugs), 'point')} failed, the first with: {bugs[0]}")
+    if unwritten is not None:
+        raise unwritten
+    if result.count("failed"):
+        first = next(row["reason"] for row in result.rows if row["status"] == "failed")
+        raise RuntimeError(f"{counted(result.count('failed'), 'point')} failed, the first with: {first}")
 
 
 @contextmanager
@@ -116,21 +115,36 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         yield executor
 
 
-def _draw(result: SweepResult) -> list[Path]:
-    """The figures that the sweep asks for; one that cannot be drawn is said, and costs nothing else."""
-    if not result.figures:
-        return []
-    if len(result.rows) > MOST_DRAWN:
+def _draw(result: SweepResult, parquet: bool) -> tuple[list[Path], OSError | None]:
+    """The figures that the sweep asks for, and results.parquet; what could not be written costs nothing else."""
+    paths: list[Path] = []
+    try:
+        for spec in _drawable(result):
+            paths += _drawn(result, spec)
+        if parquet:
+            from clustersim.studies.sweeps.parquet import write_parquet
+
+            paths.append(write_parquet(result.folder / "results.parquet", result.columns, result.rows))
+    except OSError as error:
+        return paths, error
+    return paths, None
+
+
+def _drawable(result: SweepResult) -> tuple[FigureSpec, ...]:
+    if result.figures and len(result.rows) > MOST_DRAWN:
         say(f"no figure is drawn of more than {MOST_DRAWN:,} points: `clustersim plot` draws some")
-        return []
+        return ()
+    return result.figures
+
+
+def _drawn(result: SweepResult, spec: FigureSpec) -> tuple[Path, ...]:
+    """The files of a figure; where it cannot be drawn, that is said."""
     from clustersim.errors import InputError
     from clustersim.views.drawing import save
     from clustersim.views.plots import draw
 
-    paths: list[Path] = []
-    for spec in result.figures:
-        try:
-            paths += save(draw(result.rows, result.keys, spec), result.folder / spec.stem)
-        except InputError as error:
-            say(f"the figure {spec.stem} was not drawn: {error}")
-    return paths
+    try:
+        return save(draw(result.rows, result.keys, spec), result.folder / spec.stem)
+    except InputError as error:
+        say(f"the figure {spec.stem} was not drawn: {error}")
+        return ()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from clustersim.cli.options import examples, json_option, print_json, scenario_options
+from clustersim.cli.outputs import check_writable, checked
 from clustersim.cli.say import say
 
 
@@ -23,7 +24,8 @@ from clustersim.cli.say import say
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
+    callback=checked(folder=False),
     metavar="FILE",
     help="A .json.gz file.  [default: results/<scenario>_trace.json.gz]",
 )
@@ -43,6 +45,7 @@ def command(
     described, _ = laid_out(scenario_from(scenario, changes, flags))
     if output is None:
         output = result_path(scenario, described, "trace.json.gz")
+        check_writable(output, folder=False)
     elif not output.name.endswith(".json.gz"):
         raise click.BadParameter(f'"{output}" is no .json.gz file', param_hint="--output")
     events = write_trace(play_step(described, engine=engine), output)

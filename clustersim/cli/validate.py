@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clustersim.cli.errors import DONE, FAILED
 from clustersim.cli.options import examples, json_option, output_option, print_json, progress_bar
+from clustersim.cli.outputs import printed_first
+
+if TYPE_CHECKING:
+    from clustersim.studies.validation.validation import ValidationReport
 
 
 @click.command(
@@ -23,32 +28,41 @@ from clustersim.cli.options import examples, json_option, output_option, print_j
 )
 @json_option
 def command(file: str | None, max_mape: float | None, output: str | None, page: Path | None, as_json: bool) -> int:
-    """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim."""
+    """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim.
+
+    Ctrl-C ends it with the rows that are done.
+    """
     from clustersim.studies.validation.validation import validate
-    from clustersim.views.reports import write_report
     from clustersim.views.validation_table import validation_view
 
     with progress_bar("simulating measured runs") as progress:
         report = validate(file, progress=progress)
-    document = report.to_dict()
-    if output is not None:
-        from clustersim.views.drawing import save
-        from clustersim.views.parity import draw_parity
-        from clustersim.views.residuals import draw_residuals
+    with printed_first(lambda: _write(report, output, page)):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            from clustersim.views.console import print_page
 
-        write_report("validation", validation_view(report), document, Path(output))
-        save(draw_parity(report), Path(output) / "parity")
-        save(draw_residuals(report), Path(output) / "residuals")
-    if page is not None:
-        from clustersim.views.accuracy_page import write_accuracy_page
-
-        write_accuracy_page(report, page)
-    if as_json:
-        print_json(document)
-    else:
-        from clustersim.views.console import print_page
-
-        print_page(validation_view(report))
+            print_page(validation_view(report))
+    if not report.complete:
+        raise KeyboardInterrupt
     if max_mape is None or report.overall.mean_absolute is None:
         return DONE
     return FAILED if 100 * report.overall.mean_absolute > max_mape else DONE
+
+
+def _write(report: ValidationReport, output: str | None, page: Path | None) -> None:
+    if output is not None:
+        from clustersim.views.drawing import save
+        from clustersim.views.parity import draw_parity
+        from clustersim.views.reports import write_report
+        from clustersim.views.residuals import draw_residuals
+        from clustersim.views.validation_table import validation_view
+
+        write_report("validation", validation_view(report), report.to_dict(), Path(output))
+        save(draw_parity(report), Path(output) / "parity")
+        save(draw_residuals(report), Path(output) / "residuals")
+    if page is not None and report.complete:
+        from clustersim.views.accuracy_page import write_accuracy_page
+
+        write_accuracy_page(report, page)

@@ -37,15 +37,22 @@ def play_runs(
 def played(
     result: RunResult, seeds: int = SEEDS, workers: int | None = None, progress: Progress | None = None
 ) -> RunResult:
-    """A result with its runs played. Raises InfeasibleError as `play_runs`."""
+    """A result with its runs played; Ctrl-C ends that with the runs that are done, once there is one.
+
+    Raises InfeasibleError as `play_runs`.
+    """
     plan = _playable(result)
     first, tell = result.step.scenario.seed, progress or (lambda done, total: None)
     numbers = list(range(first, first + seeds))
     found: dict[int, PlayedRun] = {}
-    for chunk, runs in run_chunks(numbers, partial(_play, plan=plan), workers=workers):
-        found |= dict(zip(chunk, runs, strict=True))
-        tell(len(found), seeds)
-    return with_runs(result, PlayedRuns(tuple(found[number] for number in numbers)))
+    try:
+        for chunk, runs in run_chunks(numbers, partial(_play, plan=plan), workers=workers):
+            found |= dict(zip(chunk, runs, strict=True))
+            tell(len(found), seeds)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return with_runs(result, PlayedRuns(tuple(found[number] for number in numbers if number in found)))
 
 
 def timeline_of(result: RunResult) -> PlayedRun:

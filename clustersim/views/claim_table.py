@@ -67,6 +67,8 @@ def _answer(report: ClaimReport) -> Iterator[RenderableType]:
         for number, (name, verdict) in enumerate(report.figures.items())
     ]
     yield Text.assemble(("verdict: ", "bold"), verdict_word(report.verdict), "  (", *figures, ")")
+    if not report.complete:
+        yield Text("interrupted: this is the verdict on what was searched; more may be attainable than is shown")
 
 
 def verdict_word(word: str) -> Text:

@@ -26,6 +26,8 @@ MOST_REASONS = 8
 def validation_view(report: ValidationReport) -> RenderableType:
     """Errors of step time: predicted over measured, less one."""
     parts: list[RenderableType] = [Text(f"step times of {report.path}: predicted / measured - 1", style="bold")]
+    if not report.complete:
+        parts.append(Text(f"interrupted: these are the first {counted(len(report.rows), 'row')}"))
     if len(report.rows) <= FEW_ROWS:
         parts.append(_rows(report.rows))
     parts.append(_summaries(report))

@@ -113,7 +113,7 @@ def test_a_point_that_fails_is_a_bug_but_the_table_is_written(monkeypatch: pytes
         (["sweep", "gpt3_175b_a100", "layout.tensr=1,2"], "Did you mean tensor"),
         (["sweep", "gpt3_175b_a100", "cluster.node.scale_out.bandwidth=1 GBps,2 parsec"], "unknown unit"),
         (["sweep", "gpt3_175b_a100", "layout.tensor"], "expected KEY=VALUES"),
-        (["sweep", "mine.yaml", "-o", "mine.yaml"], "mine.yaml: File exists"),
+        (["sweep", "mine.yaml", "-o", "mine.yaml"], "mine.yaml is a file, not a folder"),
         (["plot", "nothing", "--x", "devices"], "Give the folder or the results.csv"),
         (["plot", "results/mfu_vs_bandwidth", "--x", "devices"], "`clustersim sweep mfu_vs_bandwidth` makes it"),
         (["plot", "done", "--x", "device"], "Did you mean devices"),

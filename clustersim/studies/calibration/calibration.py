@@ -68,6 +68,7 @@ class Calibration:
     refused: Mapping[str, str]
     mean_absolute: float
     left_out: float | None
+    complete: bool = True  # False where it was interrupted: groups are missing whose errors would be those held out
 
     @property
     def values(self) -> dict[str, float]:
@@ -153,7 +154,7 @@ def calibrated(
     progress("checking")
     values = outer_values(chosen, found.inner)
     missed = rows.log_measured() - rows.log_predicted(values)
-    held_out = _held_out(fitted, found, problem)
+    held_out, complete = _held_out(fitted, found, problem)
     groups = _groups(rows, missed, held_out)
     spread = spread_of(list(held_out.items()) or _by_group(fitted.groups, missed[regular]))
     left_out = [abs(np.exp(-error) - 1.0) for errors in held_out.values() for error in errors]
@@ -168,6 +169,7 @@ def calibrated(
         refused=rows.refused,
         mean_absolute=float(np.mean(np.abs(np.exp(-missed) - 1.0))),
         left_out=float(mean(left_out)) if left_out else None,
+        complete=complete,
     )
 
 
@@ -198,20 +200,26 @@ def _correlated(chosen: Sequence[Parameter], found: Fit) -> tuple[tuple[str, str
     )
 
 
-def _held_out(rows: RowPredictor, found: Fit, problem: FitPriors) -> dict[str, list[float]]:
-    """log(measured / predicted) of each group, fitted to the others; nothing where there is but one group."""
+def _held_out(rows: RowPredictor, found: Fit, problem: FitPriors) -> tuple[dict[str, list[float]], bool]:
+    """log(measured / predicted) of each group, fitted to the others; nothing where there is but one group.
+
+    And whether it is all of them: Ctrl-C ends it with those that are done.
+    """
     measured, groups = rows.log_measured(), np.array(rows.groups, dtype=object)
     names = sorted(set(rows.groups))
     if len(names) < 2:
-        return {}
-    errors = {}
-    for name in names:
-        others, held = np.flatnonzero(groups != name), np.flatnonzero(groups == name)
-        model = LinearModel(found.model.at, found.model.there[others], found.model.slopes[others])
-        inner = solve(model, measured[others], list(groups[others]), problem).inner
-        whole = LinearModel(found.model.at, found.model.there[held], found.model.slopes[held])
-        errors[name] = (measured[held] - whole.predict(inner)).tolist()
-    return errors
+        return {}, True
+    errors: dict[str, list[float]] = {}
+    try:
+        for name in names:
+            others, held = np.flatnonzero(groups != name), np.flatnonzero(groups == name)
+            model = LinearModel(found.model.at, found.model.there[others], found.model.slopes[others])
+            inner = solve(model, measured[others], list(groups[others]), problem).inner
+            whole = LinearModel(found.model.at, found.model.there[held], found.model.slopes[held])
+            errors[name] = (measured[held] - whole.predict(inner)).tolist()
+    except KeyboardInterrupt:
+        return errors, False
+    return errors, True
 
 
 def _by_group(groups: Sequence[str], errors: Floats) -> list[tuple[str, list[float]]]:

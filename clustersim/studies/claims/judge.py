@@ -19,7 +19,7 @@ from clustersim.studies.claims.cross_checks import stated_figures, tied
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight, insights
-from clustersim.studies.claims.outcomes import BestLayout, Outcome, Progress, best_points
+from clustersim.studies.claims.outcomes import UNSEARCHED, BestLayout, Outcome, Progress, best_points
 from clustersim.studies.claims.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.claims.scenarios import Possible, Setting, changed_settings, possible_settings
 from clustersim.studies.claims.simulated_figures import figure_row, flops_row, memory_row
@@ -48,6 +48,7 @@ class ClaimReport:
     infeasible: tuple[str, ...] = ()  # why points of what was left open have no layout
     assumptions: tuple[str, ...] = ()  # the claim's own, and what was filled in
     insights: tuple[Insight, ...] = ()  # what moves each figure most, and what would have to be true
+    complete: bool = True  # False where it was interrupted: the verdict is on what was searched
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim check --json` prints."""
@@ -66,7 +67,7 @@ class ClaimReport:
             "draws": DRAWS,
             "version": __version__,
             "seed": self.seed,
-        }
+        } | ({} if self.complete else {"complete": False})
 
 
 def _as_dict(row: AssertionRow) -> dict[str, Any]:
@@ -84,8 +85,8 @@ def check_claims(
     """Judge a claim file (or a name in configs/claims); the same report for any number of workers.
 
     The searches run here, or in `executor`, or in `workers` processes (None: one a processor), which a script may only
-    ask for under `if __name__ == "__main__"`. Raises InputError for a malformed claim and InfeasibleError when no
-    layout divides what it describes.
+    ask for under `if __name__ == "__main__"`. Ctrl-C ends them with the verdict on what was searched, once that is
+    something. Raises InputError for a malformed claim and InfeasibleError when no layout divides what it describes.
     """
     claim = load_claim(source)
     possible = possible_settings(claim, seed)
@@ -96,11 +97,15 @@ def check_claims(
         same = relation.same == "devices"
         systems.append(changed_settings(claim, relation.change, mine, same_devices=same))
     everything = [setting for system in systems for setting in system]
-    outcomes = iter(best_points(everything, workers=workers, executor=executor, progress=progress))
+    tried = best_points(everything, workers=workers, executor=executor, progress=progress)
+    complete = UNSEARCHED not in tried
+    outcomes = iter(tried)
     found = [[next(outcomes) for _ in system] for system in systems]
+    if not complete and not any(isinstance(outcome, BestLayout) for outcome in found[0]):
+        raise KeyboardInterrupt  # there is nothing to judge the claim by
     others = dict(zip((relation.id for relation in compared), found[3:], strict=True))
     judge = Judge(claim, seed, found[0], found[1], found[2], others)
-    return judge.report(possible)
+    return replace(judge.report(possible), complete=complete)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class BestLayout:
 
 
 Outcome = BestLayout | str  # or why there is no layout
+UNSEARCHED = "not searched: the check was interrupted"
 
 
 def figures_of(result: RunResult) -> dict[str, float]:
@@ -69,13 +70,22 @@ def best_points(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
-    """The best layout of every setting in order, whoever searched it."""
+    """The best layout of every setting in order, whoever searched it.
+
+    Ctrl-C ends the searches, once one has found a layout; what was not searched is UNSEARCHED.
+    """
     tasks = [(position, setting) for position, setting in enumerate(settings) if isinstance(setting, Setting)]
     outcomes: dict[int, Outcome] = {}
-    for chunk, answers in run_chunks(tasks, _search_chunk, workers=workers, executor=executor):
-        outcomes |= dict(zip((position for position, _ in chunk), answers, strict=True))
-        if progress is not None:
-            progress(len(outcomes), len(tasks))
+    try:
+        for chunk, answers in run_chunks(tasks, _search_chunk, workers=workers, executor=executor):
+            outcomes |= dict(zip((position for position, _ in chunk), answers, strict=True))
+            if progress is not None:
+                progress(len(outcomes), len(tasks))
+    except KeyboardInterrupt:
+        if not any(isinstance(outcome, BestLayout) for outcome in outcomes.values()):
+            raise
+        for position, _ in tasks:
+            outcomes.setdefault(position, UNSEARCHED)
     misfits = {at: _in_words(setting) for at, setting in enumerate(settings) if isinstance(setting, InputError)}
     return [(outcomes | misfits)[position] for position in range(len(settings))]
 

@@ -44,6 +44,7 @@ class ValidationReport:
     rows: tuple[ValidationRow, ...]
     memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
     kernels: KernelReport | None = None  # tables of kernels, where the packaged rows are validated
+    complete: bool = True  # False where it was interrupted: these are the rows that were done
 
     @cached_property
     def overall(self) -> Summary:
@@ -130,7 +131,7 @@ class ValidationReport:
             },
             "memory": [asdict(row) | {"error": row.error} for row in self.memory],
             "version": __version__,
-        }
+        } | ({} if self.complete else {"complete": False})
 
 
 def is_regular(row: ValidationRow) -> bool:
@@ -169,20 +170,27 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     """Simulate every row of a file of the form of `measured_runs.csv`; without one, the packaged rows.
 
     Published memory and tables of kernels are predicted beside the packaged rows.
-    A row that can't be simulated is refused with its reason. Raises InputError when the file can't be read.
+    A row that can't be simulated is refused with its reason. Ctrl-C ends it with the rows that are done, once there is
+    one. Raises InputError when the file can't be read.
     """
     tables = packaged_tables() if path is None else (Path(path),)
     rows = [(table.stem, row) for table in tables for row in read_rows(table)]
     held_out = left_out_errors() if path is None else {}
-    results = []
-    for number, (table, row) in enumerate(rows, start=1):
-        result = validate_row(row)
-        results.append(replace(result, table=table, left_out_error=held_out.get(result.id)))
-        if progress is not None:
-            progress(number, len(rows))
-    memory = validate_memory({text(row, "id"): row for _, row in rows}) if path is None else ()
-    kernels = kernel_report() if path is None else None
-    return ValidationReport(str(path or "the packaged measured runs"), tuple(results), memory, kernels)
+    label = str(path or "the packaged measured runs")
+    results: list[ValidationRow] = []
+    try:
+        for number, (table, row) in enumerate(rows, start=1):
+            result = validate_row(row)
+            results.append(replace(result, table=table, left_out_error=held_out.get(result.id)))
+            if progress is not None:
+                progress(number, len(rows))
+        memory = validate_memory({text(row, "id"): row for _, row in rows}) if path is None else ()
+        kernels = kernel_report() if path is None else None
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        return ValidationReport(label, tuple(results), complete=False)
+    return ValidationReport(label, tuple(results), memory, kernels)
 
 
 def validate_row(row: CsvRow) -> ValidationRow:
