@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -37,6 +37,35 @@ class Reference:
             "anyOf": [{"required": [key]} for key in ("extends", *self.keys)],
         }
         return {"anyOf": [name, handler(schema), differs]}
+
+
+@dataclass(frozen=True)
+class Follows:
+    """Marks a field whose value goes with others of its description: what becomes of it where an entry that extends
+    another states these, and not it.
+
+    `keys` are dotted where they lie in a part of the description. A mapping that follows a key of its own (`peak` that
+    follows `peak.bf16`) does so entry by entry; of several such keys the first that the mapping has leads.
+    """
+
+    keys: tuple[str, ...]
+    how: Literal["in proportion", "unset", "kept"]  # kept: as the other entry has it, and that is said
+    then: str = ""  # what an unset value comes to
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The field's own schema, with what it follows."""
+        own = handler(schema)
+        said = {"keys": list(self.keys), "how": self.how} | ({"then": self.then} if self.then else {})
+        return {**own, "x-follows": [said, *own.get("x-follows", [])]}
+
+
+def follows_of(kind: type[Description]) -> dict[str, tuple[Follows, ...]]:
+    """The fields of a description that follow others of it, and how."""
+    found = {
+        name: tuple(marker for marker in field.metadata if isinstance(marker, Follows))
+        for name, field in kind.model_fields.items()
+    }
+    return {name: markers for name, markers in found.items() if markers}
 
 
 def references_of(kind: type[Description]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
-from clustersim.inputs.base import Description, Reference, refusal
+from clustersim.inputs.base import Description, Follows, Reference, refusal
 from clustersim.inputs.units import (
     Bytes,
     BytesPerSecond,
@@ -28,7 +28,9 @@ class Memory(Description):
 
     capacity: Annotated[Bytes, Field(gt=0, description="bytes on the package, as sold")]
     usable: Annotated[
-        Bytes | None, Field(gt=0, description="bytes that a program can allocate; 94 % of capacity if unknown")
+        Bytes | None,
+        Follows(("capacity",), "unset", "94 % of capacity"),
+        Field(gt=0, description="bytes that a program can allocate; 94 % of capacity if unknown"),
     ] = None
     bandwidth: Annotated[Bandwidth, Field(description="nominal bytes a second")]
 
@@ -99,16 +101,35 @@ class Accelerator(Description):
     name: Annotated[str, Field(min_length=1, description="as people write it")]
     vendor: Annotated[str, Field(description="nvidia, huawei, amd, google, ...")]
     year: Annotated[int | None, Field(description="of launch")] = None
-    peak: Annotated[dict[Precision, Peak], Field(description="dense matrix peak by precision, FLOP/s; bf16 or fp16")]
+    peak: Annotated[
+        dict[Precision, Peak],
+        Follows(("peak.bf16", "peak.fp16"), "in proportion"),
+        Field(description="dense matrix peak by precision, FLOP/s; bf16 or fp16"),
+    ]
     other_peaks: Annotated[
         dict[str, Peak],
+        Follows(("name", "peak"), "kept"),
         Field(description="other peaks in print (marketed, data-sheet), as bases of MFU claims"),
     ] = {}
-    vector: Annotated[dict[str, Peak], Field(description="vector units' peak by precision, FLOP/s")] = {}
+    vector: Annotated[
+        dict[str, Peak],
+        Follows(("name", "peak"), "kept"),
+        Field(description="vector units' peak by precision, FLOP/s"),
+    ] = {}
     memory: Annotated[Memory, Field(description="capacity and bandwidth of the device memory")]
-    kernels: Annotated[Kernels, Field(description="measured efficiencies of single kernels")]
-    power: Annotated[Watts | None, Field(description="board power (TDP)")] = None
-    price: Annotated[DollarsPerHour | None, Field(description="rent of one device, USD an hour")] = None
+    kernels: Annotated[
+        Kernels,
+        Follows(("name", "peak", "memory.bandwidth"), "kept"),
+        Field(description="measured efficiencies of single kernels"),
+    ]
+    power: Annotated[
+        Watts | None, Follows(("name", "peak", "memory"), "kept"), Field(description="board power (TDP)")
+    ] = None
+    price: Annotated[
+        DollarsPerHour | None,
+        Follows(("name", "peak", "memory"), "kept"),
+        Field(description="rent of one device, USD an hour"),
+    ] = None
     node: Annotated[str | None, Field(description="catalog name of the node it usually comes in")] = None
 
     @field_validator("peak")
@@ -134,19 +155,41 @@ class Tier(Description):
 
     kind: Annotated[Literal["switched", "full-mesh", "torus", "tree"], Field(description="topology")]
     technology: Annotated[str, Field(description="for people: NVLink4, HCCS, RoCE 200G, ...")] = ""
-    bandwidth: Annotated[Bandwidth, Field(description="bytes a second, one direction, one device")]
+    bandwidth: Annotated[
+        Bandwidth,
+        Follows(("link_bandwidth",), "in proportion"),
+        Field(description="bytes a second, one direction, one device"),
+    ]
     link_bandwidth: Annotated[
-        Bandwidth | None, Field(description="one pair of a full mesh: bytes a second, one direction")
+        Bandwidth | None,
+        Follows(("kind",), "unset", "no pairs of a mesh"),
+        Follows(("bandwidth",), "in proportion"),
+        Field(description="one pair of a full mesh: bytes a second, one direction"),
     ] = None
-    latency: Annotated[Seconds, Field(description="seconds a message needs before its first byte arrives")]
-    start: Annotated[Seconds, Field(description="seconds to start a collective; 22 to 31 us on A100 and H100")] = 25e-6
-    efficiency: Annotated[Efficiency, Field(description="large-message bandwidth over the nominal one, measured")] = 1.0
+    latency: Annotated[
+        Seconds,
+        Follows(("kind", "technology"), "kept"),
+        Field(description="seconds a message needs before its first byte arrives"),
+    ]
+    start: Annotated[
+        Seconds,
+        Follows(("kind", "technology"), "kept"),
+        Field(description="seconds to start a collective; 22 to 31 us on A100 and H100"),
+    ] = 25e-6
+    efficiency: Annotated[
+        Efficiency,
+        Follows(("kind", "technology"), "kept"),
+        Field(description="large-message bandwidth over the nominal one, measured"),
+    ] = 1.0
     switch_bandwidth: Annotated[
         Bandwidth | None,
+        Follows(("kind", "bandwidth", "efficiency"), "unset", "no switch that sums was measured so"),
         Field(description="bus bandwidth of an all-reduce that switches sum; in one direction, as nccl-tests counts"),
     ] = None
     switch_ramp: Annotated[
-        Seconds, Field(description="seconds until the pipeline of an all-reduce that switches sum is full")
+        Seconds,
+        Follows(("kind",), "unset", "no switch sums"),
+        Field(description="seconds until the pipeline of an all-reduce that switches sum is full"),
     ] = 0.0
 
 
@@ -161,7 +204,9 @@ class Node(Description):
     ] = None
     scale_up: Annotated[Tier, Field(description="the network inside a scale-up domain (NVLink, HCCS, ...)")]
     scale_out: Annotated[Tier, Field(description="the network between scale-up domains (InfiniBand, RoCE, ...)")]
-    host_power: Annotated[Watts, Field(description="watts a node beside its accelerators")] = 0.0
+    host_power: Annotated[
+        Watts, Follows(("devices",), "kept"), Field(description="watts a node beside its accelerators")
+    ] = 0.0
     host_bandwidth: Annotated[
         Bandwidth,
         Field(description="a device's bytes a second to and from host memory; 24.9 GB/s on Atlas 800T A2 (FlagPerf)"),
@@ -190,7 +235,11 @@ class Cluster(Description):
         Field(description="catalog name, path or mapping; or give `accelerator` for its usual node"),
     ]
     nodes: Annotated[PositiveInt, Field(le=10_000_000, description="how many; or give `devices`")]
-    price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
+    price: Annotated[
+        DollarsPerHour | None,
+        Follows(("node", "accelerator"), "kept"),
+        Field(description="USD a device-hour, before the catalog's price"),
+    ] = None
     availability: Annotated[
         Efficiency, Field(description="productive share of wall-clock time, where `reliability` doesn't say")
     ] = 1.0

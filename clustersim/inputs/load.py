@@ -64,7 +64,7 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
     label, document = _scenario_document(source, Renaming(problems, notes))
     if document is not None:
         for override in as_overrides(overrides, "scenarios", Renaming(problems, notes)):
-            document = merge(document, override, "scenarios")
+            document = merge(document, override, "scenarios", notes)
         scenario = _read_scenario(document, problems, notes)
         if scenario is not None and not problems:
             return scenario
@@ -132,7 +132,9 @@ def _scenario_document(source: Source, renaming: Renaming, chain: tuple[str, ...
     if "extends" not in document:
         return label, document
     base = _extended(document, renaming, chain)
-    return label, None if base is None else merge(base, document.without("extends"), "scenarios")
+    if base is None:
+        return label, None
+    return label, merge(base, document.without("extends"), "scenarios", renaming.notes)
 
 
 def _extended(document: Table, renaming: Renaming, chain: tuple[str, ...]) -> Table | None:

@@ -30,7 +30,7 @@ def load_serving(source: Source, overrides: Overrides = ()) -> Serving:
     label, document = _document(source, Renaming(problems, notes), ())
     if document is not None:
         for override in as_overrides(overrides, SECTION, Renaming(problems, notes)):
-            document = merge(document, override, SECTION)
+            document = merge(document, override, SECTION, notes)
         serving = _read(document, problems, notes)
         if serving is not None and not problems:
             return serving
@@ -60,7 +60,7 @@ def _document(source: Source, renaming: Renaming, chain: tuple[str, ...]) -> tup
         problems.append(Problem(f"{name} extends itself", "extends", *origin[::-1]))
         return label, None
     base = None if file is None else _document(file, renaming, chain)[1]
-    return label, None if base is None else merge(base, document.without("extends"), SECTION)
+    return label, None if base is None else merge(base, document.without("extends"), SECTION, renaming.notes)
 
 
 def _read(document: Table, problems: list[Problem], notes: list[str]) -> Serving | None:

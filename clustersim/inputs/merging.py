@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import get_args
+
 from clustersim.inputs.base import Description, references_of
+from clustersim.inputs.companions import Companions
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.model import Model
 from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.serving import Serving, ServingStack
 from clustersim.inputs.stack import Stack
-from clustersim.inputs.table import Table
+from clustersim.inputs.table import KeyPath, Table
 
 KINDS: dict[str, type[Description]] = {
     "accelerators": Accelerator,
@@ -28,25 +32,43 @@ REFERENCES["clusters"]["accelerator"] = "accelerators"
 RIVALS = (("node", "accelerator"), ("nodes", "devices"))
 
 
-def merge(base: Table, over: Table, section: str = "") -> Table:
-    """`base` with the entries of `over` in it, mapping by mapping; `section` says which fields are references.
+def merge(base: Table, over: Table, section: str, notes: list[str] | None = None, path: KeyPath = ()) -> Table:
+    """`base` with the entries of `over` in it, mapping by mapping; `section` says what they describe.
 
     A mapping over a reference changes what it refers to; a mapping with its own `extends`, like any other value, takes
-    the old one's place.
+    the old one's place. Values that follow others are settled (`companions`), which is added to `notes`.
     """
+    notes = [] if notes is None else notes
     if section == "clusters":
         base, over = _settle_rivals(base, over)
     merged = base
     for key, value in over.items():
-        part = REFERENCES.get(section, {}).get(key, "")
-        old = base.get(key)
+        part, old = part_of(section, key), base.get(key)
         if isinstance(value, Table) and "extends" not in value:
             if isinstance(old, Table):
-                value = merge(old, value, part)
-            elif isinstance(old, str) and part:
-                value = merge(Table({"extends": old}, {"extends": base.origin(key)}), value, part)
+                value = merge(old, value, part, notes, (*path, key))
+            elif isinstance(old, str) and key in REFERENCES.get(section, {}):
+                value = merge(Table({"extends": old}, {"extends": base.origin(key)}), value, part, notes, (*path, key))
         merged = merged.with_entry(key, value, over.origin(key))
-    return merged
+    kind = _kind_of(section)
+    return merged if kind is None else Companions(kind, path, notes).settled(base, over, merged)
+
+
+def part_of(section: str, key: str) -> str:
+    """The section of a mapping that stands at `key` of a `section`: another one, or a part of this."""
+    return REFERENCES.get(section, {}).get(key, f"{section}.{key}")
+
+
+@cache
+def _kind_of(section: str) -> type[Description] | None:
+    """What a section's mappings describe; None for plain mappings."""
+    owner, dot, key = section.rpartition(".")
+    if not dot:
+        return KINDS.get(section)
+    kind = _kind_of(owner)
+    field = None if kind is None else kind.model_fields.get(key)
+    types = () if field is None else (field.annotation, *get_args(field.annotation))
+    return next((found for found in types if isinstance(found, type) and issubclass(found, Description)), None)
 
 
 def _settle_rivals(base: Table, over: Table) -> tuple[Table, Table]:

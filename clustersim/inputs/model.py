@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator
 
-from clustersim.inputs.base import Description, refusal
+from clustersim.inputs.base import Description, Follows, refusal
 from clustersim.inputs.units import Count
 
 AttentionKind = Literal["full", "sliding"]  # what is modelled, and nothing else
@@ -18,6 +18,9 @@ MOST_MODULES = 64  # for multi-token prediction
 MOST_SIZE = 100_000_000  # of a width, a vocabulary, a number of heads or experts
 
 Size = Annotated[PositiveInt, Field(le=MOST_SIZE)]
+
+
+SHAPE = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn_hidden", "gated", "vocab", "moe", "latent", "vision")
 
 
 class BlockKind(NamedTuple):
@@ -89,9 +92,19 @@ class Model(Description):
     layers: Annotated[PositiveInt, Field(le=MOST_LAYERS, description="transformer layers (blocks)")]
     hidden: Annotated[Size, Field(description="width of the residual stream")]
     heads: Annotated[Size, Field(description="attention heads (queries)")]
-    kv_heads: Annotated[Size, Field(description="key and value heads; as many as heads without GQA")]
-    head_dim: Annotated[Size | None, Field(validate_default=True, description="hidden / heads unless given")] = None
-    ffn_hidden: Annotated[Size, Field(description="inner width of the dense feed-forward network")]
+    kv_heads: Annotated[
+        Size,
+        Follows(("heads",), "in proportion"),
+        Field(description="key and value heads; as many as heads without GQA"),
+    ]
+    head_dim: Annotated[
+        Size | None,
+        Follows(("hidden", "heads"), "kept"),
+        Field(validate_default=True, description="hidden / heads unless given"),
+    ] = None
+    ffn_hidden: Annotated[
+        Size, Follows(("hidden",), "kept"), Field(description="inner width of the dense feed-forward network")
+    ]
     gated: Annotated[bool, Field(description="three FFN matrices (SwiGLU and kin) instead of two")]
     vocab: Annotated[Size, Field(description="words of the embedding table")]
     tied_embeddings: Annotated[bool, Field(description="one table for look-up and output head")] = False
@@ -115,7 +128,11 @@ class Model(Description):
         NonNegativeInt, Field(le=MOST_MODULES, description="multi-token-prediction modules beyond `layers`")
     ] = 0
     vision: Annotated[Vision | None, Field(description="the tower that sees, of a vision-language model")] = None
-    published: Annotated[Published, Field(description="what the source says of the whole")] = Published()
+    published: Annotated[
+        Published,
+        Follows(SHAPE, "unset", "nothing is published of another architecture"),
+        Field(description="what the source says of the whole"),
+    ] = Published()
     notes: Annotated[
         tuple[str, ...], Field(strict=False, description="what a reader should know of how the model is described")
     ] = ()

@@ -66,7 +66,8 @@ class Resolver:
             base = self._base(section, value, path, chain)
             if base is None:
                 return None
-            table = merge(base, value.without("extends", READ_AS), section)
+            notes = [] if search_path.is_packaged(value.origin("extends").file) else self.notes  # a catalog states it
+            table = merge(base, value.without("extends", READ_AS), section, notes, path)
         elif section == "models" and READ_AS in value:
             self._complain("goes with `extends`, the path of a config.json", (*path, READ_AS), value.origin(READ_AS))
             return None
@@ -184,7 +185,7 @@ class Resolver:
         node = node.with_entry("accelerator", accelerator, origin)
         refined = table.get("node")
         if isinstance(refined, Table):
-            node = merge(node, refined, "nodes")
+            node = merge(node, refined, "nodes", self.notes, (*path, "node"))
         return rest.with_entry("node", node, table.origin("node" if refined else "accelerator"))
 
     def _count_nodes(self, table: Table, path: KeyPath) -> Table:

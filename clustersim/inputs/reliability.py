@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from clustersim.inputs.base import Description, refusal
+from clustersim.inputs.base import Description, Follows, refusal
 from clustersim.inputs.units import Bytes, BytesPerSecond, Fraction, Rate, Seconds
 
 Span = Annotated[Seconds, Field(gt=0)]
@@ -61,9 +61,22 @@ class Checkpoint(Description):
         Literal["synchronous", "asynchronous"],
         Field(description="synchronous: training waits for the write; asynchronous: for the copy to the host"),
     ] = "synchronous"
-    blocking: Annotated[Seconds | None, Field(description="training stops for it; by mode if absent")] = None
-    write: Annotated[Seconds | None, Field(description="until it is safe; size over bandwidth if absent")] = None
-    size: Annotated[Bytes | None, Field(gt=0, description="in all; bytes_per_parameter x parameters if absent")] = None
+    blocking: Annotated[
+        Seconds | None,
+        Follows(("mode",), "unset", "as the mode has it"),
+        Field(description="training stops for it; by mode if absent"),
+    ] = None
+    write: Annotated[
+        Seconds | None,
+        Follows(("bandwidth", "node_bandwidth"), "unset", "size over bandwidth"),
+        Follows(("size",), "in proportion"),
+        Field(description="until it is safe; size over bandwidth if absent"),
+    ] = None
+    size: Annotated[
+        Bytes | None,
+        Follows(("bytes_per_parameter",), "unset", "bytes_per_parameter x parameters"),
+        Field(gt=0, description="in all; bytes_per_parameter x parameters if absent"),
+    ] = None
     bytes_per_parameter: Annotated[
         float, Field(gt=0, description="16-bit weights, fp32 master copy and Adam's two moments: 2 + 12")
     ] = 14.0
@@ -123,11 +136,15 @@ class Reliability(Description):
     """A failure profile: what interrupts and slows a run, and how it goes on."""
 
     name: Annotated[str, Field(min_length=1, description="as people write it")] = "own"
-    failures: Annotated[dict[Cause, Failure], Field(description="unexpected interruptions by cause")] = {}
+    failures: Annotated[
+        dict[Cause, Failure],
+        Follows(("detection", "diagnosis"), "kept"),
+        Field(description="unexpected interruptions by cause"),
+    ] = {}
     rate_factor: Annotated[float, Field(ge=0, description="times every failure rate: what if it were worse?")] = 1.0
     detection: Annotated[Seconds, Field(description="until a failure is noticed")] = 0.0
     diagnosis: Annotated[Seconds, Field(description="until the culprit is known")] = 0.0
-    restart: Annotated[Restart, Field(description="what a restart takes")] = Restart()
+    restart: Annotated[Restart, Follows(("checkpoint",), "kept"), Field(description="what a restart takes")] = Restart()
     checkpoint: Annotated[Checkpoint | None, Field(description="absent: a failure loses everything")] = None
     spares: Annotated[
         NonNegativeInt | None, Field(description="nodes that stand by; absent: one is always at hand, and not paid")

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from clustersim.errors import Problem
-from clustersim.inputs.merging import REFERENCES
+from clustersim.inputs.merging import REFERENCES, part_of
 from clustersim.inputs.synonyms import SYNONYMS
 from clustersim.inputs.table import NOWHERE, KeyPath, Origin, Table, dotted
 
@@ -73,11 +73,6 @@ class Renaming:
     def _note(self, word: str, name: str, path: KeyPath, origin: Origin) -> None:
         place = f" ({origin.file}, line {origin.line})" if origin.line is not None else ""
         self.notes.append(f"{dotted(path)}{place}: {word} is called {name} now")
-
-
-def part_of(section: str, key: str) -> str:
-    """The section of a mapping that stands at `key` of a `section`."""
-    return REFERENCES.get(section, {}).get(key, f"{section}.{key}")
 
 
 @cache

@@ -52,6 +52,11 @@ def _packaged(package: str) -> Path:
     return Path(str(files(package)))
 
 
+def is_packaged(file: str) -> bool:
+    """Whether a file is one of the packaged catalog."""
+    return bool(file) and _packaged("clustersim.catalog") in Path(file).parents
+
+
 def entries(folders: Collection[Path], section: str) -> list[dict[str, Path]]:
     """The YAML files of a section by slug, folder by folder."""
     return [_entries(folder / section) for folder in folders]

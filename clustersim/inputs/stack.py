@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat
 
-from clustersim.inputs.base import Description
+from clustersim.inputs.base import Description, Follows
 from clustersim.inputs.hardware import Efficiency
 from clustersim.inputs.layout import ContextKind, Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.synonyms import with_synonyms
@@ -15,6 +15,21 @@ from clustersim.inputs.units import Bytes, Seconds
 
 Selected = Literal["core_attention", "latent_up", "expert_activation"]
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
+
+
+# Numbers that are fitted to runs: what a stack's residual was measured with.
+FITTED = (
+    "sustained",
+    "memory_factor",
+    "kernel_gap",
+    "attention_share",
+    "scale_up_efficiency",
+    "scale_out_efficiency",
+    "overlap_slowdown",
+    "reserved_cores",
+    "low_precision_share",
+    "fixed_overhead",
+)
 
 
 class Defaults(Description):
@@ -170,7 +185,9 @@ class Stack(Description):
     buffers: Annotated[Bytes, Field(description="bytes a device for the runtime and communication buffers")] = 0.0
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
     defaults: Annotated[Defaults, Field(description="what it does where a layout doesn't say")] = Defaults()
-    residual: Annotated[Residual, Field(description="how far predictions lie from measurement")]
+    residual: Annotated[
+        Residual, Follows(FITTED, "kept"), Field(description="how far predictions lie from measurement")
+    ]
 
     @property
     def dispatcher(self) -> Dispatcher:

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from quantiphy import Quantity
 
 LARGE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21}
@@ -124,6 +125,36 @@ DIMENSIONS = {
 }
 
 
+# What SI values are written in, to be read again as they are; others are plain numbers.
+SI_UNITS = {"bytes": "B", "bytes/s": "B/s", "FLOP/s": "FLOP/s", "s": "s", "W": "W", "USD/h": "USD/h", "USD": "USD"}
+SI_UNITS |= {"1/s": "/s"}
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Marks a type of number as a quantity of a dimension."""
+
+    dimension: str
+
+
+def dimension_of(field: FieldInfo) -> str:
+    """The dimension of a field, of the numbers in it where it is a mapping; "" where it is no quantity."""
+    return _dimension_in(field.annotation) or next(filter(None, map(_dimension_in, field.metadata)), "")
+
+
+def _dimension_in(part: Any) -> str:
+    """The dimension that a type, or what stands beside it, is marked with."""
+    if isinstance(part, Measures):
+        return part.dimension
+    parts = (*getattr(part, "__metadata__", ()), *get_args(part))
+    return next((found for inner in parts if (found := _dimension_in(inner))), "")
+
+
+def si_text(value: float, dimension: str) -> str | float:
+    """An SI value as files give it: with its unit, digit for digit."""
+    return f"{value!r} {SI_UNITS[dimension]}" if dimension in SI_UNITS else value
+
+
 def parse_quantity(value: object, dimension: str) -> float:
     """The SI value of a number, or of a string with a unit of `dimension` (a key of `DIMENSIONS`).
 
@@ -224,7 +255,7 @@ def _validate(value: Any, dimension: str) -> float:
         raise PydanticCustomError("quantity", "{message}", {"message": str(error)}) from None
 
 
-def _annotations(name: str) -> tuple[BeforeValidator, WithJsonSchema]:
+def _annotations(name: str) -> tuple[BeforeValidator, WithJsonSchema, Measures]:
     """What turns `Annotated[float, ...]` into the quantity `name`: how it is read, and how the schema describes it."""
     dimension = DIMENSIONS[name]
     number = {"type": "number", "minimum": 0} | ({"maximum": dimension.most} if dimension.most < math.inf else {})
@@ -233,7 +264,7 @@ def _annotations(name: str) -> tuple[BeforeValidator, WithJsonSchema]:
         "description": f"{dimension.accepted}.",
         "examples": [example.strip('"') for example in dimension.examples],
     }
-    return BeforeValidator(partial(_validate, dimension=name)), WithJsonSchema(schema)
+    return BeforeValidator(partial(_validate, dimension=name)), WithJsonSchema(schema), Measures(name)
 
 
 Bytes = Annotated[float, *_annotations("bytes")]

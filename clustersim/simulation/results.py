@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.kernel_bound import above_best_kernel
 
 if TYPE_CHECKING:
     from clustersim.simulation.run_clock.plan import RunPlan
@@ -139,6 +140,11 @@ class StepResult:
         return self.model_flops / self.step_time_s
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be read beside its figures, because they lie where nothing was measured."""
+        return above_best_kernel(self.scenario, self.mfu, self.mfu_causal)
+
+    @property
     def fits(self) -> bool:
         """Whether the layout fits in memory."""
         return self.memory.fits
@@ -181,7 +187,7 @@ class StepResult:
             },
             "engine": self.engine,
             "coupling_residual": self.coupling_residual,
-            "notes": list(self.notes),
+            "notes": list(dict.fromkeys((*self.warnings, *self.scenario.notes, *self.notes))),
             "scenario": scenario,
             "version": __version__,
             "seed": self.scenario.seed,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from clustersim.inputs import catalog
 from clustersim.inputs.base import Description
+from clustersim.inputs.companions import following
 from clustersim.inputs.model import Model
 from clustersim.inputs.search_path import CITATION_KEYS
 from clustersim.views.model_table import counts_document, counts_view
@@ -45,7 +46,7 @@ def entry_document(section: str, name: str, read_as: str | None = None) -> dict[
     if section not in DESCRIBED:
         return document
     entry = _entry(section, name, read_as)
-    resolved = {"resolved": entry.model_dump(mode="json")}
+    resolved = {"resolved": entry.model_dump(mode="json"), "follows": [rule.to_dict() for rule in following(entry)]}
     if isinstance(entry, Model):
         counts = counts_document(entry)
         return counts | {key: value for key, value in document.items() if key not in counts} | resolved
@@ -80,6 +81,10 @@ def entry_view(section: str, name: str, read_as: str | None = None) -> Renderabl
     numbers = {source: number for number, source in enumerate(dict.fromkeys(v.source for v in values if v.source), 1)}
     parts.append(_table(values, numbers, name))
     parts += [Text(f"[{number}] {source}") for source, number in numbers.items()]
+    rules = list(following(_entry(section, name, read_as))) if section in DESCRIBED else []
+    if rules:
+        parts.append(Text("\nin an entry that extends this one, unless it states the value", style="bold"))
+    parts += [Text(f"  {rule}") for rule in rules]
     return Group(*parts)
 
 

@@ -173,7 +173,7 @@ def _evidence(result: RunResult) -> Table:
             f"run played with {counted(len(result.runs.runs), 'seed')} of {step.scenario.reliability_name}; in closed "
             f"form its goodput is {percent(result.expected_goodput)}"
         )
-    notes = dict.fromkeys((*step.scenario.notes, *step.notes, *_ideal(result)))
+    notes = dict.fromkeys((*step.warnings, *step.scenario.notes, *step.notes, *_ideal(result)))
     if notes:
         table.add_row("")
         table.add_row(Text("notes", style="bold"))

@@ -34,8 +34,10 @@ def search_view(found: SearchResult) -> RenderableType:
         f"{counted(found.candidates, 'layout')} divide model, batch and devices; {found.feasible:,} fit in memory; "
     )
     dropped = ", ".join(f"{reason}: {count:,}" for reason, count in found.rejected.items())
+    warnings = dict.fromkeys(warning for result in found.best for warning in result.step.warnings)
     return Group(
         Text(headline(found.best[0].step.scenario), style="bold"),
         table,
+        *(Text(warning, style="yellow") for warning in warnings),
         Text(f"{counts}{found.played:,} were played" + (f" ({dropped})" if dropped else "")),
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.studies.amounts import counted
-from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of
+from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
 from clustersim.views.words import gib, layout_words, percent, significant
@@ -57,6 +57,7 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
         parts.append(
             Text(f"  ... and {len(result.refusals) - MOST_REASONS:,} more kinds of reasons in the table below")
         )
+    parts += [Text(f"  {kind.words}", style="yellow") for kind in warned(result.rows)[:MOST_REASONS]]
     parts += [Text(f"  {path}") for path in (result.folder / "results.csv", *figures)]
     return Group(*parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ COLUMNS = (
     *RUN,
     *(f"breakdown_{part}" for part in BREAKDOWN_PARTS),
     *BOUNDS,
+    "warnings",
     "engine",
     "status",
     "reason",
@@ -55,8 +56,8 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Refusals:
-    """Points that have no figures for one kind of reason: texts that differ in their numbers alone are one kind."""
+class Reasons:
+    """Points of which one kind of thing is to be said: texts that differ in their numbers alone are one kind."""
 
     points: int
     reason: str  # of the first such point
@@ -68,14 +69,22 @@ class Refusals:
         return f"{self.points:,} x {self.reason}" + (" (other points: other numbers)" if self.texts > 1 else "")
 
 
-def refusals(rows: Sequence[Mapping[str, Cell]]) -> tuple[Refusals, ...]:
+def refusals(rows: Sequence[Mapping[str, Cell]]) -> tuple[Reasons, ...]:
     """Why points aren't done, the commonest reason first; a point with several reasons counts for each."""
+    return _kinds(str(row["reason"]).split("; ") for row in rows if row["status"] != "done")
+
+
+def warned(rows: Sequence[Mapping[str, Cell]]) -> tuple[Reasons, ...]:
+    """What must be read beside the figures of some points, the commonest first."""
+    return _kinds([str(row["warnings"])] for row in rows if row.get("warnings"))
+
+
+def _kinds(texts_of_points: Iterable[Sequence[str]]) -> tuple[Reasons, ...]:
     found: dict[str, Counter[str]] = {}
-    for row in rows:
-        if row["status"] != "done":
-            for reason in dict.fromkeys(str(row["reason"]).split("; ")):
-                found.setdefault(NUMBER.sub("#", reason), Counter())[reason] += 1
-    kinds = [Refusals(texts.total(), next(iter(texts)), len(texts)) for texts in found.values()]
+    for texts_of_point in texts_of_points:
+        for text in dict.fromkeys(texts_of_point):
+            found.setdefault(NUMBER.sub("#", text), Counter())[text] += 1
+    kinds = [Reasons(texts.total(), next(iter(texts)), len(texts)) for texts in found.values()]
     return tuple(sorted(kinds, key=lambda kind: -kind.points))
 
 
@@ -86,7 +95,11 @@ def result_row(result: RunResult, *, searched: bool = False) -> ResultRow:
     row |= {name: getattr(step, name) for name in STEP} | {name: getattr(result, name) for name in RUN}
     row |= {f"breakdown_{part}": step.breakdown.get(part, 0.0) / step.step_time_s for part in BREAKDOWN_PARTS}
     row |= _bounds(result)
-    row |= {"engine": step.engine, "status": "done" if step.fits else "infeasible"}
+    row |= {
+        "warnings": "; ".join(step.warnings),
+        "engine": step.engine,
+        "status": "done" if step.fits else "infeasible",
+    }
     return row | {"reason": "" if step.fits else _too_much(step)}
 
 

@@ -24,7 +24,7 @@ from clustersim.studies.sweeps.folder import JOURNAL, begin, finish, folder_for,
 from clustersim.studies.sweeps.journal import Journal
 from clustersim.studies.sweeps.points import PlaySettings, SweepPoints, play_batches, resolve_points
 from clustersim.studies.sweeps.records import Records
-from clustersim.studies.sweeps.result_columns import COLUMNS, Refusals, ResultRow, refusals
+from clustersim.studies.sweeps.result_columns import COLUMNS, Reasons, ResultRow, refusals
 from clustersim.studies.sweeps.results_table import cell_of, line_of
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
@@ -54,7 +54,7 @@ class SweepResult:
         return Counter(str(row["status"]) for row in self.rows)
 
     @cached_property
-    def refusals(self) -> tuple[Refusals, ...]:
+    def refusals(self) -> tuple[Reasons, ...]:
         """Why points are not done, the commonest reason first."""
         return refusals(self.rows)
 
