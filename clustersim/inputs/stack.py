@@ -50,6 +50,9 @@ class Defaults(Description):
     grad_reduce_precision: Annotated[
         Literal["fp32", "bf16", "fp16"], Field(description="of the gradient reduction")
     ] = "fp32"
+    precision: Annotated[
+        Literal["bf16", "fp16"], Field(description="of a measured run whose row has none; fp16 on a chip without bf16")
+    ] = "bf16"
     fp16_sums: Annotated[
         bool, Field(description="gradients of fp16 training are summed and reduced in fp16, whatever others are")
     ] = False

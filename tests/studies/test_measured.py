@@ -278,6 +278,26 @@ def test_chips_without_bf16_train_in_fp16() -> None:
     assert any("no bf16" in note for note in made.notes)
 
 
+@pytest.mark.parametrize(
+    ("stack", "cell", "precision", "reduced", "noted"),
+    [
+        ("megatron-lm-2020", "", "fp16", "fp16", True),
+        ("megatron-lm-2021", "", "fp16", "fp16", True),
+        ("megatron-lm-2021", "bf16", "bf16", "fp32", False),
+        ("megatron-lm-2022", "", "bf16", "fp32", False),
+        ("megatron-lm-2022", "fp16", "fp16", "fp32", False),
+        ("megatron-deepspeed-2023", "", "fp16", "fp16", True),
+    ],
+)
+def test_software_without_bf16_trained_in_fp16(
+    stack: str, cell: str, precision: str, reduced: str, noted: bool
+) -> None:
+    made = run(stack=stack, precision=cell)
+    training = load_scenario(made.mapping).training
+    assert (training.precision, training.grad_reduce_precision) == (precision, reduced)
+    assert any(f"fp16, as {stack} trained" in note for note in made.notes) == noted
+
+
 def test_part_of_a_node_may_be_used() -> None:
     found = scenario(n_devices="12", devices_per_node="8", tp="2", pp="1", dp="6", global_batch_seqs="48")
     assert (found.cluster.node.devices, found.cluster.nodes) == (6, 2)

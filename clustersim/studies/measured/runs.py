@@ -53,7 +53,7 @@ def measured_run(row: CsvRow) -> MeasuredRun:
         "name": text(row, "id") or "row",
         "model": model,
         "cluster": _cluster(row),
-        "training": _training(row, notes) | router,
+        "training": _training(row, stack, notes) | router,
         "layout": layout_of(row, notes, load("stacks", stack)),
         "stack": stack_as_run(row, stack, notes),
     }
@@ -108,11 +108,14 @@ def _largest_divisor(devices: int, most: int) -> int:
     return next(size for size in range(min(devices, most), 0, -1) if devices % size == 0)
 
 
-def _training(row: CsvRow, notes: list[str]) -> dict[str, Any]:
+def _training(row: CsvRow, stack: str, notes: list[str]) -> dict[str, Any]:
     precision = text(row, "precision")
     if not precision and "bf16" not in load("accelerators", text(row, "accelerator")).peak:
         precision = "fp16"
         notes.append("precision not stated: fp16 assumed, for the chip has no bf16")
+    elif not precision and load("stacks", stack).defaults.precision == "fp16":
+        precision = "fp16"
+        notes.append(f"precision not stated: fp16, as {stack} trained")
     columns = {
         "sequence_length": whole(row, "seq_len"),
         "global_batch": whole(row, "global_batch_seqs"),
