@@ -9,16 +9,16 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from clustersim.inputs.base import Description, refusal
 from clustersim.inputs.claim_metrics import (
-    ALIASES,
-    FIGURES,
     LEAST,
     MEANINGS,
+    METRICS,
     MFU,
     MOST,
     STATED,
     WITH_BASE,
     Definition,
     Metric,
+    long_name,
     read_figure,
 )
 from clustersim.inputs.claim_open import OpenValue, read_open
@@ -27,16 +27,9 @@ from clustersim.inputs.units import Fraction, Ratio
 Comparison = Literal[">=", "<=", "=="]
 
 
-def _long_name(metric: Any) -> Any:
-    return ALIASES.get(metric, metric) if isinstance(metric, str) else metric
-
-
-NamedMetric = Annotated[Metric, BeforeValidator(_long_name)]
-
-
 def comparison(metric: str, op: Comparison | None) -> Comparison:
     """How a figure is read: as `op` says, else as a boast."""
-    return op or ("<=" if FIGURES[metric].at_most else ">=")
+    return op or ("<=" if METRICS[metric].lower else ">=")
 
 
 def check_op(op: Comparison | None, metric: str) -> Comparison | None:
@@ -63,7 +56,7 @@ class Assertion(Description):
     """One figure that the source asserts. Without `op` it is a boast: at least, or for times and costs at most."""
 
     id: Annotated[str, Field(min_length=1, description="what the figure is called in the verdict")]
-    metric: NamedMetric
+    metric: Metric
     op: Comparison | None = None
     value: Annotated[float | str, Field(description="a number, or a string with units")]
     tolerance: Annotated[Fraction, Field(lt=1, description="of an equality")] = 0.05
@@ -134,7 +127,7 @@ class RelationAssertion(Description):
     """A ratio to the other system."""
 
     metric: Annotated[
-        Literal["achieved_flops_ratio", "scaling_efficiency", "token_price_saving"], BeforeValidator(_long_name)
+        Literal["achieved_flops_ratio", "scaling_efficiency", "token_price_saving"], BeforeValidator(long_name)
     ]
     op: Comparison | None = None
     value: Annotated[Ratio, Field(ge=LEAST, le=MOST, description="the claim's system over the other")]

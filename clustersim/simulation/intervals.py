@@ -11,12 +11,15 @@ Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer hier
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from clustersim.inputs.figures import Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
 from clustersim.simulation.evidence import StackEvidence, evidence
-from clustersim.simulation.results import Interval
+
+Interval = tuple[float, float]
+Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
 
 NORMAL_PER_ABSOLUTE = math.sqrt(math.pi / 2.0)  # sd of a normal distribution over its mean absolute deviation
 
@@ -38,6 +41,17 @@ def interval(value: float, residual: Residual, power: float = 1.0) -> dict[str, 
             value * math.exp(abs(power) * width * residual.spread),
         )
         for level, width in evidence().quantiles.items()
+    }
+
+
+def intervals_of(result: object, of: Of, residual: Residual | None) -> Intervals:
+    """Intervals of the figures that have one, of a step or of a run; none without a residual."""
+    if residual is None:
+        return {}
+    return {
+        figure.name: interval(value, residual, figure.power)
+        for figure in shown("interval", (of,))
+        if (value := getattr(result, figure.name)) is not None
     }
 
 

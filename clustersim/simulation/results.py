@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.stack import Residual
+from clustersim.simulation.intervals import Intervals, intervals_of
 from clustersim.simulation.kernel_bound import above_best_kernel
 
 if TYPE_CHECKING:
     from clustersim.simulation.run_clock.plan import RunPlan
     from clustersim.simulation.run_clock.runs import PlayedRuns
-
-Interval = tuple[float, float]
-Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
 
 BREAKDOWN_PARTS = (
     "gemm",
@@ -114,7 +114,7 @@ class StepResult:
     model_flops: float  # of the whole step, full attention
     breakdown: Mapping[str, float]  # seconds, the keys of BREAKDOWN_PARTS; they sum to the step
     memory: MemoryReport
-    intervals: Intervals
+    residual: Residual | None  # how far a measurement may lie from this; None: not asked for
     engine: str
     notes: tuple[str, ...] = ()  # what was assumed or searched, said to the reader
     coupling_residual: float | None = None  # by how much the last pass of coupling moved the step; None without any
@@ -145,6 +145,16 @@ class StepResult:
         return above_best_kernel(self.scenario, self.mfu, self.mfu_causal)
 
     @property
+    def achieved_flops_per_device(self) -> float:
+        """Model FLOP/s a device (full attention)."""
+        return self.achieved_flops / self.devices
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """80 and 95 % intervals of the figures that have one."""
+        return intervals_of(self, "step", self.residual)
+
+    @property
     def fits(self) -> bool:
         """Whether the layout fits in memory."""
         return self.memory.fits
@@ -160,19 +170,9 @@ class StepResult:
 
         scenario = self.scenario.model_dump(mode="json")
         return {
-            "step_time_s": self.step_time_s,
-            "mfu": self.mfu,
-            "mfu_causal": self.mfu_causal,
-            "hfu": self.hfu,
-            "busy_any": self.busy_any,
-            "busy_compute": self.busy_compute,
-            "gemm_efficiency": self.gemm_efficiency,
-            "achieved_flops": self.achieved_flops,
-            "tokens_per_s_per_device": self.tokens_per_s_per_device,
-            "tokens_per_s": self.tokens_per_s,
+            **_documented(self, "step"),
             "devices": self.devices,
             "layout": scenario["layout"],
-            "memory_bytes": self.memory_bytes,
             "memory": {
                 "stage": self.memory.stage,
                 "parts": dict(self.memory.parts),
@@ -181,10 +181,7 @@ class StepResult:
             },
             "fits": self.fits,
             "breakdown": dict(self.breakdown),
-            "intervals": {
-                figure: {level: list(bounds) for level, bounds in by_level.items()}
-                for figure, by_level in self.intervals.items()
-            },
+            "intervals": _listed(self.intervals),
             "engine": self.engine,
             "coupling_residual": self.coupling_residual,
             "notes": list(dict.fromkeys((*self.warnings, *self.scenario.notes, *self.notes))),
@@ -204,7 +201,7 @@ class RunResult:
     cost_usd: float | None
     energy_kwh: float | None
     missing: Mapping[str, str] = field(default_factory=dict)  # figure -> why it is None
-    intervals: Intervals = field(default_factory=dict)
+    residual: Residual | None = None  # of its time: the step's, and wider by what the run adds
     ideal_days: float | None = None  # undisturbed: tokens / throughput
     goodput: float | None = None  # undisturbed over wall time
     expected_goodput: float | None = None  # the closed form's, beside what was played
@@ -212,23 +209,34 @@ class RunResult:
     plan: RunPlan | None = None  # what the run clock plays, where there is a failure profile
     runs: PlayedRuns | None = None  # played seed by seed; the figures above are then theirs
 
+    @cached_property
+    def intervals(self) -> Intervals:
+        """80 and 95 % intervals of the run's own figures that have one."""
+        return intervals_of(self, "run", self.residual)
+
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints."""
         document = self.step.to_dict()
         if self.runs is not None:
             document["runs"] = self.runs.to_dict()
-        document["intervals"] |= {
-            figure: {level: list(bounds) for level, bounds in by_level.items()}
-            for figure, by_level in self.intervals.items()
-        }
         return document | {
-            "training_days": self.training_days,
-            "device_hours": self.device_hours,
-            "cost_usd": self.cost_usd,
-            "energy_kwh": self.energy_kwh,
-            "ideal_days": self.ideal_days,
-            "goodput": self.goodput,
+            "intervals": document["intervals"] | _listed(self.intervals),
+            **_documented(self, "run"),
             "expected_goodput": self.expected_goodput,
-            "mtti_s": self.mtti_s,
             "missing": dict(self.missing),
         }
+
+
+def value_of(result: RunResult, figure: Figure) -> float | None:
+    """A figure of a run or of its step; None where the inputs don't reach it, or where it is neither's."""
+    record = {"step": result.step, "run": result}.get(figure.of)
+    value: float | None = None if record is None else getattr(record, figure.name)
+    return value
+
+
+def _documented(record: StepResult | RunResult, of: Of) -> dict[str, float | None]:
+    return {figure.name: getattr(record, figure.name) for figure in shown("json", (of,))}
+
+
+def _listed(intervals: Intervals) -> dict[str, dict[str, list[float]]]:
+    return {figure: {level: list(bounds) for level, bounds in levels.items()} for figure, levels in intervals.items()}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
-from clustersim.simulation.intervals import interval, model_error
-from clustersim.simulation.results import Interval, RunResult, StepResult
+from clustersim.inputs.units import SECONDS_A_DAY
+from clustersim.simulation.intervals import model_error
+from clustersim.simulation.results import RunResult, StepResult
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
 from clustersim.simulation.run_clock.runs import PlayedRuns
@@ -17,7 +18,6 @@ from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 from clustersim.simulation.step.step import play_step, result_of, simulate_steps
 from clustersim.simulation.stragglers import slow_nodes_of
 
-SECONDS_A_DAY = 86_400.0
 SECONDS_AN_HOUR = 3_600.0
 FIGURES = ("training_days", "device_hours", "cost_usd", "energy_kwh")
 NO_HEADWAY = (
@@ -91,20 +91,14 @@ def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual
         missing = dict.fromkeys(FIGURES, NO_HEADWAY)
         return RunResult(step, None, None, None, None, missing, ideal_days=ideal / SECONDS_A_DAY, goodput=0.0)
     bill = bill_of(step.scenario, run.wall_s, run.standing_s)
-    days = run.wall_s / SECONDS_A_DAY
-    with_time = {"training_days": days, "device_hours": bill.device_hours, "cost_usd": bill.cost_usd}
-    found: dict[str, dict[str, Interval]] = {}
-    if step.intervals:
-        spread = residual or model_error(step.scenario)
-        found = {name: interval(value, spread) for name, value in with_time.items() if value is not None}
     return RunResult(
         step,
-        days,
+        run.wall_s / SECONDS_A_DAY,
         bill.device_hours,
         bill.cost_usd,
         bill.energy_kwh,
         bill.missing,
-        found,
+        None if step.residual is None else residual or step.residual,
         ideal_days=ideal / SECONDS_A_DAY,
         goodput=run.goodput,
         mtti_s=run.mtti_s,

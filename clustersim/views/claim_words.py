@@ -4,43 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from clustersim.inputs.figures import FIGURES
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import amount
 from clustersim.studies.claims.assertion_rows import AssertionRow
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant
 
-MEANINGS = {
-    "mfu": "MFU, full attention",
-    "mfu_causal": "MFU, causal attention",
-    "mfu_6n": "MFU, 6N",
-    "hfu": "HFU, recomputed work counted",
-    "gemm_efficiency": "efficiency of matrix kernels",
-    "busy_any": "time in which any kernel runs",
-    "busy_compute": "time in which a compute kernel runs",
-    "scaling_efficiency": "scaling efficiency",
-    "ratio": "ratio to another chip",
-    "achieved_flops": "achieved FLOP/s",
-    "achieved_flops_per_device": "achieved FLOP/s a device",
-    "achieved_flops_ratio": "ratio of achieved FLOP/s",
-    "step_time_s": "time of a step",
-    "tokens_per_s": "tokens a second",
-    "tokens_per_s_per_device": "tokens a second and device",
-    "training_days": "training time",
-    "device_hours": "device-hours",
-    "cost_usd": "cost",
-    "energy_kwh": "energy",
-    "memory_bytes": "memory a device",
-    "active_parameters": "active parameters",
-    "input_token_price": "price of a million prompt tokens",
-    "output_token_price": "price of a million tokens of answers",
-    "token_price_saving": "saving on the price of tokens",
-}
+LABELS = {figure.name: figure.label for figure in FIGURES} | {"ratio": "ratio to another chip"}
 
 
 def meaning_words(definition: str) -> str:
-    """What a row's definition is called in a sentence."""
-    return MEANINGS.get(definition, definition)
+    """What a row's definition is called in a sentence; one that is said in words already stays as it is."""
+    return LABELS.get(definition, definition)
 
 
 def best_words(row: AssertionRow) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clustersim.inputs.figures import FIGURES, Figure
 from clustersim.inputs.units import parse_quantity
 from clustersim.views.words import GIB, PART_NAMES
 
@@ -20,31 +21,19 @@ class Column:
     powers_of_two: bool = False  # sizes that people double
 
 
-COLUMNS = {
+def _figure_column(figure: Figure) -> Column:
+    """How a figure of a result is shown; shares of the whole in percent."""
+    percent = figure.unit == "%"
+    return Column(figure.axis_label, 1.0 if percent else figure.axis[1], percent)
+
+
+COLUMNS = {figure.name: _figure_column(figure) for figure in FIGURES} | {
     "devices": Column("devices", powers_of_two=True),
     "parameters": Column("model parameters (billions)", 1e-9),
-    "step_time_s": Column("step time (s)"),
-    "mfu": Column("MFU (full attention, % of 16-bit matrix peak)", percent=True),
-    "mfu_causal": Column("MFU (causal attention, % of 16-bit matrix peak)", percent=True),
-    "hfu": Column("HFU (% of 16-bit matrix peak)", percent=True),
-    "busy_any": Column("busy, any stream (% of the step)", percent=True),
-    "busy_compute": Column("busy, compute stream (% of the step)", percent=True),
-    "gemm_efficiency": Column("matrix kernels (% of 16-bit matrix peak)", percent=True),
-    "tokens_per_s": Column("throughput (thousand tokens/s)", 1e-3),
-    "tokens_per_s_per_device": Column("throughput a device (tokens/s)"),
-    "achieved_flops": Column("model compute, full attention (PFLOP/s)", 1e-15),
-    "memory_bytes": Column("peak memory a device (GiB)", 1 / GIB),
-    "training_days": Column("training time (days)"),
-    "ideal_days": Column("training time without interruptions (days)"),
-    "goodput": Column("goodput (undisturbed over wall-clock time)", percent=True),
-    "mtti_s": Column("mean time to an interruption (h)", 1 / 3600),
     "reliability.checkpoint.interval": Column("training between checkpoints (min)", 1 / 60),
     "reliability.repair": Column("repair of a node (h)", 1 / 3600),
     "reliability.spares": Column("spare nodes"),
     "reliability.rate_factor": Column("failure rates x"),
-    "device_hours": Column("device-hours (millions)", 1e-6),
-    "cost_usd": Column("cost (million USD)", 1e-6),
-    "energy_kwh": Column("energy (GWh)", 1e-6),
     "cluster.nodes": Column("nodes", powers_of_two=True),
     "cluster.devices": Column("devices", powers_of_two=True),
     "cluster.node.scale_out.bandwidth": Column("scale-out bandwidth a device, one direction (GB/s)", 1e-9),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.columns import Columns
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -11,14 +11,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.intervals import model_error
-from clustersim.simulation.results import Interval, RunResult
+from clustersim.simulation.results import RunResult, value_of
 from clustersim.studies.amounts import counted
 from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
-from clustersim.views.words import PART_NAMES, bar, between, count, dollars, layout_words, percent, significant
+from clustersim.views.words import PART_NAMES, bar, between, count, figure_words, layout_words, percent, significant
 
 EVIDENCE_WIDTH = 62
 GAP = 4  # columns between tables
@@ -26,11 +27,13 @@ GAP = 4  # columns between tables
 
 def run_view(result: RunResult, searched: str = "") -> RenderableType:
     """Everything that a run is asked for; `searched` says how the layout was found."""
+    base = format_quantity(result.step.scenario.cluster.accelerator.base_peak, "FLOP/s")
+    step = [*_figures(result, "step"), ("base of MFU, HFU", f"{base}, the dense 16-bit peak")]
     said = [f"layout: {layout_words(result.step.scenario.resolved_layout)}", *([searched] if searched else [])]
     return Group(
         Text(headline(result.step.scenario), style="bold"),
         Text(" · ".join(said)),
-        Padding(Columns([_pairs(_speed(result)), _pairs(_price(result))], padding=(0, 4)), (1, 0, 1, 2)),
+        Padding(Columns([_pairs(step), _pairs(_figures(result, "run"))], padding=(0, 4)), (1, 0, 1, 2)),
         Padding(SideBySide(_breakdown(result), _evidence(result)), (0, 0, 0, 2)),
         *([Padding(losses_view(result.runs), (1, 0, 0, 2))] if result.runs is not None else []),
     )
@@ -73,65 +76,43 @@ def _pairs(figures: Iterable[tuple[str, str | Text]]) -> Table:
     return table
 
 
-def _speed(result: RunResult) -> Iterator[tuple[str, str]]:
-    """How fast, by every meaning that has a base."""
-    step = result.step
-    base = format_quantity(step.scenario.cluster.accelerator.base_peak, "FLOP/s")
-    yield "step time", f"{_seconds(step.step_time_s)}{_range(result, 'step_time_s', _seconds)}"
-    yield "MFU", f"{percent(step.mfu)} full attention{_range(result, 'mfu', percent)}"
-    yield "", f"{percent(step.mfu_causal)} causal; base {base}, the dense 16-bit peak"
-    yield "HFU", f"{percent(step.hfu)} with recomputed work"
-    yield "busy", f"{percent(step.busy_any)} any stream, {percent(step.busy_compute)} compute"
+def _figures(result: RunResult, of: Of) -> Iterator[tuple[str, str | Text]]:
+    """The figures of the step or of the run that the page shows, with their intervals, or why there is none."""
+    for figure in shown("run", (of,)):
+        value = value_of(result, figure)
+        if value is None:
+            yield from _without(result, figure)
+        elif figure.name == "memory_bytes":
+            memory = result.step.memory
+            yield figure.title, Text(memory_words(memory), style="" if memory.fits else "bold red")
+        elif not (figure.name == "goodput" and value == 1.0):  # then nothing is known of failures
+            yield figure.title, f"{figure_words(figure, value)}{_range(result, figure)}{_beside(result, figure)}"
 
 
-def _price(result: RunResult) -> Iterator[tuple[str, str | Text]]:
-    """What the whole training takes, and what a device holds."""
-    step = result.step
-    price = result.cost_usd / result.device_hours if result.cost_usd and result.device_hours else None
-    yield "training", _days(result)
-    yield from _goodput(result)
-    yield "cost", _or_why(result, "cost_usd", dollars) + (f" at ${price:,.2f} a device-hour" if price else "")
-    yield "energy", _or_why(result, "energy_kwh", _energy)
-    yield "memory", Text(memory_words(step.memory), style="" if step.fits else "bold red")
-    yield "tokens/s", f"{count(step.tokens_per_s)}, {significant(step.tokens_per_s_per_device)} a device"
-
-
-def _goodput(result: RunResult) -> Iterator[tuple[str, str | Text]]:
-    """How much of the time is undisturbed training, where anything is known of that."""
-    if result.goodput is None or result.ideal_days is None or result.goodput == 1.0:
+def _without(result: RunResult, figure: Figure) -> Iterator[tuple[str, str]]:
+    """Why there is no such figure; nothing for those that need a failure profile, and each reason once."""
+    reason = result.missing.get(figure.name)
+    if reason is None:
         return
-    often = f", MTTI {format_quantity(result.mtti_s, 's')}" if result.mtti_s else ""
-    yield "goodput", f"{percent(result.goodput)} ({significant(result.ideal_days)} days undisturbed){often}"
+    said_before = figure.name != "training_days" and reason == result.missing.get("training_days")
+    yield figure.title, "-" if said_before else reason
 
 
-def _seconds(value: float) -> str:
-    return f"{significant(value)} s"
+def _beside(result: RunResult, figure: Figure) -> str:
+    """What a figure needs said with it: the rate of a cost, days undisturbed."""
+    if figure.name == "cost_usd" and result.cost_usd and result.device_hours:
+        return f" at ${result.cost_usd / result.device_hours:,.2f} a device-hour"
+    if figure.name == "goodput" and result.ideal_days is not None:
+        return f" ({significant(result.ideal_days)} days undisturbed)"
+    return ""
 
 
-def _energy(kilowatt_hours: float) -> str:
-    return f"{significant(kilowatt_hours / 1e6)} GWh" if kilowatt_hours >= 1e5 else f"{count(kilowatt_hours)} kWh"
-
-
-def _range(result: RunResult, figure: str, shown: Callable[[float], str]) -> str:
+def _range(result: RunResult, figure: Figure) -> str:
     """The 80 % interval of a figure in brackets; nothing where it has none."""
-    bounds: Interval | None = (dict(result.step.intervals) | dict(result.intervals)).get(figure, {}).get("80")
-    return "" if bounds is None else f" (80 %: {between(shown(bounds[0]), shown(bounds[1]))})"
-
-
-def _days(result: RunResult) -> str:
-    if result.training_days is None or result.device_hours is None:
-        return result.missing.get("training_days", "unknown")
-    days = f"{significant(result.training_days)} days{_range(result, 'training_days', significant)}"
-    return f"{days}, {count(result.device_hours)} device-hours"
-
-
-def _or_why(result: RunResult, figure: str, shown: Callable[[float], str]) -> str:
-    """A figure, or why there is none; what the training time says already isn't said again."""
-    value: float | None = getattr(result, figure)
-    if value is not None:
-        return shown(value)
-    reason = result.missing.get(figure, "unknown")
-    return "-" if reason == result.missing.get("training_days") else reason
+    bounds = {**result.step.intervals, **result.intervals}.get(figure.name, {}).get("80")
+    if bounds is None:
+        return ""
+    return f" (80 %: {between(*(figure_words(figure, bound) for bound in bounds))})"
 
 
 def _breakdown(result: RunResult) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -10,23 +10,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.inputs.figures import shown
 from clustersim.studies.amounts import counted
 from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
-from clustersim.views.words import gib, layout_words, percent, significant
+from clustersim.views.words import figure_words, layout_words
 
 MOST_ROWS = 40
 MOST_REASONS = 5
-FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
-    "step_time_s": ("step time", lambda value: f"{significant(value)} s"),
-    "mfu": ("MFU full", percent),
-    "mfu_causal": ("causal", percent),
-    "tokens_per_s_per_device": ("tokens/s a device", significant),
-    "memory_bytes": ("memory", gib),
-    "goodput": ("goodput", percent),
-    "training_days": ("days", significant),
-}
+FIGURES = {figure.name: figure for figure in shown("sweep")}
 HIDDEN_VALUES = {"goodput": (None, 1.0)}  # a figure isn't shown where it is nothing else
 
 
@@ -36,15 +29,15 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key in keys:
         table.add_column(key.removeprefix("cluster.").removeprefix("training."))
-    shown = _told_figures(result.rows)
-    for name in shown:
-        table.add_column(FIGURES[name][0], justify="right", no_wrap=True)
+    told = _told_figures(result.rows)
+    for name in told:
+        table.add_column(FIGURES[name].title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in result.rows[:MOST_ROWS]:
         style = "" if row["status"] == "done" else "dim"
         remark = "" if row["status"] == "done" else str(row["status"])
         cells = [_word(row.get(key)) for key in keys]
-        cells += [_figure(row.get(name), name) for name in shown]
+        cells += [_figure(row.get(name), name) for name in told]
         table.add_row(*cells, remark, style=style)
     parts: list[RenderableType] = [table]
     if len(result.rows) > MOST_ROWS:
@@ -109,7 +102,7 @@ def _word(value: Cell) -> str:
 
 
 def _figure(value: Cell, name: str) -> str:
-    return FIGURES[name][1](float(value)) if isinstance(value, (int, float)) else ""
+    return figure_words(FIGURES[name], float(value)) if isinstance(value, (int, float)) else ""
 
 
 def _counts(result: SweepResult) -> str:

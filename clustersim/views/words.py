@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from clustersim.inputs.figures import Figure
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.units import SECONDS_A_DAY, format_quantity
 from clustersim.studies.amounts import counted
 
 GIB = 2.0**30
@@ -57,6 +59,31 @@ def dollars(value: float) -> str:
     if value < 1e6:
         return f"${value:,.2f}" if value < 1e3 else f"${value:,.0f}"
     return f"${count(value)}"
+
+
+def energy(kilowatt_hours: float) -> str:
+    """21.5 GWh; below a tenth of one in kWh."""
+    return f"{significant(kilowatt_hours / 1e6)} GWh" if kilowatt_hours >= 1e5 else f"{count(kilowatt_hours)} kWh"
+
+
+def figure_words(figure: Figure, value: float) -> str:
+    """A figure with its unit, as tables show it."""
+    match figure.unit:
+        case "%":
+            return percent(value)
+        case "s":
+            return format_quantity(value, "s") if value >= SECONDS_A_DAY / 24 else f"{significant(value)} s"
+        case "bytes":
+            return gib(value)
+        case "USD":
+            return dollars(value)
+        case "kWh":
+            return energy(value)
+        case "days":
+            return f"{significant(value)} days"
+        case "FLOP/s":
+            return format_quantity(value, "FLOP/s")
+    return count(value)
 
 
 def gib(held: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from clustersim.errors import InputError
 from clustersim.inputs.claim import Assertion, Claim
-from clustersim.inputs.claim_metrics import FIGURES, STATED, read_figure
+from clustersim.inputs.claim_metrics import METRICS, STATED, read_figure
 from clustersim.inputs.claim_open import Range, Spread
 from clustersim.inputs.load import config_names, load_claim
 
@@ -180,7 +180,7 @@ def test_figures_may_be_given_without_being_asserted() -> None:
     assert "cost_usd: " in told
     assert "data_bytes: " in told
     assert not {"utilization", "mfu", "memory_bytes"} & set(STATED)
-    assert set(STATED) < set(FIGURES)
+    assert set(STATED) < set(METRICS)
 
 
 @pytest.mark.parametrize(

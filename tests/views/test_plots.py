@@ -115,7 +115,8 @@ def test_axes_have_labels_units_and_plain_numbers() -> None:
     )
     figure.canvas.draw()
     said = texts(figure)
-    for word in ("A title", "devices", "MFU (full attention", "1,024", "40 %", "80 % interval", "(published)"):
+    label = "MFU, full attention (% of 16-bit matrix peak)"
+    for word in ("A title", "devices", label, "1,024", "40 %", "80 % interval", "(published)"):
         assert word in said
     assert "Ascend 910B2 (simulated)" in said
     axes = figure.axes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -32,9 +33,13 @@ def test_every_headline_figure_is_there() -> None:
     text = shown(result, "the best of 12 layouts searched")
     assert "64 test chip" in text
     assert "the best of 12 layouts searched" in text
-    assert f"{100 * result.step.mfu:.1f} % full attention" in text
-    assert f"{100 * result.step.mfu_causal:.1f} % causal" in text
-    assert "base 100 TFLOP/s" in text
+    for name, value in (
+        ("MFU full", result.step.mfu),
+        ("MFU causal", result.step.mfu_causal),
+        ("HFU", result.step.hfu),
+    ):
+        assert re.search(rf"{name} +{100 * value:.1f} %", text), name
+    assert re.search(r"base of MFU, HFU +100 TFLOP/s, the dense 16-bit peak", text)
     assert "at $2.00 a device-hour" in text
     assert "kWh" in text or "GWh" in text
     assert "10 % (1 sd)" in text
@@ -90,7 +95,7 @@ def test_names_from_files_are_printed_as_they_are() -> None:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_other_widths_lose_nothing(width: int) -> None:
     text = "".join(shown(run(), width=width).split())
-    for said in ("fullattention", "causal;base", "device-hours", "adevice"):
+    for said in ("MFUfull", "MFUcausal", "baseofMFU,HFU", "device-hours", "adevice"):
         assert said in text
     assert "…" not in text
 

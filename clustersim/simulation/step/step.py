@@ -18,7 +18,7 @@ from clustersim.schedules import build_program
 from clustersim.schedules.program import Program, TaskType
 from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates, runs_beside
 from clustersim.schedules.schedule import Ratios
-from clustersim.simulation.intervals import interval, model_error
+from clustersim.simulation.intervals import model_error
 from clustersim.simulation.memory.peaks import memory_reports
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.segment.coupling import Coupled, coupling_notes, play_coupled
@@ -250,9 +250,6 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     for scenario, step_s, any_stream, compute, efficiency, parts, memory, coupling_residual in rows:
         tokens = scenario.training.tokens_per_step
         rate = tokens / step_s / (scenario.cluster.accelerator.base_peak * scenario.cluster.devices)
-        headline = {"step_time_s": (step_s, 1.0), "mfu": (full * rate, -1.0), "mfu_causal": (causal * rate, -1.0)}
-        residual = model_error(scenario) if intervals else scenario.stack.residual
-        bounds = {name: interval(value, residual, power) for name, (value, power) in headline.items() if intervals}
         results.append(
             StepResult(
                 scenario=scenario,
@@ -266,7 +263,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
                 model_flops=full * tokens,
                 breakdown=dict(zip(spent, parts, strict=True)),
                 memory=memory,
-                intervals=bounds,
+                residual=model_error(scenario) if intervals else None,
                 engine=played.timeline.engine,
                 notes=coupling_notes(scenario.stack.coupling, coupling_residual),
                 coupling_residual=coupling_residual,

@@ -11,7 +11,8 @@ import numpy as np
 
 from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.results import Interval, StepResult
+from clustersim.simulation.intervals import Interval
+from clustersim.simulation.results import StepResult
 from clustersim.studies.claims.definitions import flops_a_token, most_flops
 from clustersim.studies.claims.draws import Draws, Floats, attainable, reached_again, within_reach
 from clustersim.studies.claims.equations import Devices

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from clustersim.inputs.claim import Claim
-from clustersim.inputs.claim_metrics import MFU, SECONDS_A_DAY
+from clustersim.inputs.claim_metrics import MFU
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.studies.amounts import amount, number, times, whole
 from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, flops_a_token

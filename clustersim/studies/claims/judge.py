@@ -10,7 +10,7 @@ from typing import Any
 
 from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.claim import Assertion, Claim, Relation
-from clustersim.inputs.claim_metrics import FIGURES
+from clustersim.inputs.claim_metrics import METRICS
 from clustersim.inputs.load import load_claim
 from clustersim.simulation.results import RunResult
 from clustersim.studies.claims.alternatives import AlternativeSettings, longer_sequences, smaller_cluster
@@ -22,7 +22,7 @@ from clustersim.studies.claims.insights import Insight, insights
 from clustersim.studies.claims.outcomes import UNSEARCHED, BestLayout, Outcome, Progress, best_points
 from clustersim.studies.claims.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.claims.scenarios import Possible, Setting, changed_settings, possible_settings
-from clustersim.studies.claims.simulated_figures import figure_row, flops_row, memory_row
+from clustersim.studies.claims.simulated_figures import figure_row, memory_row
 from clustersim.studies.claims.static_figures import data_equations, data_rows, parameters_row, price_row, saving_row
 from clustersim.studies.claims.utilization import utilization_rows
 from clustersim.studies.claims.verdicts import best_of, worst
@@ -187,8 +187,6 @@ class Judge:
         if assertion.meaning:
             return utilization_rows(assertion, evidence, self._scaling(evidence), self._longer(evidence), compared)
         match metric:
-            case "achieved_flops" | "achieved_flops_per_device":
-                return [flops_row(assertion, evidence)]
             case "memory_bytes":
                 return [memory_row(assertion, evidence)]
             case "parameters" | "active_parameters":
@@ -199,9 +197,8 @@ class Judge:
                 return [price_row(assertion, self.claim, evidence)]
             case "achieved_flops_ratio" | "token_price_saving":
                 reason = "a ratio needs what it is compared with: state it under relations"
-                return [untestable_row(assertion.id, metric, assertion.claimed, FIGURES[metric].unit, reason)]
-            case _:
-                return [figure_row(assertion, evidence)]
+                return [untestable_row(assertion.id, metric, assertion.claimed, METRICS[metric].unit, reason)]
+        return [figure_row(assertion, evidence)]
 
     def _scaling(self, evidence: ClaimContext) -> tuple[ClaimContext, ClaimContext] | None:
         """The largest cluster and the smaller one that its scaling is measured from."""

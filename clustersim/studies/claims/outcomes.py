@@ -7,9 +7,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from clustersim.errors import InfeasibleError, InputError
+from clustersim.inputs.figures import shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
-from clustersim.simulation.results import RunResult
+from clustersim.simulation.results import RunResult, value_of
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.claims.scenarios import Setting
 from clustersim.studies.layouts.search import search_layouts
@@ -32,8 +33,6 @@ PERFECT = {
     "fixed_overhead": 0.0,
 }
 LESS_IS_BETTER = frozenset({"memory_factor", "kernel_gap", "overlap_slowdown", "fixed_overhead"})
-OF_A_STEP = ("step_time_s", "busy_any", "busy_compute", "gemm_efficiency", "hfu", "memory_bytes")
-OF_A_RUN = ("training_days", "device_hours", "cost_usd", "energy_kwh")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ UNSEARCHED = "not searched: the check was interrupted"
 
 def figures_of(result: RunResult) -> dict[str, float]:
     """The figures that are drawn, as far as the inputs reach them."""
-    found = {name: float(getattr(result.step, name)) for name in OF_A_STEP}
-    return found | {name: value for name in OF_A_RUN if (value := getattr(result, name)) is not None}
+    found = {figure.name: value_of(result, figure) for figure in shown("claim")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def best_points(

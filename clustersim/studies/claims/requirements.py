@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.inputs.claim_metrics import METRICS, MFU
 from clustersim.simulation.inspect.waterfall import COUNTED, Waterfall, waterfall
-from clustersim.simulation.results import StepResult
+from clustersim.simulation.results import StepResult, value_of
 from clustersim.simulation.step.step import play_step
 from clustersim.studies.amounts import amount, times
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, bases, flops_a_token, kernel_rate
-from clustersim.studies.claims.outcomes import BestLayout, figures_of
+from clustersim.studies.claims.outcomes import BestLayout
 
 MEMORY_BOUND = ("memory_bound", "optimizer")
 LEAST_SHARE = 0.005  # of the step: parts below aren't spoken of
@@ -120,22 +121,12 @@ def _speedup(row: AssertionRow, point: BestLayout, evidence: ClaimContext) -> fl
     if boast is None or row.follows_from:
         return None
     least = boast.least
-    if row.definition in ("mfu", "mfu_causal", "mfu_6n"):
+    if row.definition in MFU:
         peak = bases(evidence.chip, evidence.scenario.training.precision)[row.base_name]
         return least * peak / (rate * flops_a_token(step, CONVENTIONS[row.definition]))
-    match row.definition:
-        case "achieved_flops":
-            return least / step.achieved_flops
-        case "achieved_flops_per_device":
-            return least * step.devices / step.achieved_flops
-        case "tokens_per_s":
-            return least / (rate * step.devices)
-        case "tokens_per_s_per_device":
-            return least / rate
-        case "step_time_s" | "training_days" | "device_hours" | "cost_usd" | "energy_kwh":
-            value = figures_of(point.result).get(row.definition)
-            return None if value is None else value / least
-    return None
+    figure = METRICS.get(row.definition)
+    value = None if figure is None or not figure.power or row.base_name else value_of(point.result, figure)
+    return None if figure is None or value is None else (value / least) ** (1 / figure.power)
 
 
 def _parts(step: StepResult, falls: Waterfall) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:

@@ -5,37 +5,48 @@ from __future__ import annotations
 import numpy as np
 
 from clustersim.inputs.claim import Assertion
-from clustersim.inputs.claim_metrics import FIGURES
+from clustersim.inputs.claim_metrics import METRICS
+from clustersim.inputs.kinds import unhandled
 from clustersim.studies.amounts import amount, whole
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import most_flops
-from clustersim.studies.claims.draws import Floats
 from clustersim.studies.claims.ideal import least_state_bytes
 from clustersim.studies.claims.verdicts import STATES, ClaimedFigure
 from clustersim.studies.layouts.search import leanest_bytes
 
 MEMORY_SPREAD = 0.1  # of log(measured / predicted) peak memory (assumed)
-OF_A_STEP = ("step_time_s", "tokens_per_s", "tokens_per_s_per_device")
 
 
-def flops_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
-    """Total model FLOP/s, with the number of devices that it takes; or those of one device."""
-    each = assertion.metric == "achieved_flops_per_device"
-    mark = evidence.mark("full")
-    sizes = [1 if each else step.devices for step in evidence.steps]
-    shown = evidence.draws.by_point([0.0 if mark is None else size * mark.run.flops for size in sizes])
+def figure_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
+    """A time, a rate, a cost or energy: whatever goes as a power of the step's time.
+
+    A figure that goes as time^power gains as speed^-power from what can be had over what is predicted, from the best
+    published run, and from the chip's best kernel. Raises InputError for a figure that doesn't follow the step.
+    """
+    figure = METRICS[assertion.metric]
+    if figure.of == "claim" or not figure.power:
+        raise unhandled("assert.metric", [figure.name], [name for name, other in METRICS.items() if other.power])
+    reached = evidence.draws.figure(figure.name)
+    if reached is None:
+        missing = evidence.points[0].result.missing.get(figure.name, "the inputs don't reach it")
+        return untestable_row(assertion.id, figure.name, assertion.claimed, figure.unit, missing)
+    mark, predicted = evidence.mark("full"), evidence.predicted_rate("full")
+    most = evidence.draws.by_point([most_flops(step.scenario, "full") for step in evidence.steps])
+    best = min if figure.lower else max
+    shown = reached if mark is None else reached * (mark.run.flops / predicted) ** -figure.power
     boast = ClaimedFigure(
         assertion.claimed,
-        evidence.rate("full") * evidence.draws.by_point(sizes),
-        max(size * most_flops(step.scenario, "full") for size, step in zip(sizes, evidence.steps, strict=True)),
-        "FLOP/s",
-        record=None if mark is None else float(shown.max()),
+        reached * evidence.gain**-figure.power,
+        float(best(reached * (most / predicted) ** -figure.power)),
+        figure.unit,
+        record=None if mark is None else float(best(shown)),
         apart="" if mark is None else mark.apart,
-        shown=evidence.shown(mark, shown),
+        shown=evidence.shown(mark, shown, -figure.power),
+        lower=figure.lower,
         tolerance=assertion.granted,
     )
-    reason = "" if each else _devices_needed(boast, evidence)
-    return judged_row(assertion.id, assertion.metric, boast, mark=mark, reason=reason)
+    reason = _devices_needed(boast, evidence) if figure.name == "achieved_flops" else ""
+    return judged_row(assertion.id, figure.name, boast, mark=mark, reason=reason)
 
 
 def _devices_needed(boast: ClaimedFigure, evidence: ClaimContext) -> str:
@@ -52,44 +63,6 @@ def _devices_needed(boast: ClaimedFigure, evidence: ClaimContext) -> str:
     if boast.least <= each * devices.most:
         return f"{needs}, and {devices.words} were tried"
     return f"{needs}, more than the {devices.most:,} of the largest cluster left open"
-
-
-def figure_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
-    """A time, a rate, a cost or energy."""
-    metric, figure = assertion.metric, FIGURES[assertion.metric]
-    reached = _reached(metric, evidence)
-    if reached is None:
-        missing = evidence.points[0].result.missing.get(metric, "the inputs don't reach it")
-        return untestable_row(assertion.id, metric, assertion.claimed, figure.unit, missing)
-    mark = evidence.mark("full")
-    power = -1.0 if figure.at_most else 1.0
-    predicted = evidence.predicted_rate("full")
-    most = evidence.draws.by_point([most_flops(step.scenario, "full") for step in evidence.steps])
-    best = min if figure.at_most else max
-    shown = reached if mark is None else reached * (mark.run.flops / predicted) ** power
-    boast = ClaimedFigure(
-        assertion.claimed,
-        reached * evidence.gain**power,
-        float(best(reached * (most / predicted) ** power)),
-        figure.unit,
-        record=None if mark is None else float(best(shown)),
-        apart="" if mark is None else mark.apart,
-        shown=evidence.shown(mark, shown, power),
-        lower=figure.at_most,
-        tolerance=assertion.granted,
-    )
-    return judged_row(assertion.id, metric, boast, mark=mark)
-
-
-def _reached(metric: str, evidence: ClaimContext) -> Floats | None:
-    """The figure as predicted in every draw."""
-    if not metric.startswith("tokens_per_s"):
-        return evidence.draws.figure(metric)
-    seconds = evidence.draws.figure("step_time_s")
-    assert seconds is not None
-    sizes = [step.devices if metric.endswith("device") else 1 for step in evidence.steps]
-    tokens = [step.scenario.training.tokens_per_step for step in evidence.steps]
-    return evidence.draws.by_point(tokens) / seconds / evidence.draws.by_point(sizes)
 
 
 def memory_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clustersim.inputs.claim import Assertion, Claim, Relation
-from clustersim.inputs.claim_metrics import FIGURES, SECONDS_A_DAY
+from clustersim.inputs.claim_metrics import METRICS
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.studies.amounts import amount, number
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, reasoned_row, untestable_row
 from clustersim.studies.claims.attainable_price import attainable_price, attainable_saving
@@ -88,7 +89,7 @@ def price_row(assertion: Assertion, claim: Claim, evidence: ClaimContext) -> Ass
         assertion.id,
         assertion.metric,
         assertion.claimed,
-        FIGURES[assertion.metric].unit,
+        METRICS[assertion.metric].unit,
         found.verdict,
         reason,
         best=None if found.cost is None else found.cost.central,

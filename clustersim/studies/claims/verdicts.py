@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from clustersim.simulation.results import Interval
+from clustersim.simulation.intervals import Interval
 from clustersim.studies.amounts import amount, times
 from clustersim.studies.claims.draws import Floats
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from clustersim.inputs.claim import Assertion, Claim
-from clustersim.inputs.claim_metrics import FIGURES
+from clustersim.inputs.claim_metrics import METRICS
 from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.results import value_of
 from clustersim.studies.amounts import counted
 from clustersim.studies.claims.assertion_rows import AssertionRow, reasoned_row, untestable_row
 from clustersim.studies.claims.definitions import readings
@@ -37,7 +38,7 @@ def rows_without_layout(
     why = f"no layout runs it: {'; '.join(reasons)}"
     judged = too_large | past
     return [
-        judged.get(name) or untestable_row(name, metric, value, FIGURES[metric].unit, why)
+        judged.get(name) or untestable_row(name, metric, value, METRICS[metric].unit, why)
         for name, metric, value in _figures(claim)
     ]
 
@@ -67,14 +68,14 @@ def past_the_peak(assertion: Assertion, scenarios: Sequence[Scenario]) -> Assert
 
 def _boasts(assertion: Assertion, scenario: Scenario) -> list[ClaimedFigure]:
     """The figure beside its limit in a scenario, once for every meaning that counts."""
-    figure = FIGURES[assertion.metric]
+    figure = METRICS[assertion.metric]
     return [
         ClaimedFigure(
             assertion.claimed,
             np.array([limit]),
             limit,
             figure.unit,
-            lower=figure.at_most,
+            lower=figure.lower,
             tolerance=assertion.granted,
             limit=words,
         )
@@ -92,19 +93,9 @@ def _limits(assertion: Assertion, scenario: Scenario) -> Iterator[tuple[float, s
         if assertion.meaning == "goodput":
             yield 1.0, THE_WHOLE_TIME
         return
-    limit = _limit(assertion.metric, scenario)
+    limit = value_of(ideal_run(scenario), METRICS[assertion.metric])
     if limit is not None:
         yield limit, STATES if assertion.metric == "memory_bytes" else KERNEL
-
-
-def _limit(metric: str, scenario: Scenario) -> float | None:
-    """The figure of the ideal run; None where it isn't one of a run."""
-    ideal = ideal_run(scenario)
-    if metric == "achieved_flops_per_device":
-        return ideal.step.achieved_flops / ideal.step.devices
-    value = getattr(ideal, metric, None)
-    value = getattr(ideal.step, metric, None) if value is None else value
-    return value if isinstance(value, float) else None
 
 
 def too_large_rows(claim: Claim, scenarios: Sequence[Scenario], reasons: Sequence[str]) -> list[AssertionRow]:
@@ -126,7 +117,7 @@ def too_large_rows(claim: Claim, scenarios: Sequence[Scenario], reasons: Sequenc
     else:
         return []
     return [
-        reasoned_row(name, metric, value, FIGURES[metric].unit, verdict, reason)
+        reasoned_row(name, metric, value, METRICS[metric].unit, verdict, reason)
         for name, metric, value in _figures(claim)
     ]
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clustersim.inputs.figures import shown
 from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult
+from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult, value_of
 from clustersim.workload.parameters import total_parameters
 
 Cell = str | float | int | bool | None
@@ -20,32 +21,18 @@ ResultRow = dict[str, Cell]
 SYSTEM = ("devices", "accelerator", "model", "parameters", "stack")
 LAYOUT = tuple(name for name in ResolvedLayout.model_fields if name != "where")
 SEARCHED, STATED = "searched", "stated"  # where a point's layout comes from
-STEP = (
-    "step_time_s",
-    "mfu",
-    "mfu_causal",
-    "hfu",
-    "busy_any",
-    "busy_compute",
-    "gemm_efficiency",
-    "achieved_flops",
-    "tokens_per_s",
-    "tokens_per_s_per_device",
-    "memory_bytes",
-    "fits",
-)
-RUN = ("training_days", "device_hours", "cost_usd", "energy_kwh", "ideal_days", "goodput", "mtti_s")
-WITH_INTERVALS = ("step_time_s", "mfu", "mfu_causal", "training_days", "cost_usd")
+FIGURES = shown("column")
 BOUNDS = tuple(
-    f"{figure}_{side}_{level}" for figure in WITH_INTERVALS for level in (80, 95) for side in ("low", "high")
+    f"{figure.name}_{side}_{level}" for figure in shown("interval") for level in (80, 95) for side in ("low", "high")
 )
 NUMBER = re.compile(r"\d[\d,.]*")
 COLUMNS = (
     *SYSTEM,
     "layout_is",
     *LAYOUT,
-    *STEP,
-    *RUN,
+    *(figure.name for figure in FIGURES if figure.of == "step"),
+    "fits",
+    *(figure.name for figure in FIGURES if figure.of == "run"),
     *(f"breakdown_{part}" for part in BREAKDOWN_PARTS),
     *BOUNDS,
     "warnings",
@@ -92,7 +79,7 @@ def result_row(result: RunResult, *, searched: bool = False) -> ResultRow:
     """Every column of a point that was simulated. One that doesn't fit in memory is infeasible, its figures kept."""
     step = result.step
     row = system_cells(step.scenario) | layout_cells(step.scenario) | {"layout_is": SEARCHED if searched else STATED}
-    row |= {name: getattr(step, name) for name in STEP} | {name: getattr(result, name) for name in RUN}
+    row |= {figure.name: value_of(result, figure) for figure in FIGURES} | {"fits": step.fits}
     row |= {f"breakdown_{part}": step.breakdown.get(part, 0.0) / step.step_time_s for part in BREAKDOWN_PARTS}
     row |= _bounds(result)
     row |= {
@@ -145,13 +132,12 @@ def _layout_value(cell: Cell) -> Any:
 
 
 def _bounds(result: RunResult) -> ResultRow:
-    intervals: Mapping[str, Any] = dict(result.step.intervals) | dict(result.intervals)
+    intervals = {**result.step.intervals, **result.intervals}
     return {
-        f"{figure}_{side}_{level}": intervals[figure][level][position]
-        for figure in WITH_INTERVALS
-        if figure in intervals
-        for level in intervals[figure]
-        for position, side in enumerate(("low", "high"))
+        f"{figure}_{side}_{level}": bound
+        for figure, levels in intervals.items()
+        for level, bounds in levels.items()
+        for side, bound in zip(("low", "high"), bounds, strict=True)
     }
 
 

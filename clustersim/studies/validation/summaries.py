@@ -8,7 +8,7 @@ from math import log, log1p, sqrt
 from statistics import mean, median
 from typing import TypeAlias
 
-from clustersim.simulation.results import Interval
+from clustersim.simulation.intervals import Interval
 from clustersim.studies.measured.csv_cells import CsvRow
 from clustersim.studies.validation.baseline import constant_efficiency_times
 from clustersim.studies.validation.layout_order import LaidOut, LayoutOrder, layout_key, layout_order, setting_of
