@@ -252,7 +252,7 @@ def test_a_row_that_counts_shared_experts_otherwise_means_another_size(shared: s
     [
         ({"stack": "megatron-lm-1999"}, "megatron-lm-2020"),
         ({"stack": "megatron-lm-1999", "year": ""}, "megatron-lm-2020"),
-        ({"stack": "mindspeed-llm-2029", "accelerator": "ascend-910b"}, "mindspeed-llm-2024"),
+        ({"stack": "mindspeed-llm-2029", "accelerator": "ascend-910b"}, "mindspeed-llm-2025"),
         ({"stack": "megatron-lm-2022-fork", "accelerator": "ascend-910b"}, "mindspeed-llm-2023"),
     ],
 )

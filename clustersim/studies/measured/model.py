@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clustersim.errors import InputError
+from clustersim.inputs import search_path
 from clustersim.inputs.catalog import load
 from clustersim.inputs.model import Model
 from clustersim.studies.measured.csv_cells import CsvRow, flag, given, text, whole
@@ -45,8 +46,10 @@ def model_of(row: CsvRow, notes: list[str], *, tied: bool = True) -> dict[str, A
 
 
 def _catalog_model(name: str) -> Model | None:
+    if not name or search_path.find(search_path.catalog_folders(), "models", name) is None:
+        return None
     try:
-        return load("models", name) if name else None
+        return load("models", name)
     except InputError:
         return None
 
