@@ -26,12 +26,22 @@ class Range(Description):
             raise refusal("a range with a likeliest value is linear")
         return self
 
+    @property
+    def stated(self) -> tuple[Bound, ...]:
+        """The values that it names."""
+        return (self.low, self.high, *(() if self.likely is None else (self.likely,)))
+
 
 class Spread(Description):
     """A log-normal distribution around a median."""
 
     median: Bound
     spread: Annotated[float, Field(gt=0, le=2, description="standard deviation of the logarithm")]
+
+    @property
+    def stated(self) -> tuple[Bound, ...]:
+        """The value that it names."""
+        return (self.median,)
 
 
 Distribution = Range | Spread

@@ -70,7 +70,9 @@ class Companions:
         waiting = True
         while waiting:  # what follows may lead others
             waiting = False
-            for field, marker in _markers(self.kind):
+            for field, marker, first in _markers(self.kind):
+                if first.isdisjoint(over):
+                    continue
                 leads = tuple(key for key in marker.keys if self._changes(base, over, key))
                 if not leads or base.get(field) is None:
                     continue
@@ -129,9 +131,10 @@ class Companions:
 
     def _changes(self, base: Table, over: Table, key: str) -> bool:
         """Whether `over` gives a key another value than it has in `base`."""
-        new, old = _at(over, key), _at(base, key)
+        new = _at(over, key)
         if new is None:
             return False
+        old = _at(base, key)
         if isinstance(new, Table) and isinstance(old, Table) and "extends" not in new:
             return any(self._changes(base, over, f"{key}.{inner}") for inner in new)
         numbers = self._number(key, new), self._number(key, old)
@@ -177,10 +180,17 @@ def _value(entry: Any, key: str) -> Any:
 
 
 @cache
-def _markers(kind: type[Description]) -> tuple[tuple[str, Follows], ...]:
-    """Every declaration of a description; what is unset comes first, for nothing is in proportion to it."""
-    found = [(field, marker) for field, markers in follows_of(kind).items() for marker in markers]
-    return tuple(sorted(found, key=lambda pair: ("unset", "in proportion", "kept").index(pair[1].how)))
+def _markers(kind: type[Description]) -> tuple[tuple[str, Follows, frozenset[str]], ...]:
+    """Every declaration of a description, with the fields that lead; what is unset comes first.
+
+    For nothing is in proportion to what is unset.
+    """
+    found = [
+        (field, marker, frozenset(key.split(".")[0] for key in marker.keys))
+        for field, markers in follows_of(kind).items()
+        for marker in markers
+    ]
+    return tuple(sorted(found, key=lambda rule: ("unset", "in proportion", "kept").index(rule[1].how)))
 
 
 def _leads(kind: type[Description], field: str) -> Iterator[str]:

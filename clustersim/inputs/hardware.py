@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from clustersim.inputs.base import Description, Follows, Reference, refusal
+from clustersim.inputs.plausible import Plausible
 from clustersim.inputs.units import (
     Bytes,
     BytesPerSecond,
@@ -22,17 +23,32 @@ Efficiency = Annotated[Fraction, Field(gt=0)]
 Peak = Annotated[FlopsPerSecond, Field(gt=0)]
 Bandwidth = Annotated[BytesPerSecond, Field(gt=0)]
 
+# What hardware for training has had, from graphics cards of ten years ago to what is announced; prices of a device-hour
+# from the spot market's least to the most that anybody lists. A test holds the catalog to them (recalled beyond it).
+MEMORY = Plausible(4e9, 500e9)
+MEMORY_BANDWIDTH = Plausible(100e9, 25e12)
+PEAK = Plausible(1e12, 50e15)
+VECTOR_PEAK = Plausible(0.1e12, 1e15)
+POWER = Plausible(20.0, 2500.0)
+HOST_POWER = Plausible(50.0, 150e3)  # of a server; of a rack of 72
+PRICE = Plausible(0.05, 100.0)
+LINK = Plausible(0.1e9, 5e12)  # from gigabit Ethernet on
+HOST_LINK = Plausible(1e9, 1e12)
+LATENCY = Plausible(0.1e-6, 0.1)  # from a hop on the board to another continent
+LAUNCH = Plausible(0.1e-6, 1e-3)
+
 
 class Memory(Description):
     """Device memory (HBM)."""
 
-    capacity: Annotated[Bytes, Field(gt=0, description="bytes on the package, as sold")]
+    capacity: Annotated[Bytes, MEMORY, Field(gt=0, description="bytes on the package, as sold")]
     usable: Annotated[
         Bytes | None,
         Follows(("capacity",), "unset", "94 % of capacity"),
+        MEMORY,
         Field(gt=0, description="bytes that a program can allocate; 94 % of capacity if unknown"),
     ] = None
-    bandwidth: Annotated[Bandwidth, Field(description="nominal bytes a second")]
+    bandwidth: Annotated[Bandwidth, MEMORY_BANDWIDTH, Field(description="nominal bytes a second")]
 
     @field_validator("usable")
     @classmethod
@@ -87,7 +103,7 @@ class Kernels(Description):
         Efficiency, Field(description="rate of fused attention written for the generation before, over native kernels'")
     ] = 1.0
     memory: Annotated[Efficiency, Field(description="bandwidth of streaming kernels over the nominal one")]
-    launch: Annotated[Seconds, Field(description="seconds between two small kernels of a stream")] = 5e-6
+    launch: Annotated[Seconds, LAUNCH, Field(description="seconds between two small kernels of a stream")] = 5e-6
 
     @property
     def best_rate(self) -> float:
@@ -104,16 +120,19 @@ class Accelerator(Description):
     peak: Annotated[
         dict[Precision, Peak],
         Follows(("peak.bf16", "peak.fp16"), "in proportion"),
+        PEAK,
         Field(description="dense matrix peak by precision, FLOP/s; bf16 or fp16"),
     ]
     other_peaks: Annotated[
         dict[str, Peak],
         Follows(("name", "peak"), "kept"),
+        PEAK,
         Field(description="other peaks in print (marketed, data-sheet), as bases of MFU claims"),
     ] = {}
     vector: Annotated[
         dict[str, Peak],
         Follows(("name", "peak"), "kept"),
+        VECTOR_PEAK,
         Field(description="vector units' peak by precision, FLOP/s"),
     ] = {}
     memory: Annotated[Memory, Field(description="capacity and bandwidth of the device memory")]
@@ -123,11 +142,12 @@ class Accelerator(Description):
         Field(description="measured efficiencies of single kernels"),
     ]
     power: Annotated[
-        Watts | None, Follows(("name", "peak", "memory"), "kept"), Field(description="board power (TDP)")
+        Watts | None, Follows(("name", "peak", "memory"), "kept"), POWER, Field(description="board power (TDP)")
     ] = None
     price: Annotated[
         DollarsPerHour | None,
         Follows(("name", "peak", "memory"), "kept"),
+        PRICE,
         Field(description="rent of one device, USD an hour"),
     ] = None
     node: Annotated[str | None, Field(description="catalog name of the node it usually comes in")] = None
@@ -158,22 +178,26 @@ class Tier(Description):
     bandwidth: Annotated[
         Bandwidth,
         Follows(("link_bandwidth",), "in proportion"),
+        LINK,
         Field(description="bytes a second, one direction, one device"),
     ]
     link_bandwidth: Annotated[
         Bandwidth | None,
         Follows(("kind",), "unset", "no pairs of a mesh"),
         Follows(("bandwidth",), "in proportion"),
+        LINK,
         Field(description="one pair of a full mesh: bytes a second, one direction"),
     ] = None
     latency: Annotated[
         Seconds,
         Follows(("kind", "technology"), "kept"),
+        LATENCY,
         Field(description="seconds a message needs before its first byte arrives"),
     ]
     start: Annotated[
         Seconds,
         Follows(("kind", "technology"), "kept"),
+        LATENCY,
         Field(description="seconds to start a collective; 22 to 31 us on A100 and H100"),
     ] = 25e-6
     efficiency: Annotated[
@@ -184,11 +208,13 @@ class Tier(Description):
     switch_bandwidth: Annotated[
         Bandwidth | None,
         Follows(("kind", "bandwidth", "efficiency"), "unset", "no switch that sums was measured so"),
+        LINK,
         Field(description="bus bandwidth of an all-reduce that switches sum; in one direction, as nccl-tests counts"),
     ] = None
     switch_ramp: Annotated[
         Seconds,
         Follows(("kind",), "unset", "no switch sums"),
+        LATENCY,
         Field(description="seconds until the pipeline of an all-reduce that switches sum is full"),
     ] = 0.0
 
@@ -205,10 +231,11 @@ class Node(Description):
     scale_up: Annotated[Tier, Field(description="the network inside a scale-up domain (NVLink, HCCS, ...)")]
     scale_out: Annotated[Tier, Field(description="the network between scale-up domains (InfiniBand, RoCE, ...)")]
     host_power: Annotated[
-        Watts, Follows(("devices",), "kept"), Field(description="watts a node beside its accelerators")
+        Watts, Follows(("devices",), "kept"), HOST_POWER, Field(description="watts a node beside its accelerators")
     ] = 0.0
     host_bandwidth: Annotated[
         Bandwidth,
+        HOST_LINK,
         Field(description="a device's bytes a second to and from host memory; 24.9 GB/s on Atlas 800T A2 (FlagPerf)"),
     ] = 25e9
 
@@ -238,6 +265,7 @@ class Cluster(Description):
     price: Annotated[
         DollarsPerHour | None,
         Follows(("node", "accelerator"), "kept"),
+        PRICE,
         Field(description="USD a device-hour, before the catalog's price"),
     ] = None
     availability: Annotated[

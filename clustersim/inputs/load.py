@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
+from clustersim.inputs.bare_numbers import missing_in, missing_units
 from clustersim.inputs.base import Description
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.model import Model
+from clustersim.inputs.plausible import implausible
 from clustersim.inputs.problems import described, in_file
 from clustersim.inputs.references import Resolver, is_path
 from clustersim.inputs.renaming import Renaming
@@ -35,6 +37,7 @@ from clustersim.inputs.yaml import read_yaml
 
 if TYPE_CHECKING:
     from clustersim.inputs.claim import Claim
+    from clustersim.inputs.serving import Serving
 
 __all__ = [
     "Source",
@@ -83,7 +86,18 @@ def load_claim(source: Source) -> Claim:
     claim = described(Claim, document, problems)
     if claim is None:
         raise InputError(label, in_file([*problems, *_stated_problems(document)], label))
+    problems += [problem for key, values in _typed_values(claim) for problem in missing_in(key, values)]
+    if problems:
+        raise InputError(label, in_file(problems, label))
     return claim
+
+
+def _typed_values(claim: Claim) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Every dotted key of a scenario that a claim leaves open or changes, with the values that it gives."""
+    for key, value in claim.open_values.items():
+        yield key, value if isinstance(value, tuple) else value.stated
+    for relation in claim.relations:
+        yield from ((key, [value]) for key, value in relation.change.items())
 
 
 def _stated_problems(document: Table) -> list[Problem]:
@@ -125,6 +139,7 @@ def _scenario_document(source: Source, renaming: Renaming, chain: tuple[str, ...
     if document is None:
         return label, None
     document = renaming.document(document, "scenarios")
+    renaming.problems += missing_units(document, "scenarios")
     if not isinstance(source, Mapping):
         chain = (*chain, os.path.realpath(label))
         if "name" not in document:
@@ -158,10 +173,11 @@ def _extended(document: Table, renaming: Renaming, chain: tuple[str, ...]) -> Ta
 def as_overrides(overrides: Overrides, section: str, renaming: Renaming) -> list[Table]:
     """Every override as a mapping to lay over a document of the section."""
     if isinstance(overrides, Mapping):
-        pairs = list(overrides.items())
-    else:
-        pairs = [pair for text in overrides for pair in _key_and_value(text, renaming.problems)]
-    return renaming.overrides([(key, as_table(value)) for key, value in pairs], section)
+        return renaming.overrides([(key, as_table(value)) for key, value in overrides.items()], section)
+    pairs = [pair for text in overrides for pair in _key_and_value(text, renaming.problems)]
+    found = renaming.overrides(pairs, section)
+    renaming.problems += [problem for table in found for problem in missing_units(table, section, typed=True)]
+    return found
 
 
 def _key_and_value(text: str, problems: list[Problem]) -> list[tuple[str, Any]]:
@@ -199,6 +215,7 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
     problems += [place(problem, document) for problem in found]
     if scenario is None or problems:
         return None
+    problems += beyond_hardware(scenario, document)
     if notes:
         scenario = scenario.model_copy(update={"notes": (*scenario.notes, *notes)})
     if isinstance(scenario.layout, Layout):
@@ -228,7 +245,14 @@ def _quietly(kind: type[Part], value: Any) -> Part | None:
     return described(kind, value, []) if isinstance(value, Table) else None
 
 
-def place(problem: Problem, document: Table) -> Problem:
-    """The problem, one between parts of the scenario, with the file and line of its key."""
+def place(problem: Problem, document: Table, *, misfit: bool = True) -> Problem:
+    """The problem, one between parts of the scenario unless it says otherwise, with the file and line of its key."""
     origin: Origin = locate(document, tuple(problem.key.split(".")))
-    return Problem(problem.message, problem.key, origin.line, origin.file, misfit=True)
+    return Problem(problem.message, problem.key, origin.line, origin.file, misfit)
+
+
+def beyond_hardware(described: Scenario | Serving, document: Table) -> list[Problem]:
+    """The values that no hardware has had, unless these are meant."""
+    if described.implausible_ok:
+        return []
+    return [place(Problem(message, key), document, misfit=False) for key, message in implausible(described)]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
+from clustersim.inputs.bare_numbers import missing_units
 from clustersim.inputs.documents import Source, config_file, find_document
-from clustersim.inputs.load import Overrides, as_overrides, place
+from clustersim.inputs.load import Overrides, as_overrides, beyond_hardware, place
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.problems import described, in_file
 from clustersim.inputs.references import Resolver, is_path
@@ -44,6 +45,7 @@ def _document(source: Source, renaming: Renaming, chain: tuple[str, ...]) -> tup
     if document is None:
         return label, None
     document = renaming.document(document, SECTION)
+    problems += missing_units(document, SECTION)
     if not isinstance(source, Mapping):
         chain = (*chain, os.path.realpath(label))
         if "name" not in document:
@@ -74,6 +76,7 @@ def _read(document: Table, problems: list[Problem], notes: list[str]) -> Serving
     if serving is None or problems:
         return None
     problems += [place(problem, document) for problem in serving_problems(serving)]
+    problems += beyond_hardware(serving, document)
     return serving.model_copy(update={"notes": (*serving.notes, *notes)})
 
 

@@ -50,8 +50,8 @@ def merge(base: Table, over: Table, section: str, notes: list[str] | None = None
             elif isinstance(old, str) and key in REFERENCES.get(section, {}):
                 value = merge(Table({"extends": old}, {"extends": base.origin(key)}), value, part, notes, (*path, key))
         merged = merged.with_entry(key, value, over.origin(key))
-    kind = _kind_of(section)
-    return merged if kind is None else Companions(kind, path, notes).settled(base, over, merged)
+    kind = kind_of(section)
+    return merged if kind is None or not over else Companions(kind, path, notes).settled(base, over, merged)
 
 
 def part_of(section: str, key: str) -> str:
@@ -60,12 +60,12 @@ def part_of(section: str, key: str) -> str:
 
 
 @cache
-def _kind_of(section: str) -> type[Description] | None:
+def kind_of(section: str) -> type[Description] | None:
     """What a section's mappings describe; None for plain mappings."""
     owner, dot, key = section.rpartition(".")
     if not dot:
         return KINDS.get(section)
-    kind = _kind_of(owner)
+    kind = kind_of(owner)
     field = None if kind is None else kind.model_fields.get(key)
     types = () if field is None else (field.annotation, *get_args(field.annotation))
     return next((found for found in types if isinstance(found, type) and issubclass(found, Description)), None)

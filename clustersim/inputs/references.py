@@ -8,6 +8,7 @@ from typing import Any
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
+from clustersim.inputs.bare_numbers import missing_units
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.renaming import Renaming
@@ -123,6 +124,8 @@ class Resolver:
         if _is_json(file):
             return self._read_json(section, file, path, origin)
         document = search_path.read_document(file, self.problems)
+        if document is not None and not search_path.is_packaged(str(file)):
+            self.problems += missing_units(document, section, path)
         return None if document is None else Renaming(self.problems, self.notes).document(document, section, path)
 
     def _is_there(self, file: Path, path: KeyPath, origin: Origin) -> bool:

@@ -11,10 +11,12 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from clustersim.inputs.base import Description, Follows, refusal
+from clustersim.inputs.plausible import Plausible
 from clustersim.inputs.units import Bytes, BytesPerSecond, Fraction, Rate, Seconds
 
 Span = Annotated[Seconds, Field(gt=0)]
 Positive = Annotated[BytesPerSecond, Field(gt=0)]
+STORAGE = Plausible(10e6, 100e12)  # from one disk to the largest parallel file systems
 Cause = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -80,9 +82,9 @@ class Checkpoint(Description):
     bytes_per_parameter: Annotated[
         float, Field(gt=0, description="16-bit weights, fp32 master copy and Adam's two moments: 2 + 12")
     ] = 14.0
-    bandwidth: Annotated[Positive | None, Field(description="of the whole storage")] = None
+    bandwidth: Annotated[Positive | None, STORAGE, Field(description="of the whole storage")] = None
     share: Annotated[Fraction, Field(gt=0, description="of the storage's bandwidth that is left for this job")] = 1.0
-    node_bandwidth: Annotated[Positive | None, Field(description="most that one node writes or reads")] = None
+    node_bandwidth: Annotated[Positive | None, STORAGE, Field(description="most that one node writes or reads")] = None
     slowdown: Annotated[Fraction, Field(lt=1, description="share of its rate that training loses during a write")] = 0.0
     memory: Annotated[MemoryTier | None, Field(description="a tier in the hosts' memory")] = None
 

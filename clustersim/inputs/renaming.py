@@ -41,7 +41,7 @@ class Renaming:
             if synonym is not None and synonym.earlier:
                 self._note(word, synonym.name, (*path, word), origin)
             if inside:
-                value = _nested(inside, value, origin)
+                value = nested(inside, value, origin)
             elif isinstance(value, Table):
                 value = self.document(value, part_of(section, name), (*path, name))
             found[name] = value
@@ -60,7 +60,7 @@ class Renaming:
             if not all(parts) or len(parts) > DEEPEST_KEY:
                 self._complain("not a dotted key such as layout.pipeline", (key or '""',), Origin())
                 continue
-            table = self.document(_nested(parts, value), section)
+            table = self.document(nested(parts, value), section)
             own = own_key(parts, section)
             if used.setdefault(own, key) != key:
                 self._complain(f"the same as {used[own]}, which is given too", (key,), Origin())
@@ -92,7 +92,7 @@ def own_key(words: Sequence[str], section: str) -> str:
     return ".".join(names)
 
 
-def _nested(keys: Sequence[str], value: Any, origin: Origin = NOWHERE) -> Table:
+def nested(keys: Sequence[str], value: Any, origin: Origin = NOWHERE) -> Table:
     """`{"layout": {"pipeline": 8}}` for layout, pipeline and 8."""
-    inner = _nested(keys[1:], value, origin) if len(keys) > 1 else value
+    inner = nested(keys[1:], value, origin) if len(keys) > 1 else value
     return Table({keys[0]: inner}, {keys[0]: origin})

@@ -47,6 +47,9 @@ class Scenario(Description):
         Reference("failures"),
         Field(description="what goes wrong in the run: catalog name, path or mapping; absent: nothing does"),
     ] = None
+    implausible_ok: Annotated[
+        bool, Field(description="values that no hardware has had, by four orders of magnitude, are played all the same")
+    ] = False
     seed: Annotated[int, Field(ge=0, description="root of all random numbers")] = 0
     notes: Annotated[
         tuple[str, ...], Field(strict=False, description="what a reader of the results should know; reading adds to it")

@@ -54,7 +54,7 @@ def _packaged(package: str) -> Path:
 
 def is_packaged(file: str) -> bool:
     """Whether a file is one of the packaged catalog."""
-    return bool(file) and _packaged("clustersim.catalog") in Path(file).parents
+    return file.startswith(f"{_packaged('clustersim.catalog')}{os.sep}")
 
 
 def entries(folders: Collection[Path], section: str) -> list[dict[str, Path]]:

@@ -216,6 +216,9 @@ class Serving(Description):
     utilization: Annotated[
         Fraction, Field(gt=0, description="tokens served over those that the devices could serve, in the mean")
     ] = 1.0
+    implausible_ok: Annotated[
+        bool, Field(description="values that no hardware has had, by four orders of magnitude, are played all the same")
+    ] = False
     published: Annotated[PublishedRates, Field(description="what predictions are held against")] = PublishedRates()
     notes: Annotated[tuple[str, ...], Field(strict=False, description="what a reader of the results should know")] = ()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from clustersim.inputs.base import Description, Follows
-from clustersim.inputs.hardware import Efficiency
+from clustersim.inputs.hardware import LAUNCH, Efficiency
 from clustersim.inputs.layout import ContextKind, Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.training import Router
@@ -98,7 +98,9 @@ class Stack(Description):
         PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")
     ]
     kernel_gap: Annotated[
-        Seconds, Field(description="idle seconds before each kernel of the compute stream, as the host issues it")
+        Seconds,
+        LAUNCH,
+        Field(description="idle seconds before each kernel of the compute stream, as the host issues it"),
     ] = 0.0
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
     fused_alibi: Annotated[bool, Field(description="fused attention takes the biases of ALiBi")] = False

@@ -1,7 +1,7 @@
 """Quantities with units: parsed once at the border, SI floats inside.
 
-A quantity is a plain number in SI or a string with a unit: `"80 GiB"`, `"200 Gb/s"`, `"353.9 TFLOP/s"`, `"82 %"`,
-`"14.8T"`.
+A quantity is a string with a unit: `"80 GiB"`, `"200 Gb/s"`, `"353.9 TFLOP/s"`, `"82 %"`, `"14.8T"`; in Python and
+JSON it may be a plain number in SI.
 GB (1e9) and GiB (2^30) are different units, and so are bits (b) and bytes (B).
 """
 
@@ -49,7 +49,12 @@ class Dimension:
     @property
     def accepted(self) -> str:
         """What people may write, in words."""
-        return f"Accepted: {', '.join(self.examples)}, or a plain number {self.plain}"
+        plain = "" if self.name in SI_UNITS else f", or a plain number {self.plain}"
+        return f"Accepted: {', '.join(self.examples)}{plain}"
+
+
+# What needs a unit where people write it, and the unit of its SI value; the other dimensions are plain numbers, too.
+SI_UNITS = {"bytes": "B", "bytes/s": "B/s", "FLOP/s": "FLOP/s", "s": "s", "W": "W", "USD/h": "USD/h", "1/s": "/s"}
 
 
 def _prefixed(*units: str, prefixes: Mapping[str, float] = LARGE, scale: float = 1.0) -> dict[str, float]:
@@ -126,11 +131,6 @@ DIMENSIONS = {
 }
 
 
-# What SI values are written in, to be read again as they are; others are plain numbers.
-SI_UNITS = {"bytes": "B", "bytes/s": "B/s", "FLOP/s": "FLOP/s", "s": "s", "W": "W", "USD/h": "USD/h", "USD": "USD"}
-SI_UNITS |= {"1/s": "/s"}
-
-
 @dataclass(frozen=True)
 class Measures:
     """Marks a type of number as a quantity of a dimension."""
@@ -175,6 +175,12 @@ def parse_quantity(value: object, dimension: str) -> float:
     if number > wanted.most:
         raise ValueError(f"{shown(value)} is more than {wanted.most:g}. {wanted.accepted}")
     return number
+
+
+def has_unit(text: str) -> bool:
+    """Whether a number in a text is followed by something, or stands behind a dollar."""
+    match = _QUANTITY.fullmatch(text.strip())
+    return match is not None and bool(match["unit"] or match["dollar"])
 
 
 def _as_float(value: float) -> float:

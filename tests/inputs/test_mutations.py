@@ -31,7 +31,7 @@ WHOLE: dict[str, Any] = {
                 "extends": None,
                 "kind": "tree",
                 "bandwidth": "200 Gb/s",
-                "latency": 1e-5,
+                "latency": "10 us",
                 "efficiency": "90 %",
             },
         },

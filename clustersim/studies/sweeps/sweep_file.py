@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.bare_numbers import axis_with_units, missing_in, with_units
 from clustersim.inputs.load import Source, config_names, load_config
 from clustersim.inputs.problems import did_you_mean, read_as
 from clustersim.inputs.references import is_path
-from clustersim.inputs.sweep import Sweep, is_sweep
+from clustersim.inputs.sweep import Sweep, axis_values, is_sweep
 from clustersim.inputs.table import Table, as_plain, as_table
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_scalar, read_yaml
@@ -54,7 +55,11 @@ def read_sweep(source: Source, overrides: Mapping[str, Any] | Sequence[str] = ()
     if isinstance(points, Table) and axes:
         document = document.with_entry("points", Table(points | axes, points.origins))
     sweep = read_as(Sweep, document, label)
+    typed = () if isinstance(source, Mapping) else {*sweep.points, *sweep.zip} - set(axes)
+    typed = {*typed, *(() if isinstance(overrides, Mapping) else axes)}
     problems = sweep.problems()
+    for key, values in (sweep.points | sweep.zip).items():
+        problems += missing_in(key, axis_values(values)) if key in typed else []
     if problems:
         raise InputError(label, problems)
     return AskedSweep(sweep, _base(document), ad_hoc)
@@ -134,7 +139,10 @@ _Writer.add_representer(str, _text)
 
 def written(asked: AskedSweep, settings: PlaySettings) -> str:
     """The whole sweep as YAML, its base in place: it can be run again as it is."""
-    document = asked.sweep.model_dump(mode="json", exclude_none=True) | {"base": as_plain(asked.base)}
+    document = asked.sweep.model_dump(mode="json", exclude_none=True)
+    for axes in ("points", "zip"):
+        document[axes] = {key: as_plain(axis_with_units(key, values)) for key, values in document[axes].items()}
+    document["base"] = as_plain(with_units(asked.base, "scenarios"))
     made_by = {"version": __version__, "physics": PHYSICS_VERSION, "code": code_digest()[:12]}
     document[ASKED_WITH] = made_by | vars(settings) | {"ad_hoc": asked.ad_hoc}
     return yaml.dump(document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=120)
