@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from claims_library import CLAIMS, FALSE, TRUE
 
-from clustersim.inputs.load import config_names, load_claim, load_config
+from clustersim.inputs.load import load_config
 from clustersim.inputs.table import as_plain
 from clustersim.studies.claims.judge import check_claims
 
-CLAIMS = {name: load_claim(name).source.reliability for name in config_names("claims")}
-TRUE = [name for name, reliability in CLAIMS.items() if reliability in ("paper", "vendor", "measured")]
-FALSE = [name for name, reliability in CLAIMS.items() if reliability == "invented"]
 BELIEVED = {"supported", "plausible"}
 REFUSED = {"implausible", "inconsistent", "impossible"}
 
