@@ -13,12 +13,10 @@ from clustersim.errors import Problem
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Dispatcher, Layout, Schedule
 from clustersim.inputs.model import Model
+from clustersim.inputs.schedule_checks import micro_batch_problems, overlap_problems, pipeline_problems, schedule_of
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.inputs.where import satisfies
-from clustersim.schedules.registry import runs_beside
-
-SEVERAL_CHUNKS = ("interleaved-1f1b", "zb-v")  # schedules that cut the model into more than one run of layers a device
 
 UNPRICED_DISPATCHERS = ("sequential",)
 
@@ -33,13 +31,13 @@ def layout_problems(
     stack: Stack | None = None,
 ) -> list[Problem]:
     """Everything that keeps a layout from running this model on this cluster with this batch and software."""
-    problems = [*_pipeline(layout)]
+    schedule = schedule_of(layout, stack)
+    problems = [*pipeline_problems(layout, schedule)]
     if model is not None:
         problems += _heads(layout, model)
         problems += _layers(layout, model)
         problems += _experts(layout, model)
-        if stack is not None:
-            problems += _hidden_experts(layout, model, schedule_of(layout, stack.defaults.schedule))
+        problems += overlap_problems(layout, model, schedule)
     if training is not None and training.sequence_length % layout.context:
         near = divisors_near(layout.context, training.sequence_length)
         message = f"{layout.context} does not divide the sequence of {training.sequence_length:,} tokens. {near}"
@@ -53,7 +51,7 @@ def layout_problems(
                 problems += _expert_groups(layout, data)
             problems += _zero_group(layout, data)
             if training is not None:
-                problems += _batch(layout, data, training)
+                problems += _batch(layout, schedule, data, training)
             problems += _condition(layout, data, cluster)
     return problems
 
@@ -80,20 +78,6 @@ def expert_tensor_of(layout: Layout, experts: bool) -> int:
     return layout.expert_tensor or (1 if experts and layout.expert > 1 else layout.tensor)
 
 
-def schedule_of(layout: Layout, default: Schedule) -> Schedule:
-    """The order of passes: as given; else interleaved with several chunks a device, with one what the stack does."""
-    if layout.schedule is not None:
-        return layout.schedule
-    if layout.virtual_stages > 1:
-        return "interleaved-1f1b"
-    return "1f1b" if default == "interleaved-1f1b" else default
-
-
-def can_hide_experts(model: Model, schedule: Schedule, stages: int, chunks: int) -> bool:
-    """Whether there is experts' traffic, and another micro-batch's pass that it can hide behind."""
-    return model.moe is not None and runs_beside(schedule, stages, chunks)
-
-
 def divisors_near(size: int, total: int) -> str:
     """A hint at the divisors of `total` next below and above `size`; none where they would be long to find."""
     if total > LARGEST_SEARCHED:
@@ -107,24 +91,6 @@ def multiples_near(size: int, unit: int) -> str:
     """A hint at the multiples of `unit` next below and above `size`."""
     below = size // unit * unit
     return f"Near it: {', '.join(f'{count:,}' for count in (below, below + unit) if count)}"
-
-
-def _pipeline(layout: Layout) -> Iterator[Problem]:
-    chunks, schedule = layout.virtual_stages, layout.schedule
-    if chunks > 1 and layout.pipeline == 1:
-        yield Problem(f"{chunks} virtual stages need a pipeline of 2 or more", "layout.virtual_stages")
-    if chunks > 1 and schedule is not None and schedule not in SEVERAL_CHUNKS:
-        yield Problem(
-            f"{schedule} runs one virtual stage a device. With virtual_stages {chunks}: {', '.join(SEVERAL_CHUNKS)}",
-            "layout.schedule",
-        )
-    if chunks == 1 and schedule == "interleaved-1f1b":
-        yield Problem("interleaved-1f1b needs virtual_stages of 2 or more; with 1 it is 1f1b", "layout.schedule")
-    if schedule == "zb-v" and chunks != 2:
-        yield Problem(f"zb-v holds two virtual stages a device, not {chunks}: set it to 2", "layout.virtual_stages")
-    if schedule == "dualpipe" and layout.pipeline % 2:
-        near = multiples_near(layout.pipeline, 2)
-        yield Problem(f"dualpipe pairs stages from both ends, and {layout.pipeline} are odd. {near}", "layout.pipeline")
 
 
 def _heads(layout: Layout, model: Model) -> Iterator[Problem]:
@@ -174,20 +140,6 @@ def _experts(layout: Layout, model: Model) -> Iterator[Problem]:
         yield Problem(f"{layout.expert} does not divide the {model.moe.experts} experts. {near}", "layout.expert")
 
 
-def _hidden_experts(layout: Layout, model: Model, schedule: Schedule) -> Iterator[Problem]:
-    asked = layout.overlap is not None and "expert" in layout.overlap
-    if not asked or can_hide_experts(model, schedule, layout.pipeline, layout.virtual_stages):
-        return
-    if model.moe is None:
-        yield Problem(f"expert: {model.name} has no experts: leave it out", "layout.overlap")
-        return
-    yield Problem(
-        f"expert: {schedule} runs no forward pass beside a backward one that experts' traffic could hide behind. "
-        "Accepted with interleaved-1f1b (virtual_stages of 2 or more), with dualpipe, or with 1f1b and pipeline 1",
-        "layout.overlap",
-    )
-
-
 def _expert_groups(layout: Layout, data: int) -> Iterator[Problem]:
     expert_tensor = expert_tensor_of(layout, experts=True)
     ranks, group = layout.tensor * layout.context * data, layout.expert * expert_tensor
@@ -223,7 +175,7 @@ def _wrong_size(layout: Layout, cluster: Cluster) -> Problem:
     )
 
 
-def _batch(layout: Layout, data: int, training: Training) -> Iterator[Problem]:
+def _batch(layout: Layout, schedule: Schedule | None, data: int, training: Training) -> Iterator[Problem]:
     batch, together = training.global_batch, data * layout.micro_batch
     if batch % together:
         yield Problem(
@@ -231,25 +183,8 @@ def _batch(layout: Layout, data: int, training: Training) -> Iterator[Problem]:
             f"{multiples_near(batch, together)}",
             "training.global_batch",
         )
-    elif layout.schedule == "dualpipe":
-        yield from _both_directions(layout, batch // together, batch, together)
-    elif layout.virtual_stages > 1 and layout.schedule != "zb-v" and batch // together % layout.pipeline:
-        yield Problem(
-            f"{batch // together} micro-batches a replica are no multiple of the {layout.pipeline} stages, as "
-            f"interleaving needs. global_batch {multiples_near(batch, together * layout.pipeline).lower()}",
-            "training.global_batch",
-        )
-
-
-def _both_directions(layout: Layout, micro_batches: int, batch: int, together: int) -> Iterator[Problem]:
-    least = 2 * layout.pipeline
-    if micro_batches % 2 or micro_batches < least:
-        wanted = max(batch, together * least)
-        yield Problem(
-            f"dualpipe sends an even number of micro-batches a replica, at least twice its {layout.pipeline} stages, "
-            f"not {micro_batches}. global_batch {multiples_near(wanted, 2 * together).lower()}",
-            "training.global_batch",
-        )
+    else:
+        yield from micro_batch_problems(layout, schedule, data, batch)
 
 
 def _condition(layout: Layout, data: int, cluster: Cluster) -> Iterator[Problem]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, ConfigDict, Field, NonNegativeInt, PlainSerializer, PositiveInt, field_validator
 
 from clustersim.inputs.base import Description, refusal
 from clustersim.inputs.synonyms import SHORT_NAMES, with_synonyms
 from clustersim.inputs.where import check_expression
+from clustersim.schedules.registry import schedule_names
 
-Schedule = Literal["gpipe", "1f1b", "interleaved-1f1b", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe"]
+if TYPE_CHECKING:
+    Schedule: TypeAlias = str
+else:
+    Schedule = Literal[schedule_names]  # whatever the registry has
 Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp", "hybrid"]
 Overlap = Literal[
     "grad_reduce",

@@ -7,19 +7,19 @@ from typing import TypeVar
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.checks import (
-    can_hide_experts,
     expert_tensor_of,
     layout_problems,
     precision_problems,
     replicas,
-    schedule_of,
 )
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Layout, Overlap, Recompute, ResolvedLayout, Schedule
 from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.schedule_checks import can_hide_experts
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
+from clustersim.schedules.registry import place_chunks, usual_schedule
 
 Value = TypeVar("Value")
 
@@ -47,7 +47,7 @@ def resolve_layout(layout: Layout, model: Model, cluster: Cluster, training: Tra
     if problems or data is None:
         raise InputError("layout", problems)
     defaults = stack.defaults
-    schedule = schedule_of(layout, defaults.schedule)
+    schedule = layout.schedule or usual_schedule(layout.virtual_stages, defaults.schedule)
     overlap = usual_overlap(defaults.overlap, model, schedule, layout.pipeline, layout.virtual_stages)
     chosen = {
         "data": data,
@@ -175,16 +175,16 @@ def last_stage_load(model: Model) -> float:
 
 
 def stage_layers_of(layout: Layout, layers: int, last_load: float = 0.0) -> tuple[int, ...]:
-    """Layers of each virtual stage in pipeline order: chunk c of stage s is number c * pipeline + s."""
+    """Layers of each virtual stage in pipeline order, from those of stages where these are given."""
     stages, chunks, given = layout.pipeline, layout.virtual_stages, layout.stage_layers
     if given is None:
         return spread_layers(layers, stages * chunks, last_load)
     if len(given) == stages * chunks:
         return given
     split = [_over_chunks(count, chunks, stage == 0) for stage, count in enumerate(given)]
-    if layout.schedule == "zb-v":  # there and back: chunk 1 of stage s is virtual stage 2 p - 1 - s
-        return tuple([split[stage][0] for stage in range(stages)] + [split[stage][1] for stage in range(stages)][::-1])
-    return tuple(split[stage][chunk] for chunk in range(chunks) for stage in range(stages))
+    virtual = place_chunks(layout.schedule or usual_schedule(chunks), stages, chunks).cells
+    held = {virtual[chunk][stage]: split[stage][chunk] for chunk in range(chunks) for stage in range(stages)}
+    return tuple(held[number] for number in range(stages * chunks))
 
 
 def _over_chunks(layers: int, chunks: int, embeds: bool) -> Sequence[int]:

@@ -44,9 +44,9 @@ class Defaults(Description):
             description="tensor size of the experts' own grouping where experts are spread: 1, or the tensor group's"
         ),
     ] = "one"
-    schedule: Annotated[Schedule, Field(description="without virtual stages; with them it is interleaved-1f1b")] = (
-        "1f1b"
-    )
+    schedule: Annotated[
+        Schedule, Field(description="where it takes the virtual stages; else interleaved-1f1b, or 1f1b without them")
+    ] = "1f1b"
     grad_reduce_precision: Annotated[
         Literal["fp32", "bf16", "fp16"], Field(description="of the gradient reduction")
     ] = "fp32"

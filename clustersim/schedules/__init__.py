@@ -1,6 +1,7 @@
 """In what order the passes of a pipeline run: GPipe, 1F1B, interleaved 1F1B, as task graphs without durations.
 
-`schedule.py` says what a schedule is, one module each holds the schedules, `registry.py` knows them by name, `build.py`
+`schedule.py` says what a schedule is and `traits.py` what sets one apart, one module each holds the schedules,
+`registry.py` knows them by name, `sizes.py` says which sizes they take, `build.py`
 lays an order into the task graph of a whole step, and `bounds.py` bounds the step from below.
 """
 

@@ -17,8 +17,9 @@ from clustersim.errors import InfeasibleError
 from clustersim.schedules.draft import DATA, Draft
 from clustersim.schedules.passes import NOBODY, SIDES, Passes
 from clustersim.schedules.program import Kind, Position, Program, TaskType
-from clustersim.schedules.registry import find_schedule, orders_of
+from clustersim.schedules.registry import orders_of, place_chunks
 from clustersim.schedules.schedule import PASSES, Ratios
+from clustersim.schedules.sizes import check_sizes
 
 Gather = Literal["none", "before", "after"]
 
@@ -56,7 +57,8 @@ def build_program(
         raise InfeasibleError(
             f"a step needs at least one stage, micro-batch and chunk; got {stages}, {micro_batches}, {virtual_stages}"
         )
-    placement = find_schedule(schedule).placement(stages, virtual_stages)
+    check_sizes(schedule, stages, virtual_stages, micro_batches)
+    placement = place_chunks(schedule, stages, virtual_stages)
     orders = orders_of(schedule, stages, micro_batches, virtual_stages, ratios, beside=beside)
     passes = Passes(orders, placement, micro_batches)
     draft = Draft(stages)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.errors import InfeasibleError
 from clustersim.schedules.placement import ChunkPlacement, both_ways
 from clustersim.schedules.planning import Pass
 from clustersim.schedules.schedule import (
@@ -24,27 +23,29 @@ from clustersim.schedules.schedule import (
     Order,
     order_of,
 )
+from clustersim.schedules.traits import APART, BESIDE, WHOLE, Multiples, Traits, always
+
+
+def twice_the_stages(stages: int) -> Multiples:
+    """Each direction takes half of them, and fills the pipeline."""
+    return Multiples(2, 2 * stages, "dualpipe needs to fill the pipeline from both ends")
+
+
+traits = Traits(
+    WHOLE | APART | BESIDE,
+    stages=Multiples(2, 2, "dualpipe pairs stages from both ends"),
+    micro_batches=twice_the_stages,
+    runs_beside=always,
+)
 
 
 def placement(stages: int, chunks: int) -> ChunkPlacement:
-    """Both directions; raises InfeasibleError for an odd number of stages, or with virtual stages."""
-    if stages % 2:
-        raise InfeasibleError(f"schedule dualpipe pairs stages from both ends: {stages} are odd; {stages + 1} would do")
-    if chunks != 1:
-        raise InfeasibleError(
-            f"schedule dualpipe cuts the model once a stage, not {chunks} times; set virtual_stages to 1"
-        )
+    """Both directions."""
     return both_ways(stages)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
-    """The passes of every stage; raises InfeasibleError unless stages are even, micro-batches too and at least 2p."""
-    placement(stages, virtual_stages)
-    if micro_batches % 2 or micro_batches < 2 * stages:
-        raise InfeasibleError(
-            f"schedule dualpipe sends an even number of micro-batches, at least twice its {stages} stages, not "
-            f"{micro_batches}; {max(2 * stages, micro_batches + micro_batches % 2)} would do"
-        )
+    """The passes of every stage."""
     return [Phases(stage, stages, micro_batches).order() for stage in range(stages)]
 
 
@@ -117,11 +118,6 @@ class Phases:
         chunk = self.chunks[direction]
         self.passes.append((operation, chunk, chunk * self.each + counts[direction]))
         counts[direction] += 1
-
-
-def runs_beside(stages: int, chunks: int) -> bool:
-    """Always: its order has such pairs, of micro-batches from both ends."""
-    return True
 
 
 def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:

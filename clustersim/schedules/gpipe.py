@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate, one_chunk
-from clustersim.schedules.schedule import never_beside as runs_beside
+from clustersim.schedules.traits import Traits
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(exact_bubble=True)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
-    """The passes of every stage; raises InfeasibleError with virtual stages."""
-    chunk, micro_batch = one_chunk("gpipe", micro_batches, virtual_stages)
+    """The passes of every stage."""
+    chunk, micro_batch = one_chunk(micro_batches)
     return [alternate((chunk, micro_batch), (chunk, micro_batch[::-1]), warm_up=micro_batches)] * stages
 
 

@@ -3,7 +3,9 @@
 Source: Narayanan et al. 2021, "Efficient large-scale language model training on GPU clusters using Megatron-LM", arXiv
 2104.04473, section 2.2.2 and figure 4 (bottom); warm-up and order of chunks as in Megatron-LM,
 megatron/core/pipeline_parallel/schedules.py, `forward_backward_pipelining_with_interleaving` (recalled). Its older
-releases ran all forward passes first where m = p; this is the later rule for every m. One chunk a stage is plain 1F1B.
+releases ran all forward passes first where m = p; this is the later rule for every m. Its warm-up of two passes for
+every stage that follows lets forward passes run beside backward ones: neighbours wait for each other's last pair but
+one.
 """
 
 from __future__ import annotations
@@ -12,23 +14,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.errors import InfeasibleError
 from clustersim.schedules import one_f_one_b
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate
+from clustersim.schedules.traits import SEVERAL, Multiples, Traits, always
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+
+def by_the_stages(stages: int) -> Multiples:
+    """Chunks take turns after as many micro-batches as there are stages."""
+    return Multiples(stages, stages, "interleaving needs")
+
+
+traits = Traits(exact_bubble=True, chunks=SEVERAL, micro_batches=by_the_stages, runs_beside=always)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
-    """The passes of every stage; raises InfeasibleError unless micro-batches are a multiple of stages."""
-    if virtual_stages == 1:
-        return one_f_one_b.order(stages, micro_batches, 1)
-    if micro_batches % stages:
-        raise InfeasibleError(
-            f"schedule interleaved-1f1b needs micro-batches in multiples of its {stages} stages, not {micro_batches}; "
-            f"{max(1, micro_batches // stages) * stages} would do"
-        )
+    """The passes of every stage."""
     step = np.arange(micro_batches * virtual_stages)
     chunk = step % (stages * virtual_stages) // stages
     micro_batch = step // (stages * virtual_stages) * stages + step % stages
@@ -37,11 +40,6 @@ def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
         alternate(forwards, backwards, min(_warm_up(stage, stages, virtual_stages), len(step)))
         for stage in range(stages)
     ]
-
-
-def runs_beside(stages: int, chunks: int) -> bool:
-    """With several chunks: its warm-up of two passes a stage that follows leaves neighbours time for each other."""
-    return chunks > 1 or one_f_one_b.runs_beside(stages, chunks)
 
 
 def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:

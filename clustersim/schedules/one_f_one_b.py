@@ -13,19 +13,17 @@ from clustersim.engines.graph import Ints
 from clustersim.schedules.gpipe import bubble_lower_bound
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.schedule import Order, alternate, one_chunk
+from clustersim.schedules.traits import Traits, without_a_pipeline
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(exact_bubble=True, runs_beside=without_a_pipeline)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
-    """The passes of every stage: stage s warms up with p - s - 1 forward passes. Raises InfeasibleError with chunks."""
-    passes = one_chunk("1f1b", micro_batches, virtual_stages)
+    """The passes of every stage: stage s warms up with p - s - 1 forward passes."""
+    passes = one_chunk(micro_batches)
     return [alternate(passes, passes, min(stages - stage - 1, micro_batches)) for stage in range(stages)]
-
-
-def runs_beside(stages: int, chunks: int) -> bool:
-    """Without a pipeline alone: a stage's pairs would wait for those of its neighbours, which wait for it, by turns."""
-    return stages == 1
 
 
 def in_flight(stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike = 1) -> Ints:

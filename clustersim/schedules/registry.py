@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from clustersim.schedules import dualpipe, gpipe, interleaved, one_f_one_b, zb_1
 from clustersim.schedules.placement import ChunkPlacement
 from clustersim.schedules.program import TaskType
 from clustersim.schedules.schedule import Order, PlannedSchedule, Ratios, Schedule, pair_passes
+from clustersim.schedules.traits import BESIDE, Traits
 
 SCHEDULES: dict[str, Schedule] = {
     "gpipe": gpipe,
@@ -24,12 +26,6 @@ SCHEDULES: dict[str, Schedule] = {
     "zb-v": zb_v,
     "dualpipe": dualpipe,
 }
-PLANNED: dict[str, PlannedSchedule] = {"zb-1p": zb_1p, "zb-2p": zb_2p, "zb-v": zb_v}
-WHOLE = frozenset({TaskType.FORWARD, TaskType.BACKWARD})
-APART = frozenset({TaskType.INPUT_GRADIENT, TaskType.WEIGHT_GRADIENT})
-BESIDE = frozenset({TaskType.FORWARD_BESIDE, TaskType.BACKWARD_BESIDE})
-ZERO_BUBBLE = frozenset({"zb-h1", *PLANNED})
-
 schedule_names = tuple(SCHEDULES)
 
 
@@ -38,6 +34,18 @@ def find_schedule(name: str) -> Schedule:
     if name not in SCHEDULES:
         raise InfeasibleError(f"schedule {name} is not simulated; accepted: {', '.join(SCHEDULES)}")
     return SCHEDULES[name]
+
+
+def traits_of(name: str) -> Traits:
+    """What sets the schedule of that name apart; raises InfeasibleError where it isn't simulated."""
+    return find_schedule(name).traits
+
+
+def usual_schedule(chunks: int, default: str = "1f1b") -> str:
+    """The schedule of a layout that names none: the software's, or what is usual for so many chunks a device."""
+    if chunks in traits_of(default).chunks:
+        return default
+    return "interleaved-1f1b" if chunks > 1 else "1f1b"
 
 
 def orders_of(
@@ -49,20 +57,16 @@ def orders_of(
     *,
     beside: bool = False,
 ) -> Sequence[Order]:
-    """The passes of every stage, automatic schedules planned on `ratios`; raises InfeasibleError as `order` does.
+    """The passes of every stage, automatic schedules planned on `ratios`.
 
-    `beside`: in steady passes a stage runs forward beside backward, as far as `runs_beside` says that it can.
+    `beside`: in steady passes a stage runs forward beside backward, as far as the schedule can.
     """
-    if ratios is not None and name in PLANNED:
-        return PLANNED[name].order(stages, micro_batches, virtual_stages, ratios)
-    orders = find_schedule(name).order(stages, micro_batches, virtual_stages)
-    pairs = beside and runs_beside(name, stages, virtual_stages)
+    schedule = find_schedule(name)
+    if ratios is not None and schedule.traits.planned:
+        return cast(PlannedSchedule, schedule).order(stages, micro_batches, virtual_stages, ratios)
+    orders = schedule.order(stages, micro_batches, virtual_stages)
+    pairs = beside and schedule.traits.runs_beside(stages, virtual_stages)
     return [pair_passes(order) for order in orders] if pairs else orders
-
-
-def runs_beside(name: str, stages: int, virtual_stages: int) -> bool:
-    """Whether stages can run forward passes beside backward ones of other micro-batches."""
-    return find_schedule(name).runs_beside(stages, virtual_stages)
 
 
 def place_chunks(name: str, stages: int, virtual_stages: int) -> ChunkPlacement:
@@ -72,28 +76,8 @@ def place_chunks(name: str, stages: int, virtual_stages: int) -> ChunkPlacement:
 
 def passes_of(name: str, *, beside: bool = False) -> frozenset[TaskType]:
     """The passes that the schedule may run; `beside`: forward beside backward too."""
-    if name == "dualpipe":
-        return WHOLE | APART | BESIDE
-    passes = WHOLE | APART if name in ZERO_BUBBLE else WHOLE
+    passes = traits_of(name).passes
     return passes | BESIDE if beside else passes
-
-
-def is_planned(name: str) -> bool:
-    """Whether the schedule's order is planned on the ratios of durations."""
-    return name in PLANNED
-
-
-def post_validates(name: str) -> bool:
-    """Whether stages step their optimizers without waiting for the global norm, and undo it where it was wrong.
-
-    Source: Qi et al. 2023, arXiv 2401.10241, section 4.
-    """
-    return name in ZERO_BUBBLE
-
-
-def is_bubble_exact(name: str) -> bool:
-    """Whether equal stages over free links idle as long as `bubble_lower_bound` says, and no longer."""
-    return name in ("gpipe", "1f1b", "interleaved-1f1b")
 
 
 def in_flight(schedule: str, stages: int, micro_batches: int, virtual_stages: int = 1, *, beside: bool = False) -> Ints:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.errors import InfeasibleError
 from clustersim.schedules.placement import ChunkPlacement
 from clustersim.schedules.program import TaskType
+from clustersim.schedules.traits import Traits
 
 PASSES = (
     TaskType.FORWARD,
@@ -60,16 +60,14 @@ EQUAL = Ratios((1,), (1,), (1,), (8,), 0)
 class Schedule(Protocol):
     """One way to order the passes; each is a module of this package, and its docstring names the paper."""
 
+    traits: Traits
+
     def placement(self, stages: int, chunks: int) -> ChunkPlacement:
         """Which virtual stages each stage holds, for a model cut into `stages * chunks` of them."""
         ...
 
     def order(self, stages: int, micro_batches: int, virtual_stages: int) -> Sequence[Order]:
-        """The passes of every stage; raises InfeasibleError for sizes that the schedule can't take."""
-        ...
-
-    def runs_beside(self, stages: int, chunks: int) -> bool:
-        """Whether a stage can run forward passes beside backward ones of other micro-batches without loss."""
+        """The passes of every stage, for sizes that the traits allow."""
         ...
 
     def in_flight(self, stage: ArrayLike, stages: ArrayLike, micro_batches: ArrayLike, chunks: ArrayLike) -> Ints:
@@ -98,7 +96,7 @@ class PlannedSchedule(Protocol):
     """A schedule whose order depends on what it is planned on; the same ratios give the same order."""
 
     def order(self, stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios) -> Sequence[Order]:
-        """The passes of every stage; raises InfeasibleError for sizes that the schedule can't take."""
+        """The passes of every stage, for sizes that the traits allow."""
         ...
 
 
@@ -132,21 +130,11 @@ def pair_passes(order: Order) -> Order:
     return turned
 
 
-def never_beside(stages: int, chunks: int) -> bool:
-    """A schedule in which no forward pass runs beside a backward one."""
-    return False
-
-
 def order_of(passes: Sequence[tuple[int, int, int]]) -> Order:
     """An order from (operation, chunk, micro-batch) of every pass."""
     return Order(*np.array(passes, dtype=np.int64).reshape(-1, 3).T)
 
 
-def one_chunk(name: str, micro_batches: int, virtual_stages: int) -> tuple[Ints, Ints]:
-    """(chunk, micro-batch) of the passes of a stage with one chunk; raises InfeasibleError where it holds more."""
-    if virtual_stages != 1:
-        raise InfeasibleError(
-            f"schedule {name} runs one chunk a stage, not {virtual_stages}; set virtual_stages to 1, "
-            "or take interleaved-1f1b"
-        )
+def one_chunk(micro_batches: int) -> tuple[Ints, Ints]:
+    """(chunk, micro-batch) of the passes of a stage with one chunk."""
     return np.zeros(micro_batches, dtype=np.int64), np.arange(micro_batches)

@@ -16,11 +16,13 @@ from numpy.typing import ArrayLike
 from clustersim.engines.graph import Ints
 from clustersim.schedules.placement import by_turns as placement
 from clustersim.schedules.planning import Filling, Pass, PlannedOrder
-from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios, one_chunk
-from clustersim.schedules.schedule import never_beside as runs_beside
+from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios
+from clustersim.schedules.traits import APART, WHOLE, Traits
 from clustersim.schedules.zb_h1 import bubble_lower_bound
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(WHOLE | APART, planned=True, post_validates=True)
 
 
 TRIAL_ROUNDS = 4  # micro-batches a stage of the steps on which choices are compared: filling, draining and some between
@@ -35,8 +37,7 @@ class Choice(NamedTuple):
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:
-    """The passes of every stage, planned on `ratios`; raises InfeasibleError with virtual stages."""
-    one_chunk("zb-1p", micro_batches, virtual_stages)
+    """The passes of every stage, planned on `ratios`."""
     return plan(stages, micro_batches, stages, ratios).orders()
 
 

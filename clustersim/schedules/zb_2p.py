@@ -10,16 +10,17 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.placement import by_turns as placement
-from clustersim.schedules.schedule import EQUAL, Order, Ratios, one_chunk
-from clustersim.schedules.schedule import never_beside as runs_beside
+from clustersim.schedules.schedule import EQUAL, Order, Ratios
+from clustersim.schedules.traits import APART, WHOLE, Traits
 from clustersim.schedules.zb_1p import plan
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(WHOLE | APART, planned=True, post_validates=True)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:
-    """The passes of every stage, planned on `ratios`; raises InfeasibleError with virtual stages."""
-    one_chunk("zb-2p", micro_batches, virtual_stages)
+    """The passes of every stage, planned on `ratios`."""
     return plan(stages, micro_batches, 2 * stages, ratios).orders()
 
 

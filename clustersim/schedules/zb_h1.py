@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.placement import by_turns as placement
-from clustersim.schedules.schedule import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, one_chunk, order_of
-from clustersim.schedules.schedule import never_beside as runs_beside
+from clustersim.schedules.schedule import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, order_of
+from clustersim.schedules.traits import APART, WHOLE, Traits
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(WHOLE | APART, post_validates=True)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:
-    """The passes of every stage; raises InfeasibleError with virtual stages."""
-    one_chunk("zb-h1", micro_batches, virtual_stages)
+    """The passes of every stage."""
     return [_stage_order(stage, stages, micro_batches) for stage in range(stages)]
 
 

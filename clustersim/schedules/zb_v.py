@@ -15,27 +15,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats, Ints
-from clustersim.errors import InfeasibleError
 from clustersim.schedules.placement import ChunkPlacement, there_and_back
 from clustersim.schedules.planning import Filling, Pass, PlannedOrder
 from clustersim.schedules.schedule import EQUAL, FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, Order, Ratios
-from clustersim.schedules.schedule import never_beside as runs_beside
+from clustersim.schedules.traits import APART, TWO, WHOLE, Traits
 
-__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "runs_beside"]
+__all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
+
+traits = Traits(WHOLE | APART, planned=True, post_validates=True, chunks=TWO)
 
 NEVER = 1 << 60
 PATIENCE = 3  # a micro-batch's passes are due so many times later than they could be: 2p activations live so long
 
 
 def placement(stages: int, chunks: int) -> ChunkPlacement:
-    """The V; raises InfeasibleError unless the model is cut into two virtual stages a device."""
-    if chunks != 2:
-        raise InfeasibleError(f"schedule zb-v holds two virtual stages a device, not {chunks}; set virtual_stages to 2")
+    """The V."""
     return there_and_back(stages)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int, ratios: Ratios = EQUAL) -> list[Order]:
-    """The passes of every stage, planned on `ratios`; raises InfeasibleError unless virtual_stages is 2."""
+    """The passes of every stage, planned on `ratios`."""
     plans = _plans(placement(stages, virtual_stages), micro_batches, ratios)
     return min(plans, key=lambda plan: plan.cost).orders()
 

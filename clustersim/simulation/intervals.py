@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from clustersim.inputs.figures import Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual
+from clustersim.schedules.program import TaskType
+from clustersim.schedules.registry import passes_of
 from clustersim.simulation.evidence import StackEvidence, evidence
 
 Interval = tuple[float, float]
@@ -78,7 +80,7 @@ def layout_kinds(scenario: Scenario) -> frozenset[str]:
         "experts": scenario.model.moe is not None,
         "context parallelism": layout.context > 1,
         "fully sharded parameters": layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"),
-        "passes over weights apart": layout.schedule.startswith(("zb", "dualpipe")),
+        "passes over weights apart": TaskType.WEIGHT_GRADIENT in passes_of(layout.schedule),
         "offloading": layout.offload != "none",
     }
     return frozenset(name for name, met in kinds.items() if met)

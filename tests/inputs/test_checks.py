@@ -63,27 +63,28 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
         (
             {"pipeline": 2, "virtual_stages": 2, "schedule": "1f1b"},
             "layout.schedule",
-            "1f1b runs one virtual stage a device. With virtual_stages 2: interleaved-1f1b, zb-v",
+            "1f1b runs one virtual stage a device, not 2. With 2: interleaved-1f1b, zb-v",
         ),
         (
             {"pipeline": 2, "schedule": "interleaved-1f1b"},
             "layout.schedule",
-            "interleaved-1f1b needs virtual_stages of 2 or more; with 1 it is 1f1b",
+            "interleaved-1f1b runs 2 or more virtual stages a device, not 1. With 1: gpipe, 1f1b, zb-h1",
         ),
         (
             {"pipeline": 2, "schedule": "zb-v"},
-            "layout.virtual_stages",
-            "zb-v holds two virtual stages a device, not 1: set it to 2",
+            "layout.schedule",
+            "zb-v runs 2 virtual stages a device, not 1. With 1: gpipe, 1f1b, zb-h1",
         ),
         (
             {"pipeline": 1, "schedule": "dualpipe"},
             "layout.pipeline",
-            "dualpipe pairs stages from both ends, and 1 are odd. Near it: 2",
+            "1 stages are no multiple of 2, as dualpipe pairs stages from both ends. Near it: 2",
         ),
         (
             {"tensor": 4, "pipeline": 64, "schedule": "dualpipe", "micro_batch": 4},
             "training.global_batch",
-            "micro-batches a replica, at least twice its 64 stages, not 96. global_batch near it: 2,048",
+            "96 micro-batches a replica are no multiple of 2 from 128 on, as dualpipe needs to fill the pipeline from "
+            "both ends. global_batch near it: 2,048",
         ),
         (
             {"pipeline": 4, "stage_layers": (48, 48)},
@@ -127,7 +128,7 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
         (
             {"tensor": 8, "pipeline": 16, "virtual_stages": 2, "micro_batch": 8},
             "training.global_batch",
-            "24 micro-batches a replica are no multiple of the 16 stages, as interleaving needs. global_batch near it: "
+            "24 micro-batches a replica are no multiple of 16, as interleaving needs. global_batch near it: "
             "1,024, 2,048",
         ),
         ({"dispatcher": "sequential"}, "layout.dispatcher", "Use one of allgather, alltoall, deepep, hybridep"),

@@ -73,6 +73,8 @@ def test_sequence_parallelism_needs_tensor_ranks() -> None:
 def test_schedule_by_virtual_stages() -> None:
     assert resolved({"pipeline": 2, "virtual_stages": 2}, nodes=8).schedule == "interleaved-1f1b"
     assert resolved({"pipeline": 2}, schedule="interleaved-1f1b").schedule == "1f1b"
+    assert resolved({"pipeline": 2, "virtual_stages": 2}, nodes=8, schedule="zb-v").schedule == "zb-v"
+    assert resolved({"pipeline": 2}, schedule="zb-v").schedule == "1f1b"
 
 
 def test_experts_own_tensor_size() -> None:

@@ -27,7 +27,6 @@ SIZES = [  # schedule, stages, micro-batches, virtual stages
     *(
         ("interleaved-1f1b", p, m, v)
         for p, m, v in [
-            (1, 3, 1),
             (1, 3, 4),
             (2, 2, 2),
             (2, 6, 3),
@@ -35,7 +34,7 @@ SIZES = [  # schedule, stages, micro-batches, virtual stages
             (4, 8, 2),
             (4, 12, 5),
             (8, 16, 3),
-            (6, 6, 1),
+            (6, 6, 2),
         ]
     ),
 ]
@@ -143,14 +142,26 @@ def test_bubbles_take_arrays_of_layouts() -> None:
 def test_what_a_schedule_cannot_take_is_refused_with_the_remedy() -> None:
     with pytest.raises(InfeasibleError, match=r"schedule chimera is not simulated; accepted: gpipe, 1f1b, interleaved"):
         bare_program("chimera", 4, 8, 1)
-    with pytest.raises(InfeasibleError, match="one chunk a stage, not 2; set virtual_stages to 1"):
+    with pytest.raises(
+        InfeasibleError, match=r"1f1b runs one virtual stage a device, not 2\. With 2: interleaved-1f1b, zb-v$"
+    ):
         bare_program("1f1b", 4, 8, 2)
-    with pytest.raises(InfeasibleError, match="gpipe runs one chunk"):
+    with pytest.raises(
+        InfeasibleError, match=r"gpipe runs one virtual stage a device, not 3\. With 3: interleaved-1f1b$"
+    ):
         bare_program("gpipe", 4, 8, 3)
-    with pytest.raises(InfeasibleError, match="multiples of its 4 stages, not 10; 8 would do"):
+    with pytest.raises(
+        InfeasibleError, match="10 micro-batches a replica are no multiple of 4, as interleaving needs; 8 or 12"
+    ):
         bare_program("interleaved-1f1b", 4, 10, 2)
-    with pytest.raises(InfeasibleError, match="not 3; 4 would do"):
+    with pytest.raises(
+        InfeasibleError, match="3 micro-batches a replica are no multiple of 4, as interleaving needs; 4 would do"
+    ):
         bare_program("interleaved-1f1b", 4, 3, 2)
+    with pytest.raises(
+        InfeasibleError, match=r"interleaved-1f1b runs 2 or more virtual stages a device, not 1. With 1:"
+    ):
+        bare_program("interleaved-1f1b", 4, 8, 1)
     for sizes in [(0, 8, 1), (4, 0, 1), (4, 8, 0)]:
         with pytest.raises(InfeasibleError, match="at least one stage, micro-batch and chunk"):
             bare_program("1f1b", *sizes)

@@ -12,7 +12,7 @@ from clustersim.engines import array, play, reference
 from clustersim.schedules import Program, TaskType, build_program, schedule_names, step_lower_bound
 from clustersim.schedules.placement import by_turns
 from clustersim.schedules.program import BACKWARDS, COMPUTE_PASSES, FORWARDS
-from clustersim.schedules.registry import is_planned
+from clustersim.schedules.registry import traits_of
 from clustersim.schedules.schedule import Ratios
 
 
@@ -25,13 +25,11 @@ class Step(NamedTuple):
 @st.composite
 def steps(draw: st.DrawFn) -> Step:
     schedule = draw(st.sampled_from(schedule_names))
-    stages = 2 * draw(st.integers(1, 2)) if schedule == "dualpipe" else draw(st.integers(1, 4))
-    chunks = draw(st.integers(1, 3)) if schedule == "interleaved-1f1b" else 2 if schedule == "zb-v" else 1
-    micro_batches = draw(st.integers(1, 7))
-    if schedule == "dualpipe":
-        micro_batches = 2 * stages + 2 * draw(st.integers(0, 2))
-    elif schedule == "interleaved-1f1b" and chunks > 1:
-        micro_batches = stages * draw(st.integers(1, 2))
+    traits = traits_of(schedule)
+    stages = draw(st.sampled_from([size for size in range(1, 5) if traits.stages.take(size)]))
+    chunks = draw(st.sampled_from([size for size in range(1, 4) if size in traits.chunks]))
+    counts = traits.micro_batches(stages)
+    micro_batches = draw(st.sampled_from([size for size in range(1, counts.least + 7) if counts.take(size)]))
     unit = st.integers(1, 9)
     ratios = Ratios(*((draw(unit),) for _ in range(3)), (draw(st.integers(1, 8)),), draw(st.integers(0, 3)))
     program = build_program(
@@ -44,7 +42,8 @@ def steps(draw: st.DrawFn) -> Step:
         reduce=draw(st.booleans()),
         tied_embeddings=draw(st.booleans()),
         synchronous_optimizer=draw(st.booleans()),
-        ratios=ratios if is_planned(schedule) else None,
+        ratios=ratios if traits.planned else None,
+        beside=draw(st.booleans()),
     )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (program.graph.kinds, draw(st.integers(1, 6)))

@@ -289,18 +289,24 @@ def test_a_v_keeps_both_ends_of_the_model_on_one_device() -> None:
 
 
 def test_what_zero_bubble_schedules_cannot_take_is_refused_with_the_remedy() -> None:
-    with pytest.raises(InfeasibleError, match="zb-v holds two virtual stages a device, not 1; set virtual_stages to 2"):
+    with pytest.raises(InfeasibleError, match=r"zb-v runs 2 virtual stages a device, not 1. With 1: gpipe, 1f1b"):
         bare("zb-v", 4, 8)
-    with pytest.raises(InfeasibleError, match="5 are odd; 6 would do"):
+    with pytest.raises(
+        InfeasibleError, match="5 stages are no multiple of 2, as dualpipe pairs stages from both ends; 4 or 6 would do"
+    ):
         bare("dualpipe", 5, 20)
-    with pytest.raises(InfeasibleError, match="at least twice its 4 stages, not 6; 8 would do"):
+    with pytest.raises(
+        InfeasibleError, match=r"6 micro-batches a replica are no multiple of 2 from 8 on, as .*; 8 would do"
+    ):
         bare("dualpipe", 4, 6)
-    with pytest.raises(InfeasibleError, match=r"an even number of micro-batches.*not 9; 10 would do"):
+    with pytest.raises(
+        InfeasibleError, match=r"9 micro-batches a replica are no multiple of 2 from 8 on, as .*; 8 or 10 would do"
+    ):
         bare("dualpipe", 4, 9)
-    with pytest.raises(InfeasibleError, match="not 2 times; set virtual_stages to 1"):
+    with pytest.raises(InfeasibleError, match="dualpipe runs one virtual stage a device, not 2"):
         bare("dualpipe", 4, 8, 2)
     for schedule in ("zb-h1", "zb-1p", "zb-2p"):
-        with pytest.raises(InfeasibleError, match=f"{schedule} runs one chunk a stage"):
+        with pytest.raises(InfeasibleError, match=f"{schedule} runs one virtual stage a device"):
             bare(schedule, 4, 8, 2)
 
 

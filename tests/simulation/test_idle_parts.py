@@ -10,6 +10,7 @@ import pytest
 
 from clustersim.inputs.model import Model
 from clustersim.schedules.program import TaskType
+from clustersim.schedules.traits import Traits
 from clustersim.simulation.results import BREAKDOWN_PARTS, StepResult
 from clustersim.simulation.step import even_stages
 from clustersim.simulation.step.step import play_step, simulate_step
@@ -92,7 +93,7 @@ def test_a_replay_with_equal_stages_finds_the_closed_form(
     layout: dict[str, Any], blocking: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = step(HEAVY, blocking=blocking, **layout).breakdown
-    monkeypatch.setattr(even_stages, "is_bubble_exact", lambda name: False)
+    monkeypatch.setattr(even_stages, "traits_of", lambda name: Traits(exact_bubble=False))
     replayed = step(HEAVY, blocking=blocking, **layout).breakdown
     assert replayed["bubble"] == pytest.approx(closed["bubble"], rel=0.005)
     assert sum(replayed.values()) == pytest.approx(sum(closed.values()))

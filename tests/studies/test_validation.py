@@ -46,7 +46,7 @@ def test_every_row_is_simulated_or_refused_with_a_reason(
 ) -> None:
     report, steps = small
     assert [row.status for row in report.rows] == ["simulated", "simulated", "refused", "refused", "simulated"]
-    assert "zb-v holds two virtual stages a device, not 1" in report.rows[2].reason
+    assert "zb-v runs 2 virtual stages a device, not 1" in report.rows[2].reason
     assert report.rows[3].reason == 'layers: "many" is not a number'
     assert report.rows[3].group.startswith("me/a100-sxm-80gb/")
     assert steps == [(number, 5) for number in range(1, 6)]

@@ -14,7 +14,7 @@ import numpy as np
 from clustersim.engines import play
 from clustersim.engines.graph import Floats, Ints
 from clustersim.schedules.program import BACKWARDS, COMPUTE_PASSES, FORWARDS, Program, TaskType
-from clustersim.schedules.registry import bubble_lower_bound, is_bubble_exact
+from clustersim.schedules.registry import bubble_lower_bound, traits_of
 from clustersim.simulation.device_tasks import total
 from clustersim.simulation.step.windows import step_windows
 
@@ -44,7 +44,7 @@ def _bubble(program: Program, schedule: str, durations: Floats) -> Floats:
     if program.stages == 1:
         return np.zeros(durations.shape[1])
     pairs = len(_shares(program, PAIRS)[0])
-    if not pairs and is_bubble_exact(schedule):
+    if not pairs and traits_of(schedule).exact_bubble:
         each = program.virtual_stages  # passes of a micro-batch on a device
         forward, backward = (each * _mean(program, durations, some) for some in (FORWARDS, BACKWARDS))
         return bubble_lower_bound(schedule, forward, backward, program.stages, program.virtual_stages)

@@ -15,7 +15,7 @@ import numpy as np
 
 from clustersim.inputs.base import Description
 from clustersim.inputs.scenario import Scenario
-from clustersim.schedules.registry import is_planned
+from clustersim.schedules.registry import traits_of
 from clustersim.simulation.step.unfolded import is_uneven
 from clustersim.workload.imbalance import busiest_rank
 
@@ -49,7 +49,7 @@ def is_alone(scenario: Scenario) -> bool:
     """Whether no other point shares its graph: its replicas differ or come to, or its order is planned for it."""
     reliability = scenario.reliability
     unlike = is_uneven(scenario.cluster) or (reliability is not None and bool(reliability.stragglers))
-    return unlike or is_planned(scenario.resolved_layout.schedule)
+    return unlike or traits_of(scenario.resolved_layout.schedule).planned
 
 
 def side_by_side(scenarios: Sequence[Scenario]) -> Scenario:

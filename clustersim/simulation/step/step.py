@@ -16,7 +16,7 @@ from clustersim.inputs.layout import PartialRecompute, ResolvedLayout
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program, TaskType
-from clustersim.schedules.registry import is_planned, passes_of, place_chunks, post_validates, runs_beside
+from clustersim.schedules.registry import passes_of, place_chunks, traits_of
 from clustersim.schedules.schedule import Ratios
 from clustersim.simulation.intervals import model_error
 from clustersim.simulation.memory.peaks import memory_reports
@@ -119,7 +119,7 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     machine = step_machine(columns)
     stages = price_stages(columns, machine, points)
     ratios = None
-    if is_planned(first.resolved_layout.schedule):
+    if traits_of(first.resolved_layout.schedule).planned:
         transfer = float(boundary_seconds(columns, machine, points)[0, 0])
         ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
     check_tasks(first.resolved_layout, micro_batches_of(first))
@@ -163,7 +163,8 @@ def passes_played(layout: ResolvedLayout) -> frozenset[TaskType]:
 
 def hides_experts(layout: ResolvedLayout) -> bool:
     """Whether experts' traffic hides behind another micro-batch: forward passes run beside backward ones."""
-    return "expert" in layout.overlap and runs_beside(layout.schedule, layout.pipeline, layout.virtual_stages)
+    can = traits_of(layout.schedule).runs_beside(layout.pipeline, layout.virtual_stages)
+    return "expert" in layout.overlap and can
 
 
 def copies_of(layout: ResolvedLayout) -> int:
@@ -190,7 +191,7 @@ def step_program(scenario: Scenario, micro_batches: int, ratios: Ratios | None =
         gather="none" if when == "beside" else when,
         reduce=copies_of(layout) > 1 or not has_no_replicas(layout),
         tied_embeddings=scenario.model.tied_embeddings,
-        synchronous_optimizer=stack.synchronous_optimizer and not post_validates(layout.schedule),
+        synchronous_optimizer=stack.synchronous_optimizer and not traits_of(layout.schedule).post_validates,
         ratios=ratios,
         beside=hides_experts(layout),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Position, Program, TaskType
-from clustersim.schedules.registry import find_schedule, post_validates
+from clustersim.schedules.registry import find_schedule, traits_of
 from clustersim.simulation.memory.holdings import ShardedStates, memory_parts, resident_parts, sharding_of
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
@@ -39,7 +39,7 @@ def step_bound(prices: TaskPrices, micro_batches: Floats) -> Floats:
     stages = range(prices.program.stages)
     stack, layout = prices.scenario.stack, prices.scenario.resolved_layout
     work, updated = [chains.work(stage) for stage in stages], [chains.updated(stage) for stage in stages]
-    if len(stages) == 1 or not stack.synchronous_optimizer or post_validates(layout.schedule):
+    if len(stages) == 1 or not stack.synchronous_optimizer or traits_of(layout.schedule).post_validates:
         shares = [work[stage] + chains.reduced(stage) + updated[stage] for stage in stages]
         return np.asarray(np.max(shares, axis=0) * (1.0 - SLACK))
     ways = np.cumsum([chains.none, *(chains.onward(stage) + chains.back(stage) for stage in stages[:-1])], axis=0)

@@ -20,7 +20,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program, TaskType
-from clustersim.schedules.registry import passes_of
+from clustersim.schedules.registry import passes_of, traits_of, usual_schedule
 from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.step import step_machine
@@ -138,9 +138,11 @@ def candidate_families(scenario: Scenario, space: Space = USUAL) -> Iterator[Fam
 def _by_passes(scenario: Scenario, space: Space) -> dict[frozenset[TaskType], list[tuple[int, int, Schedule]]]:
     """Pipeline stages, chunks and schedules, by the passes that they run: those are priced once."""
     orders: dict[frozenset[TaskType], list[tuple[int, int, Schedule]]] = {}
-    for (pipeline, chunks), schedule in product(_pipelines(scenario), (*space.schedules, "interleaved-1f1b")):
-        interleaves = schedule == "interleaved-1f1b"
-        if (chunks > 1) == interleaves and (pipeline > 1 or schedule == space.schedules[0]):
+    schedules = dict.fromkeys((*space.schedules, usual_schedule(chunks=max(VIRTUAL_STAGES))))
+    for (pipeline, chunks), schedule in product(_pipelines(scenario), schedules):
+        traits = traits_of(schedule)
+        allowed = chunks in traits.chunks and traits.stages.take(pipeline)
+        if allowed and (pipeline > 1 or schedule == space.schedules[0]):
             beside = "expert" in _overlap(scenario, pipeline, chunks, schedule)
             orders.setdefault(passes_of(schedule, beside=beside), []).append((pipeline, chunks, schedule))
     return orders
@@ -314,7 +316,7 @@ def _program(schedule: str, pipeline: int, chunks: int, blocking: bool) -> Progr
     return build_program.__wrapped__(
         schedule,
         pipeline,
-        pipeline if chunks > 1 else 2,
+        max(2, traits_of(schedule).micro_batches(pipeline).least),
         chunks,
         blocking_transfers=blocking,
         gather="none",
@@ -331,9 +333,9 @@ def _dividing(
     checks = {
         "does not divide the devices": (data >= 1) & (data % 1 == 0),
         "does not divide the batch": (micro_batches >= 1) & (micro_batches % 1 == 0),
-        "micro-batches no multiple of the stages": micro_batches % structure.pipeline == 0
-        if structure.chunks > 1
-        else np.ones(len(grid), dtype=np.bool_),
+        "micro-batches that the schedule can't take": traits_of(structure.schedule)
+        .micro_batches(structure.pipeline)
+        .take(micro_batches),
         "does not divide into expert groups": (grid.tensor * grid.context * data) % (grid.expert * grid.expert_tensor)
         == 0,
     }
