@@ -89,13 +89,13 @@ def command(
 def _space(where: str | None, quick: bool) -> Space:
     from dataclasses import replace
 
-    from clustersim.inputs.layout import WHERE_NAMES
+    from clustersim.inputs.layout import WHERE_NAMES, WHERE_WORDS
     from clustersim.inputs.where import check_expression
     from clustersim.studies.layouts.candidates import EVERYTHING, USUAL
 
     if where is not None:
         try:
-            check_expression(where, WHERE_NAMES)
+            check_expression(where, WHERE_NAMES, WHERE_WORDS)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="'--where'") from None
     return replace(USUAL if quick else EVERYTHING, where=where)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationInfo, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
+
+from clustersim.inputs.units import shown
+
+# What is computed with: products and quotients of a few such numbers stay far inside of floats.
+LEAST_NUMBER, MOST_NUMBER = 1e-30, 1e30
+MOST_WHOLE = 10**15
+MOST_SEED = 2**64
+SEED = "seed"
 
 
 class Description(BaseModel):
@@ -17,6 +25,28 @@ class Description(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_computed_with(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse numbers that no cluster, model or run has, and that overflow what is computed from them."""
+        if type(value) is float:
+            check_number(value)
+        elif isinstance(value, dict):
+            for number in value.values():
+                if type(number) is float:
+                    check_number(number)
+        elif type(value) is int and abs(value) > MOST_WHOLE and not (info.field_name == SEED and value <= MOST_SEED):
+            raise refusal(f"{shown(value)} is more than {MOST_WHOLE:,}, the largest whole number that is computed with")
+        return value
+
+
+def check_number(value: float) -> None:
+    """Raise a refusal for a number too large, or too near to zero, to be computed with."""
+    if abs(value) > MOST_NUMBER:
+        raise refusal(f"{value:g} is more than {MOST_NUMBER:g}, the largest number that is computed with")
+    if 0.0 < abs(value) < LEAST_NUMBER:
+        raise refusal(f"{value:g} is less than {LEAST_NUMBER:g}, the smallest number above 0 that is computed with")
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,10 @@ def read_csv(path: str | Path, *, most_bytes: int, most_cells: int) -> tuple[tup
 
     Raises UnreadableError with the reason: what read_utf8 says, more columns or cells than a table has, torn quotes.
     """
-    reader = csv.DictReader(io.StringIO(read_utf8(path, most_bytes), newline=""), restval="")
+    text = read_utf8(path, most_bytes)
+    if "\0" in text:
+        raise UnreadableError("the file holds NUL characters, which no text does")
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
     rows: list[dict[str, str]] = []
     try:
         columns = tuple(reader.fieldnames or ())

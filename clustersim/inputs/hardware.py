@@ -170,6 +170,9 @@ class Accelerator(Description):
         return self.memory.bandwidth * self.kernels.memory
 
 
+MOST_NODES = 10_000_000
+
+
 class Tier(Description):
     """One level of the network: the devices that it joins, and how fast."""
 
@@ -261,7 +264,7 @@ class Cluster(Description):
         Reference("nodes"),
         Field(description="catalog name, path or mapping; or give `accelerator` for its usual node"),
     ]
-    nodes: Annotated[PositiveInt, Field(le=10_000_000, description="how many; or give `devices`")]
+    nodes: Annotated[PositiveInt, Field(le=MOST_NODES, description="how many; or give `devices`")]
     price: Annotated[
         DollarsPerHour | None,
         Follows(("node", "accelerator"), "kept"),

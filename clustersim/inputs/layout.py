@@ -34,6 +34,7 @@ Dispatcher = Literal["allgather", "alltoall", "deepep", "hybridep", "sequential"
 GROUPS = ("tensor", "context", "expert", "data", "pipeline")
 # What a `where` expression may name.
 WHERE_NAMES = (*SHORT_NAMES.values(), "micro_batch", "schedule", "sharding", "devices")
+WHERE_WORDS = ("schedule", "sharding")  # of these, names of words
 
 
 class PartialRecompute(Description):
@@ -133,7 +134,7 @@ class Layout(Description):
     def _where_is_understood(cls, where: str | None) -> str | None:
         if where is not None:
             try:
-                check_expression(where, WHERE_NAMES)
+                check_expression(where, WHERE_NAMES, WHERE_WORDS)
             except ValueError as error:
                 raise refusal(str(error)) from None
         return where

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from clustersim.inputs.base import Description, Reference, refusal
-from clustersim.inputs.hardware import Node
-from clustersim.inputs.model import Model
+from clustersim.inputs.hardware import MOST_NODES, Node
+from clustersim.inputs.model import MOST_SIZE, Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import Bytes, BytesPerSecond, Count, DollarsPerHour, FlopsPerSecond, Fraction, Seconds
 
@@ -142,9 +142,11 @@ class Traffic(Description):
 class Unit(Description):
     """Devices that serve one phase together. Experts are spread over all of them."""
 
-    devices: Annotated[PositiveInt, Field(description="of one unit")]
+    devices: Annotated[PositiveInt, Field(le=MOST_NODES, description="of one unit")]
     tensor: Annotated[PositiveInt, Field(description="ranks that share attention and dense layers of a batch")] = 1
-    redundant_experts: Annotated[NonNegativeInt, Field(description="copies of experts beyond one of each")] = 0
+    redundant_experts: Annotated[
+        NonNegativeInt, Field(le=MOST_SIZE, description="copies of experts beyond one of each")
+    ] = 0
     batch: Annotated[
         PositiveInt | None,
         Field(description="at most so many a device: prompt tokens (16,384 if absent) or answers (4,096)"),
@@ -210,7 +212,8 @@ class Serving(Description):
     decode: DecodeUnit
     traffic: Traffic
     devices: Annotated[
-        PositiveInt | None, Field(description="of both phases together, shared out in whole units as the traffic asks")
+        PositiveInt | None,
+        Field(le=MOST_NODES, description="of both phases together, shared out in whole units as the traffic asks"),
     ] = None
     price: Annotated[DollarsPerHour | None, Field(description="USD a device-hour, before the catalog's price")] = None
     utilization: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any
 
@@ -59,26 +59,27 @@ class Sweep(Description):
     @classmethod
     def _axes_have_values(cls, axes: dict[str, Any]) -> dict[str, Any]:
         for key, value in axes.items():
-            if not axis_values(value):
+            if not axis_length(value):
                 raise refusal(f"{key} has no values. Give a list, or a range such as 1..8 or 16..1024 x2")
         return axes
 
     def problems(self) -> list[Problem]:
         """What is wrong between its parts."""
         found = [Problem("stands in points and in zip", key) for key in self.points if key in self.zip]
-        lengths = {key: len(axis_values(value)) for key, value in self.zip.items()}
+        lengths = {key: axis_length(value) for key, value in self.zip.items()}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{key} {count}" for key, count in lengths.items())
             found.append(Problem(f"the lists differ in length: {told}", "zip"))
         if self.count > MOST_POINTS:
-            found.append(Problem(f"{self.count:,} points; a sweep has at most {MOST_POINTS:,}", "points"))
+            many = f"{self.count:,}" if self.count < 10**15 else f"some 10^{math.log10(self.count):.0f}"
+            found.append(Problem(f"{many} points; a sweep has at most {MOST_POINTS:,}", "points"))
         return found
 
     @property
     def count(self) -> int:
         """How many points it has."""
-        rows = max((len(axis_values(value)) for value in self.zip.values()), default=1)
-        return math.prod(len(axis_values(value)) for value in self.points.values()) * rows * self.seeds
+        rows = max((axis_length(value) for value in self.zip.values()), default=1)
+        return math.prod(axis_length(value) for value in self.points.values()) * rows * self.seeds
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -97,11 +98,22 @@ class Sweep(Description):
 
 def axis_values(value: Any) -> list[Any]:
     """The values of one axis: a list, whose ranges are written out, a range or a single value."""
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return [found for item in items for found in _written_out(item)]
+    return [found for item in _items(value) for found in _written_out(item)]
 
 
-def _written_out(item: Any) -> list[Any]:
+def axis_length(value: Any) -> int:
+    """How many values an axis has, none of them written out. Raises where they are more than a sweep has points."""
+    length = sum(len(_written_out(item)) for item in _items(value))
+    if length > MOST_POINTS:
+        raise refusal(f"{length:,} values; a sweep has at most {MOST_POINTS:,} points")
+    return length
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _written_out(item: Any) -> Sequence[Any]:
     match = _RANGE.fullmatch(item.strip()) if isinstance(item, str) else None
     if match is None:
         return [item]
@@ -109,10 +121,8 @@ def _written_out(item: Any) -> list[Any]:
     doubles = match["how"] == "x"
     if by < (2 if doubles else 1) or (doubles and first < 1):
         raise refusal(f"the range {shown(item)} never ends")
-    if not doubles and (last - first) // by >= MOST_POINTS:
-        raise refusal(f"the range {shown(item)} has more than {MOST_POINTS:,} values")
     if not doubles:
-        return list(range(first, last + 1, by))
+        return range(first, last + 1, by)
     values = []
     while first <= last:
         values.append(first)

@@ -1,7 +1,8 @@
 """Conditions on a layout, such as `tensor * pipeline <= 256 and schedule != "gpipe"`.
 
 The syntax is Python's, the meaning is kept small: names, numbers, quoted words, + - * / // %, comparisons, `in`, `and`,
-`or`, `not`. Nothing else is evaluated. Values may be NumPy arrays: the answer then has one entry a point.
+`or`, `not`. Nothing else is evaluated. Numbers are floats, whatever they were; values may be NumPy arrays: the answer
+then has one entry a point.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
+from clustersim.inputs.units import shown
+
 LONGEST = 500
+LARGEST = 1e18  # number that may be written
 ACCEPTED = "names, numbers, quoted words, + - * / // %, comparisons, in, and, or, not"
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -34,6 +38,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda value, choices: reduce(operator.or_, [value == choice for choice in choices], False),
     ast.NotIn: lambda value, choices: reduce(operator.and_, [value != choice for choice in choices], True),
 }
+_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _CHOICES = (ast.Tuple, ast.List)
 
 
@@ -48,20 +53,51 @@ def satisfies(expression: str, values: Mapping[str, Any]) -> Any:
     unknown = _names(tree) - set(values)
     if unknown:
         raise ValueError(f"unknown {', '.join(sorted(unknown))}")
+    floats = {name: _as_floats(value) for name, value in values.items()}
     try:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return _truth(_value(tree, values))
+        with np.errstate(all="ignore"):
+            return _truth(_value(tree, floats))
     except ZeroDivisionError:
         return False
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     except TypeError as error:
         raise ValueError(f"cannot be evaluated: {error}") from None
 
 
-def check_expression(expression: str, known: Collection[str]) -> None:
-    """Raise ValueError, with the reason, unless the expression is understood and names only what is known."""
+def _as_floats(value: Any) -> Any:
+    """A number, or an array of them, as floats, which know no overflow; words as they are."""
+    if isinstance(value, (bool, int)):
+        return float(value)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return value.astype(float) if kind in ("i", "u", "b") else value
+
+
+def check_expression(expression: str, known: Collection[str], words: Collection[str] = ()) -> None:
+    """Raise ValueError, with the reason, unless the expression is understood and names only what is known.
+
+    `words` are those of the known names that stand for words: no arithmetic is done with these, nor are they compared
+    with numbers.
+    """
     unknown = sorted(_names(_parse(expression)) - set(known))
     if unknown:
         raise ValueError(f"unknown {', '.join(unknown)}. Known: {', '.join(known)}")
+    _is_word(_parse(expression), words)
+
+
+def _is_word(node: ast.expr, words: Collection[str]) -> bool:
+    """Whether a part stands for a word. Raises ValueError where words are taken for numbers in it."""
+    parts = [_is_word(part, words) for part in _parts(node)]
+    match node:
+        case ast.Constant(value=constant):
+            return isinstance(constant, str)
+        case ast.Name() | ast.Attribute():
+            return _dotted(node) in words
+        case ast.UnaryOp(op=ast.USub()) | ast.BinOp() if any(parts):
+            raise ValueError("cannot be evaluated: arithmetic on words")
+        case ast.Compare(ops=ops) if any(isinstance(op, _ORDER) for op in ops) and len(set(parts)) > 1:
+            raise ValueError("cannot be evaluated: a word compared with a number")
+    return False
 
 
 @lru_cache(maxsize=256)
@@ -81,22 +117,36 @@ def _parse(expression: str) -> ast.expr:
 def _check(node: ast.expr) -> None:
     """Raise ValueError where the expression holds more than conditions need."""
     match node:
+        case ast.Constant(value=int() | float() as number) if not abs(number) <= LARGEST:
+            raise ValueError(f"the number {shown(number)} is larger than {LARGEST:g}")
         case ast.Constant(value=bool() | int() | float() | str()) | ast.Name():
             return
         case ast.Attribute() if _dotted(node):
             return
-        case ast.BoolOp(values=parts):
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.USub()):
             pass
-        case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=part):
-            parts = [part]
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            parts = [left, right]
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARISONS for op in ops):
-            parts = [left, *_compared(ops, others)]
+        case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
+            pass
+        case ast.Compare(ops=ops) if all(type(op) in _COMPARISONS for op in ops):
+            pass
         case _:
             raise ValueError(f'"{ast.unparse(node)}" is not accepted. Accepted: {ACCEPTED}')
-    for part in parts:
+    for part in _parts(node):
         _check(part)
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """What an operation is done on."""
+    match node:
+        case ast.BoolOp(values=parts):
+            return parts
+        case ast.UnaryOp(operand=part):
+            return [part]
+        case ast.BinOp(left=left, right=right):
+            return [left, right]
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            return [left, *_compared(ops, others)]
+    return []
 
 
 def _compared(ops: list[ast.cmpop], others: list[ast.expr]) -> list[ast.expr]:
@@ -137,14 +187,17 @@ def _truth(value: Any) -> Any:
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     match node:
         case ast.Constant(value=constant):
-            return constant
+            return _as_floats(constant)
         case ast.BoolOp(op=op, values=parts):
             join = operator.and_ if isinstance(op, ast.And) else operator.or_
             return reduce(join, [_truth(_value(part, values)) for part in parts])
         case ast.UnaryOp(op=ast.Not(), operand=part):
             return _truth(_value(part, values)) == 0
         case ast.UnaryOp(operand=part):
-            return -_value(part, values)
+            operand = _value(part, values)
+            if isinstance(operand, str):
+                raise TypeError("arithmetic on words")
+            return -operand
         case ast.BinOp(left=left, op=op, right=right):
             operands = (_value(left, values), _value(right, values))
             if any(isinstance(operand, str) for operand in operands):
@@ -164,6 +217,8 @@ def _compare(left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr], value
         after: Any = (
             [_value(choice, values) for choice in other.elts] if isinstance(other, _CHOICES) else _value(other, values)
         )
+        if isinstance(op, _ORDER) and isinstance(before, str) != isinstance(after, str):
+            raise TypeError("a word compared with a number")
         answers.append(_COMPARISONS[type(op)](before, after))
         before = after
     return reduce(operator.and_, answers)

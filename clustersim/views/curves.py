@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.base import MOST_NUMBER
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.inputs.units import shown
@@ -74,6 +75,7 @@ def places_of(name: str, rows: Rows) -> tuple[list[float], tuple[str, ...]]:
     """Where each row stands along x; and the names at 0, 1, 2 ... where the column holds words."""
     found = numbers(name, [row[name] for row in rows])
     if found is not None:
+        _check_drawable(name, found)
         return [place for place in found if place is not None], ()
     names = tuple(dict.fromkeys(str(row[name]) for row in rows))
     return [float(names.index(str(row[name]))) for row in rows], names
@@ -103,8 +105,16 @@ def _word(cell: Cell) -> str:
         return text.lower()
 
 
+def _check_drawable(name: str, values: Iterable[float | None]) -> None:
+    """Raise InputError for numbers that no axis reaches."""
+    beyond = next((value for value in values if value is not None and abs(value) > MOST_NUMBER), None)
+    if beyond is not None:
+        raise InputError("plot", [Problem(f"{name} holds {beyond:g}; at most {MOST_NUMBER:g} is drawn", "rows")])
+
+
 def _numeric(name: str, rows: Rows) -> list[float]:
     found = numbers(name, [row[name] for row in rows])
+    _check_drawable(name, found or ())
     if found is None:
         raise InputError("plot", [Problem(f"the column {name} holds words, not numbers", "y")])
     return [value for value in found if value is not None]
@@ -162,11 +172,12 @@ def _lines(rows: Rows, x: Sequence[float], y: Sequence[float], by: Sequence[str]
         members.sort(key=lambda number: x[number])
         low, high = (_bound(rows, members, f"{spec.y}_{side}_80") for side in ("low", "high"))
         along, up = (tuple(values[number] for number in members) for values in (x, y))
-        lines.append(Line(label, along, up, *((low, high) if low and high else (None, None))))
+        inside = low and high and all(a <= y <= b for a, y, b in zip(low, up, high, strict=True))
+        lines.append(Line(label, along, up, *((low, high) if inside else (None, None))))
     return tuple(lines)
 
 
 def _bound(rows: Rows, members: Sequence[int], column: str) -> tuple[float, ...] | None:
     found = numbers(column, [rows[number].get(column) for number in members])
-    values = [value for value in found or [] if value is not None]
+    values = [value for value in found or [] if value is not None and abs(value) <= MOST_NUMBER]
     return tuple(values) if len(values) == len(members) else None

@@ -138,7 +138,6 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
             "a group of 4 can't be priced yet. Leave it out, or give data x context = 8",
         ),
         ({"where": "tensor > 1"}, "layout.where", "this layout does not meet tensor > 1"),
-        ({"where": "schedule > 1"}, "layout.where", "cannot be evaluated"),
     ],
 )
 def test_a_wrong_layout_gets_the_remedy(layout: dict[str, Any], key: str, message: str) -> None:

@@ -101,5 +101,7 @@ def test_a_table_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         read_csv(path, most_bytes=100, most_cells=30)
     with pytest.raises(UnreadableError, match="4 columns; a table has at most 3"):
         read_csv(table(tmp_path, "a,b,c,d\n"), most_bytes=100, most_cells=30)
+    with pytest.raises(UnreadableError, match="NUL characters"):
+        read_csv(table(tmp_path, "a,b\n1,x\0\n"), most_bytes=100, most_cells=30)
     with pytest.raises(UnreadableError, match="line 2: field larger"):
         read_csv(table(tmp_path, "a,b\n" + "x" * 200_000), most_bytes=1_000_000, most_cells=30)

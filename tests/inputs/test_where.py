@@ -86,3 +86,34 @@ def test_names_what_is_unknown() -> None:
 def test_what_has_no_meaning_is_said(expression: str) -> None:
     with pytest.raises(ValueError, match="cannot be evaluated"):
         satisfies(expression, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("schedule > 1", "a word compared with a number"),
+        ("tensor < 'a'", "a word compared with a number"),
+        ("schedule % 64 == 1", "arithmetic on words"),
+        ("-schedule == 1", "arithmetic on words"),
+        ("tensor in (1, 'a' - 2)", "arithmetic on words"),
+        ("tensor <= " + "9" * 400, "larger than 1e\\+18"),
+        ("tensor <= 1e999", "larger than 1e\\+18"),
+    ],
+)
+def test_what_never_has_a_value_is_refused_before_it_is_asked(expression: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_expression(expression, ("tensor", "schedule"), ("schedule",))
+
+
+def test_words_are_compared_with_words_and_equality_with_anything() -> None:
+    for expression in ("schedule == 'a'", "schedule != 1", "schedule in ('a', 1)", "schedule < 'b'", "tensor == 'a'"):
+        check_expression(expression, ("tensor", "schedule"), ("schedule",))
+
+
+def test_numbers_never_overflow() -> None:
+    product = "*".join(["1000000000000000000"] * 20)
+    assert satisfies(f"tensor < {product}", {"tensor": 3})
+    assert satisfies(f"tensor < {product}", {"tensor": np.array([3, 2**62])}).tolist() == [True, True]
+    assert satisfies("tensor * tensor * tensor > 0", {"tensor": np.array([2**40])}).tolist() == [True]
+    assert satisfies("tensor % 0 == 0 or tensor == 3", {"tensor": np.array([3])}).tolist() == [True]
+    assert not satisfies("tensor % 0 == 0", {"tensor": 3})

@@ -20,6 +20,7 @@ from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY, SlowNodes
 
 ROUNDS = 4  # of the run's length, on which infant mortality and slow nodes depend
 LEAST_GOODPUT = 0.02  # a run that is expected to stay below makes no headway
+MANY = 20_000  # nodes at once: by so many, chance hardly moves their number, nor one more the slowest of them
 SAMPLES = 65  # of the run's length, over which slow nodes gather
 
 
@@ -192,6 +193,8 @@ def _fleet_pace(fleet: Fleet, away: float) -> float:
     """Expected throughput with the nodes that are there, where the job goes on with fewer."""
     if fleet.spares is None or not fleet.shrink or away == 0.0:
         return 1.0
+    if away > MANY:
+        return fleet.pace(max(0, min(math.ceil(away) - fleet.spares, fleet.nodes)))
     return sum(chance * fleet.pace(max(0, out - fleet.spares)) for out, chance in enumerate(_poisson(away)))
 
 
@@ -204,6 +207,9 @@ def _slow_pace(slow: SlowNodes | None, wall: float) -> float:
         time = float(share) * wall
         number = slow.rate * (slow.stay_s * -math.expm1(-time / slow.stay_s) if slow.stay_s < math.inf else time)
         factor = slow.factor + slow.drift * min(time / 2.0, slow.stay_s) / SECONDS_A_DAY
+        if number > MANY:
+            paces.append(slow.slowdowns.pace(factor, MANY))
+            continue
         paces.append(sum(chance * slow.slowdowns.pace(factor, nodes) for nodes, chance in enumerate(_poisson(number))))
     return float(np.trapezoid(paces, dx=1.0 / (SAMPLES - 1)))
 

@@ -13,6 +13,7 @@ from clustersim.errors import InfeasibleError
 from clustersim.simulation.run_clock import causes
 from clustersim.simulation.run_clock.job import Job
 from clustersim.simulation.run_clock.ledger import Ledger, Span
+from clustersim.simulation.run_clock.limits import check_events
 from clustersim.simulation.run_clock.plan import RunPlan
 
 PATIENCE = 50.0  # times the undisturbed run: who isn't done by then makes no headway
@@ -43,7 +44,11 @@ class PlayedRun:
 
 
 def play_run(plan: RunPlan, seed: int, *, timeline: bool = False) -> PlayedRun:
-    """Play a run: same plan and seed, same result, to the last bit. Raises InfeasibleError for one that never ends."""
+    """Play a run: same plan and seed, same result, to the last bit.
+
+    Raises InfeasibleError for one that never ends, or has more events than are played.
+    """
+    check_events(plan, PATIENCE)
     env = simpy.Environment()
     ledger = Ledger([] if timeline else None)
     job = Job(env, plan, seed, ledger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,13 +34,18 @@ def fleet_of(result: ServingResult) -> Fleet | None:
     lengths: dict[ServingPhase, float] = {"prefill": serving.traffic.prompt, "decode": serving.traffic.output}
     sizes = {phase: result.phases[phase].devices for phase in PHASES}
     each = {phase: sizes[phase] * result.phases[phase].central.tokens_per_s / lengths[phase] for phase in PHASES}
-    splits = [
-        (prefill, (serving.devices - prefill * sizes["prefill"]) // sizes["decode"])
-        for prefill in range(1, (serving.devices - sizes["decode"]) // sizes["prefill"] + 1)
-    ]
-    prefill, decode = max(
-        splits, key=lambda split: (min(split[0] * each["prefill"], split[1] * each["decode"]), -split[0])
-    )
+    most = (serving.devices - sizes["decode"]) // sizes["prefill"]
+
+    def served_by(prefill: int) -> tuple[float, float]:
+        """Requests a second that so many prefill units can take, and that the decode units beside them can."""
+        decode = (serving.devices - prefill * sizes["prefill"]) // sizes["decode"] if serving.devices else 0
+        return prefill * each["prefill"], decode * each["decode"]
+
+    # What prefill can take grows with its units, what decode can falls: the best is where they cross, or just before.
+    cross = bisect_left(range(1, most + 1), True, key=lambda units: served_by(units)[0] >= served_by(units)[1]) + 1
+    near = [units for units in (cross - 1, cross) if 1 <= units <= most]
+    prefill = max(near, key=lambda units: (min(served_by(units)), -units))
+    decode = (serving.devices - prefill * sizes["prefill"]) // sizes["decode"]
     units: dict[ServingPhase, int] = {"prefill": prefill, "decode": decode}
     could = {phase: units[phase] * each[phase] for phase in PHASES}
     served = min(could.values()) * serving.utilization

@@ -7,8 +7,8 @@ from clustersim.inputs.layout import ResolvedLayout
 from clustersim.schedules.program import TaskType
 from clustersim.schedules.registry import passes_of
 
-MOST_TASKS = 5_000_000  # of a step's graph: 350 to 450 bytes each with all that is read off it, 2 GiB
-MOST_DURATIONS = 100_000_000  # of all tasks of replicas that differ: 20 bytes each, 2 GiB
+MOST_TASKS = 2_000_000  # of a step's graph: 350 to 450 bytes each with all that is read off it, under 1 GiB
+MOST_DURATIONS = 40_000_000  # of all tasks of replicas that differ: 20 bytes each, under 1 GiB
 
 
 def check_tasks(layout: ResolvedLayout, micro_batches: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.base import LEAST_NUMBER, MOST_NUMBER
 from clustersim.inputs.files import UnreadableError, read_csv
 from clustersim.inputs.units import shown
 
@@ -50,6 +51,8 @@ def number(row: CsvRow, column: str) -> float | None:
         raise problem(row, column, f"{shown(cell)} is not a number") from None
     if not (math.isfinite(value) and value >= 0):
         raise problem(row, column, f"{shown(cell)} is not a finite number of 0 or more")
+    if value and not LEAST_NUMBER <= value <= MOST_NUMBER:
+        raise problem(row, column, f"{shown(cell)} is neither 0 nor from {LEAST_NUMBER:g} to {MOST_NUMBER:g}")
     return value
 
 

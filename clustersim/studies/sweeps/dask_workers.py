@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from clustersim.errors import ClustersimError, MissingExtraError
 
 CONNECT_SECONDS = 10
+LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.comm", "distributed.utils", "tornado")
 
 
 @contextmanager
@@ -24,9 +26,24 @@ def dask_executor(address: str) -> Iterator[Executor]:
         distributed: Any = import_module("distributed")
     except ImportError as error:
         raise MissingExtraError("distributed", "dask") from error
+    with _quiet():
+        try:
+            client = distributed.Client(address, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ClustersimError(f"no Dask scheduler answers at {address}: {error}") from error
+        with client:
+            yield client.get_executor(pure=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What is lost is said by us, once, and not by every part of Dask with its traceback."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise ClustersimError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        yield client.get_executor(pure=False)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from clustersim.errors import ClustersimError, InputError, Problem
 from clustersim.inputs.search_path import read_text
-from clustersim.inputs.sweep import axis_values
+from clustersim.inputs.sweep import MOST_POINTS, axis_length, axis_values
 from clustersim.inputs.table import as_plain
 from clustersim.inputs.yaml import read_yaml
 
@@ -91,10 +91,11 @@ def _has_all(values: Any, others: Any) -> bool:
     if values == others:
         return True
     try:
-        mine, theirs = axis_values(values), axis_values(others)
+        if max(axis_length(values), axis_length(others)) > MOST_POINTS:
+            return False
     except ValueError:
         return False
-    return all(value in mine for value in theirs)
+    return set(map(repr, axis_values(others))) <= set(map(repr, axis_values(values)))
 
 
 @contextmanager
