@@ -98,8 +98,10 @@ def _remake() -> int:
     from clustersim.cli.options import spinner
     from clustersim.studies.calibration.refit_catalog import remake
     from clustersim.studies.measured.csv_cells import read_rows
-    from clustersim.studies.validation.validation import packaged_rows
+    from clustersim.studies.validation.validation import packaged_tables
 
     with spinner("calibrating the packaged stacks") as progress:
-        remake(read_rows(packaged_rows()), packaged_rows().parents[1], progress)
+        tables = packaged_tables()
+        rows = [row for table in tables for row in read_rows(table)]
+        remake(rows, tables[0].parents[1], progress)
     return DONE

@@ -18,7 +18,7 @@ def gemm_time(
     rate: Array,
     bandwidth: float,
     short_k: float = 0.0,
-    small: float = 0.0,
+    overhead: Array = 0.0,
     kernels: Array = 1.0,
     element_bytes: float = 2.0,
     summed_bytes: Array = 0.0,
@@ -26,9 +26,9 @@ def gemm_time(
 ) -> Array:
     """Seconds of `count` products [m, k] x [k, n] in so many `kernels`, of which large ones run at `rate` FLOP/s.
 
-    max(2 m n (k + short_k) count / rate, bytes / bandwidth) + kernels 2 small / rate. `short_k` is the prologue of the
-    loop over k (a tile starts only when its first operands have arrived), `small` what launch, ramp and tail of a
-    kernel cost, in products of elements. Source: Williams, Waterman and Patterson 2009 (roofline); form: NVIDIA,
+    max(2 m n (k + short_k) count / rate, bytes / bandwidth) + kernels overhead. `short_k` is the prologue of the loop
+    over k (a tile starts only when its first operands have arrived), `overhead` the seconds that launch, ramp and tail
+    of a kernel cost. Source: Williams, Waterman and Patterson 2009 (roofline); form: NVIDIA,
     "Matrix Multiplication Background User's Guide", sections 3 and 4; constants by chip. A product that is added to a
     sum in place waits for the share `sum_exposed` of that traffic: a tile's last instructions, behind which only other
     tiles' products run.
@@ -36,7 +36,7 @@ def gemm_time(
     summing = summed_bytes / bandwidth
     compute = 2.0 * m * n * (k + short_k) * count / rate + sum_exposed * summing
     traffic = element_bytes * count * (m * k + k * n + m * n) / bandwidth + summing
-    return np.maximum(compute, traffic) + kernels * 2.0 * small / rate
+    return np.maximum(compute, traffic) + kernels * overhead
 
 
 def alignment_factor(n: Array, k: Array, unaligned: float) -> Array:

@@ -20,6 +20,8 @@ def product_time(gemm: Gemm, chip: Accelerator, level: float, *, apart: bool = F
     """
     kernels = chip.kernels
     rate: Array = chip.peak[gemm.precision] * kernels.gemm_ceiling * level  # type: ignore[index]
+    # Launch, ramp and tail are no shorter for products in low precision: seconds, from the rate of 16-bit ones.
+    wide = np.minimum(rate, chip.base_peak * kernels.gemm_ceiling * level)
     if gemm.part == "attention":
         rate = rate * alignment_factor(gemm.n, gemm.k, kernels.unaligned)
     launches = gemm.count if apart else 1.0
@@ -31,7 +33,7 @@ def product_time(gemm: Gemm, chip: Accelerator, level: float, *, apart: bool = F
         rate=rate,
         bandwidth=chip.streaming_bandwidth,
         short_k=kernels.gemm_short_k,
-        small=kernels.gemm_small,
+        overhead=2.0 * kernels.gemm_small / wide,
         kernels=launches,
         element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
         summed_bytes=gemm.summed_bytes,

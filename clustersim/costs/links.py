@@ -45,19 +45,6 @@ class Link:
         hops = ranks - 1.0
         return hops if self.pair_bandwidth is None else np.minimum(2.0, 2.0 * hops)
 
-    def slowed(self, times: float) -> Link:
-        """The link on which everything takes so many times as long."""
-        pair, switch = self.pair_bandwidth, self.switch_bandwidth
-        return Link(
-            self.bandwidth / times,
-            self.latency * times,
-            None if pair is None else pair / times,
-            self.start * times,
-            None if switch is None else switch / times,
-            self.switch_ramp * times,
-            self.ring_loss,
-        )
-
 
 def link_of(tier: Tier, efficiency: float) -> Link:
     """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""

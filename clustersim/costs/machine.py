@@ -18,6 +18,8 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
 from clustersim.workload.shape import LOW_PRECISION_BYTES
 
+AWAITED = 10e-6  # seconds until a host that waits for the device knows of a kernel's end: assumed
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -31,14 +33,23 @@ class Machine:
 
     def time(self, operation: Operation) -> Array:
         """Seconds of one operation, with the host's gap before each of its kernels."""
-        gap = self.stack.kernel_gap * self.slower
+        gap = self.gap
         if isinstance(operation, Gemm):
             return self.gemm_time(operation) + gap
         if isinstance(operation, Attention):
             return self.attention_time(operation) + gap
         if isinstance(operation, Pointwise):
-            return self.pointwise_time(operation) + gap * operation.kernels
+            return self.pointwise_time(operation) + gap * self.kernels_of(operation)
         return self.collective(operation).seconds
+
+    @property
+    def gap(self) -> Array:
+        """Idle seconds before each kernel; with the host's where it issues a kernel only when the last one is done."""
+        return self.stack.kernel_gap + (self.stack.host_launch + AWAITED if self.stack.blocking_launches else 0.0)
+
+    def kernels_of(self, work: Pointwise) -> Array:
+        """Kernels of memory-bound work: so many more than fused ones as they move more bytes, each of its own."""
+        return work.kernels if work.fused else work.kernels * np.maximum(1.0, self.stack.memory_factor)
 
     def gemm_time(self, gemm: Gemm) -> Array:
         """Seconds of matrix products, at the level that chip and software sustain."""
@@ -49,7 +60,7 @@ class Machine:
         if gemm.precision == "nvfp4":
             level = level * kernels.four_bit
         apart = gemm.part == "gemm" and not self.stack.grouped_products
-        return product_time(gemm, self.accelerator, level, apart=apart) * self.slower
+        return product_time(gemm, self.accelerator, level, apart=apart)
 
     def attention_time(self, attention: Attention) -> Array:
         """Seconds of a fused attention kernel: in 16 bits, or in 32 where nothing is narrower."""
@@ -60,18 +71,17 @@ class Machine:
         wide = attention.precision in ("fp32", "tf32")
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
-        return np.maximum(seconds, kernels.launch) * self.slower
+        return np.maximum(seconds, kernels.launch)
 
     def pointwise_time(self, work: Pointwise) -> Array:
         """Seconds of memory-bound work."""
-        seconds = streaming_time(
+        return streaming_time(
             work.bytes,
             factor=1.0 if work.fused else self.stack.memory_factor,
             bandwidth=self.memory_bandwidth,
-            kernels=work.kernels,
+            kernels=self.kernels_of(work),
             launch=self.accelerator.kernels.launch,
         )
-        return seconds * self.slower
 
     def collective(self, collective: Collective) -> Cost:
         """Seconds and bytes of a collective over its group; none where the group is one rank."""
@@ -99,11 +109,6 @@ class Machine:
         return np.where(group.across > 1.0, (stage + 1.0) % group.inside == 0.0, False)
 
     @property
-    def slower(self) -> float:
-        """Times as long as the stack's numbers say that everything takes, where it inherits them without own runs."""
-        return 1.0 + self.stack.residual.shortfall
-
-    @property
     def lone_groups(self) -> frozenset[str]:
         """Groups of one rank, whose collectives take no time."""
         return frozenset(name for name, group in self.groups.items() if np.max(group.ranks) <= 1.0)
@@ -120,12 +125,12 @@ class Machine:
 
 def machine_of(cluster: Cluster, stack: Stack, groups: Mapping[str, RankPlacement]) -> Machine:
     """The machine of a cluster running a stack, with the groups of a layout placed on it."""
-    node, slower = cluster.node, 1.0 + stack.residual.shortfall
+    node = cluster.node
     return Machine(
         cluster.accelerator,
         stack,
-        up=link_of(node.scale_up, stack.scale_up_efficiency).slowed(slower),
-        out=link_of(node.scale_out, stack.scale_out_efficiency).slowed(slower),
+        up=link_of(node.scale_up, stack.scale_up_efficiency),
+        out=link_of(node.scale_out, stack.scale_out_efficiency),
         groups=groups,
     )
 
@@ -138,7 +143,7 @@ def fused_attention_time(flops: Array, *, peak: float, efficiency: float) -> Arr
     return flops / (peak * efficiency)
 
 
-def streaming_time(ideal_bytes: Array, *, factor: float, bandwidth: float, kernels: float, launch: float) -> Array:
+def streaming_time(ideal_bytes: Array, *, factor: float, bandwidth: float, kernels: Array, launch: float) -> Array:
     """Seconds of memory-bound work: max(factor * bytes / bandwidth, kernels * launch).
 
     `factor`: bytes that the stack really moves over those of fully fused kernels. `bandwidth`: what streaming kernels

@@ -46,7 +46,7 @@ class ServingMachine(Machine):
             rate=rate * chip.sustained * self.stack.sustained,
             bandwidth=self.memory_bandwidth,
             short_k=chip.gemm_short_k,
-            small=chip.gemm_small,
+            overhead=2.0 * chip.gemm_small / (rate * chip.sustained * self.stack.sustained),
             element_bytes=BYTES[self.weights],
         )
         return np.maximum(seconds, chip.launch)
@@ -116,8 +116,6 @@ def serving_machine(
     groups = {"tensor": place(float(unit.tensor), 1.0, node.domain), "expert_tensor": RankPlacement(1.0, 1.0, 1.0)}
     groups["expert"] = place(float(unit.devices), 1.0, node.domain)
     software = stack.software
-    known = software.residual.model_copy(update={"shortfall": 0.0})  # of training; serving rests on its own kernels
-    software = software.model_copy(update={"residual": known})
     if kernels.all_to_all is not None:
         lent = {"overlap_slowdown": kernels.all_to_all.slowdown, "reserved_cores": 0.0}
         software = software.model_copy(update=lent)

@@ -33,6 +33,9 @@ class Renaming:
         written: dict[str, str] = {}  # a key's own name -> the word that was used
         for word, value in table.items():
             synonym, origin = synonyms.get(word), table.origin(word)
+            if synonym is not None and synonym.gone:
+                self.notes.append(f"{dotted((*path, word))}: no figure depends on it any more, and it is left out")
+                continue
             name, *inside = [word] if synonym is None else synonym.name.split(".")
             if name in written:
                 self._complain(f"the same as {written[name]}, which is given too", (*path, word), origin)

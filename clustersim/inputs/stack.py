@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from clustersim.inputs.base import Description, Follows
 from clustersim.inputs.hardware import LAUNCH, Efficiency
@@ -22,6 +22,7 @@ FITTED = (
     "sustained",
     "memory_factor",
     "kernel_gap",
+    "host_launch",
     "attention_share",
     "scale_up_efficiency",
     "scale_out_efficiency",
@@ -67,19 +68,17 @@ class Defaults(Description):
 
 
 class Residual(Description):
-    """How far predictions with this stack lie from measurement, and what that rests on."""
+    """How far predictions with a stack lay from its own measured runs, and what those were."""
 
     spread: Annotated[
         PositiveFloat, Field(description="standard deviation of log(measured / predicted) of a step time")
     ]
-    evidence: Annotated[str, Field(description="what it rests on; `assumed` until calibrated")]
-    shortfall: Annotated[
-        float,
-        Field(
-            ge=0,
-            description="share by which all takes longer than inherited numbers say, until own runs tell",
-        ),
-    ] = 0.0
+    evidence: Annotated[str, Field(description="what it rests on, for people")]
+    devices: Annotated[PositiveInt | None, Field(description="of the largest run")] = None
+    accelerators: Annotated[tuple[str, ...], Field(strict=False, description="chips of the runs, by name")] = ()
+    kinds: Annotated[
+        tuple[str, ...], Field(strict=False, description="of models and layouts met, as intervals name them")
+    ] = ()
 
 
 class Stack(Description):
@@ -93,6 +92,9 @@ class Stack(Description):
     ] = None
     year: Annotated[int, Field(description="of the release, or of the runs that it was fitted to")]
     vendors: Annotated[tuple[str, ...], Field(strict=False, description="whose chips it runs on")]
+    family: Annotated[str, Field(min_length=1, description="software that its fitted numbers are shared with")] = (
+        "other"
+    )
     sustained: Annotated[Efficiency, Field(description="matrix rate in a real run over that of an isolated kernel")]
     memory_factor: Annotated[
         PositiveFloat, Field(description="bytes moved by memory-bound work over the ideal (fused) ones")
@@ -102,6 +104,10 @@ class Stack(Description):
         LAUNCH,
         Field(description="idle seconds before each kernel of the compute stream, as the host issues it"),
     ] = 0.0
+    host_launch: Annotated[Seconds, Field(description="seconds that the host takes to issue a kernel")] = 0.0
+    blocking_launches: Annotated[
+        bool, Field(description="the host waits for every kernel before it issues the next (CUDA_LAUNCH_BLOCKING)")
+    ] = False
     fused_attention: Annotated[bool, Field(description="flash attention, where the model allows it")] = True
     fused_alibi: Annotated[bool, Field(description="fused attention takes the biases of ALiBi")] = False
     attention_share: Annotated[
@@ -148,6 +154,9 @@ class Stack(Description):
     weights_in_experts: Annotated[
         bool, Field(description="routing weights multiply inside experts, so that what experts return isn't kept")
     ] = False
+    padded_routing: Annotated[
+        bool, Field(description="the router pads experts' tokens for low precision; else kernels copy them to pad")
+    ] = False
     gradient_placeholders: Annotated[
         bool,
         Field(description="beside gradients summed in place, an unused 16-bit one of each weight shape is allocated"),
@@ -191,8 +200,10 @@ class Stack(Description):
     fragmentation: Annotated[float, Field(ge=0, lt=1, description="share of activations lost to the allocator")] = 0.0
     defaults: Annotated[Defaults, Field(description="what it does where a layout doesn't say")] = Defaults()
     residual: Annotated[
-        Residual, Follows(FITTED, "kept"), Field(description="how far predictions lie from measurement")
-    ]
+        Residual | None,
+        Follows(FITTED, "kept"),
+        Field(description="of its own measured runs; without it errors are those of a new source"),
+    ] = None
 
     @property
     def dispatcher(self) -> Dispatcher:

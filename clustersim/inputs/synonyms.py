@@ -26,6 +26,7 @@ class Synonym:
 
     name: str  # the key, as it is called here; dotted where the value stands in a mapping of its own
     earlier: bool = True  # a name of an earlier release: accepted, and noted
+    gone: bool = False  # what earlier releases had and nothing has taken over: left out, and noted
 
 
 SYNONYMS: dict[str, dict[str, Synonym]] = {
@@ -38,6 +39,7 @@ SYNONYMS: dict[str, dict[str, Synonym]] = {
         "weighs_inside_experts": Synonym("weights_in_experts"),
         "early_stop": Synonym("checkpoint_early_stop"),
     },
+    "stacks.residual": {"shortfall": Synonym("shortfall", gone=True)},
 }
 
 
@@ -47,6 +49,9 @@ def with_synonyms(section: str) -> Callable[[dict[str, Any]], None]:
     def add(schema: dict[str, Any]) -> None:
         fields = schema["properties"]
         for word, synonym in SYNONYMS[section].items():
+            if synonym.gone:
+                fields[word] = {"description": "not used any more", "deprecated": True}
+                continue
             about: dict[str, Any] = {"description": f"short for {synonym.name}"}
             if synonym.earlier:
                 about = {"description": f"earlier name of {synonym.name}", "deprecated": True}

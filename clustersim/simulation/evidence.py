@@ -1,4 +1,4 @@
-"""What was measured of each stack, and how far predictions lay from it: packaged, remade by `make calibrate`."""
+"""What was measured, and how far strangers' runs lay from predictions: packaged, remade by `make calibrate`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,19 @@ class StackEvidence:
 class Evidence:
     """All of it.
 
-    `quantiles`: of |log(measured / predicted)| over the spread, groups held out, by level. `departures`: what a spread
-    grows by, in quadrature, on another chip, with a kind of model or layout, or at each doubling of the devices, that a
-    stack was not measured with.
+    `quantiles`: of |log(measured / predicted)| over the spread, whole sources held out, by level. `variances`: of that
+    logarithm, by what a run has that others don't. `departures`: what the spread of a calibrated stack grows by, in
+    quadrature, on another chip, with a kind of model or layout, or at each doubling of the devices, that it was not
+    measured with.
     """
 
     stacks: Mapping[str, StackEvidence]  # by name as people write it
     accelerators: frozenset[str]  # chips that any stack was measured on
+    sources: int
+    rows: int
+    devices: int  # of the largest run
     quantiles: Mapping[str, float]
+    variances: Mapping[str, float]
     departures: Mapping[str, float]
 
 
@@ -45,17 +50,26 @@ def evidence() -> Evidence:
     document = json.loads(text)
     stacks = {
         name: StackEvidence(
-            rows=told["rows"],
-            groups=told["groups"],
-            sources=tuple(told["sources"]),
-            accelerators=tuple(told["accelerators"]),
-            devices=told["devices"],
-            kinds=frozenset(told["kinds"]),
+            rows=runs["rows"],
+            groups=runs["groups"],
+            sources=tuple(runs["sources"]),
+            accelerators=tuple(runs["accelerators"]),
+            devices=runs["devices"],
+            kinds=frozenset(runs["kinds"]),
         )
-        for name, told in document["stacks"].items()
+        for name, runs in document["stacks"].items()
     }
-    chips = frozenset(chip for stack in stacks.values() for chip in stack.accelerators)
-    quantiles, departures = (
-        {str(name): float(width) for name, width in document[part].items()} for part in ("quantiles", "departures")
+    quantiles, variances, departures = (
+        {str(name): float(size) for name, size in document[part].items()}
+        for part in ("quantiles", "variances", "departures")
     )
-    return Evidence(stacks, chips, quantiles, departures)
+    return Evidence(
+        stacks,
+        accelerators=frozenset(chip for stack in stacks.values() for chip in stack.accelerators),
+        sources=len({source for stack in stacks.values() for source in stack.sources}),
+        rows=sum(stack.rows for stack in stacks.values()),
+        devices=max((stack.devices for stack in stacks.values()), default=1),
+        quantiles=quantiles,
+        variances=variances,
+        departures=departures,
+    )

@@ -1,76 +1,105 @@
-"""Intervals around a prediction, from residuals against measured runs that were held out.
+"""Intervals around a prediction, from residuals against the runs of sources that were held out whole.
 
-Every stack carries the spread of log(measured / predicted) step time over runs whose group its fit hadn't seen. A
-scenario that leaves the evidence (another chip, many more devices, a kind of model or layout that was never met) widens
-it. Intervals are conformal: their half-widths are quantiles of |residual| / spread over all held-out runs, every group
-of runs counted alike, so that they cover what they say whatever the distribution. Source: Lei, G'Sell, Rinaldo,
-Tibshirani and Wasserman 2018, "Distribution-free predictive inference for regression" (locally weighted); Dunn,
-Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer hierarchical models" (pooling groups).
+A scenario is a new source: another site, another batch of hardware, another build of the software. What such a one
+misses is measured by leaving each published source out, refitting every stack without it and predicting it. The
+variance of log(measured / predicted) is a sum over what a run has that others don't (`traits`); an interval's
+half-width is a quantile of |residual| / spread over held-out sources, every source counted alike, so that it covers
+what it says whatever the distribution. A stack that was calibrated on its own runs carries the spread of those, wider
+where the scenario leaves them, and never wider than a stranger's.
+
+Sources: Dunn, Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer hierarchical models" (pooling
+groups); Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018 (locally weighted conformal intervals); Searle, Casella and
+McCulloch 1992, "Variance Components" (random effects).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from clustersim.inputs.figures import Of, shown
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.stack import Residual
+from clustersim.inputs.stack import Residual, Stack
 from clustersim.schedules.program import TaskType
 from clustersim.schedules.registry import passes_of
-from clustersim.simulation.evidence import StackEvidence, evidence
+from clustersim.simulation.evidence import evidence
 
 Interval = tuple[float, float]
 Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
 
 NORMAL_PER_ABSOLUTE = math.sqrt(math.pi / 2.0)  # sd of a normal distribution over its mean absolute deviation
-
-# What leaving the evidence adds to log(measured / predicted), in quadrature, is measured by holding out whole chips,
-# kinds of models and layouts, and large runs (`Evidence.departures`). A chip that no stack was measured on can't be
-# held out, for chips aren't refitted. Assumed: training reaches 0.45 to 0.87 of a chip's peak, an sd of 0.29 of the
-# logarithm, of which its kernels' sheet and its kin tell more than half.
+LOW_PRECISION = ("fp8", "mxfp8", "nvfp4")
+# A chip that no stack was measured on can't be held out, for chips aren't refitted. Assumed: training reaches 0.45 to
+# 0.87 of a chip's peak, an sd of 0.29 of the logarithm, of which its kernels' sheet and its kin tell more than half.
 UNKNOWN_CHIP = 0.12
 
 
-def interval(value: float, residual: Residual, power: float = 1.0) -> dict[str, Interval]:
+@dataclass(frozen=True)
+class ModelError:
+    """How far a prediction may lie from a measurement: one sd of log(measured / predicted), and what that rests on."""
+
+    spread: float
+    evidence: str
+
+
+def interval(value: float, error: ModelError, power: float = 1.0) -> dict[str, Interval]:
     """80 % and 95 % intervals of a figure that goes as the `power` of the step time.
 
-    The residual is that of log(measured / predicted) step time; throughput and MFU go as its power -1.
+    The error is that of log(measured / predicted) step time; throughput and MFU go as its power -1.
     """
     return {
         level: (
-            value * math.exp(-abs(power) * width * residual.spread),
-            value * math.exp(abs(power) * width * residual.spread),
+            value * math.exp(-abs(power) * width * error.spread),
+            value * math.exp(abs(power) * width * error.spread),
         )
         for level, width in evidence().quantiles.items()
     }
 
 
-def intervals_of(result: object, of: Of, residual: Residual | None) -> Intervals:
-    """Intervals of the figures that have one, of a step or of a run; none without a residual."""
-    if residual is None:
+def intervals_of(result: object, of: Of, error: ModelError | None) -> Intervals:
+    """Intervals of the figures that have one, of a step or of a run; none without an error."""
+    if error is None:
         return {}
     return {
-        figure.name: interval(value, residual, figure.power)
+        figure.name: interval(value, error, figure.power)
         for figure in shown("interval", (of,))
         if (value := getattr(result, figure.name)) is not None
     }
 
 
-def model_error(scenario: Scenario) -> Residual:
-    """How far a prediction of this scenario may lie from a measurement, and what that rests on.
+def model_error(scenario: Scenario) -> ModelError:
+    """How far a prediction of this scenario may lie from a measurement."""
+    own, stranger = scenario.stack.residual, _stranger(scenario)
+    if own is None:
+        return stranger
+    reasons = [(amount, reason) for amount, reason in _departures(scenario, own) if amount]
+    spread = min(math.hypot(own.spread, *(amount for amount, _ in reasons)), max(own.spread, stranger.spread))
+    words = "; ".join(reason for _, reason in reasons)
+    return ModelError(spread, f"{own.evidence}; wider: {words}" if words else own.evidence)
 
-    The stack's own residual, wider by what the scenario leaves of its evidence.
-    """
-    residual = scenario.stack.residual
-    known = evidence().stacks.get(scenario.stack.name)
-    if known is None:
-        return residual
-    added = [_chip(scenario, known), _scale(scenario, known), _kinds(scenario, known)]
-    reasons = [reason for _, reason in added if reason]
-    spread = math.hypot(residual.spread, *(amount for amount, _ in added))
-    words = f"{residual.evidence}; wider: {'; '.join(reasons)}" if reasons else residual.evidence
-    return Residual(spread=spread, evidence=words)
+
+def serving_error(software: Stack) -> ModelError:
+    """The error of serving with a training stack's software: that of any stranger's run with experts."""
+    known = evidence()
+    variance = known.variances.get("any run", 0.0) + known.variances.get("experts", 0.0)
+    own = software.residual
+    return ModelError(math.sqrt(variance) if own is None else own.spread, "training runs of other sources")
+
+
+def traits(scenario: Scenario) -> dict[str, float]:
+    """What sets a run apart, where predictions of strangers were seen to err more: how much of each."""
+    layout, low = scenario.resolved_layout, scenario.training.precision in LOW_PRECISION
+    experts = scenario.model.moe is not None
+    found = {
+        "any run": True,
+        "experts": experts,
+        "experts in low precision": experts and low,
+        "context parallelism": layout.context > 1,
+        "fully sharded parameters": layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"),
+        "eager software": scenario.cluster.accelerator.vendor == "huawei",
+    }
+    return {name: float(met) for name, met in found.items() if met}
 
 
 def layout_kinds(scenario: Scenario) -> frozenset[str]:
@@ -92,24 +121,39 @@ def spread_of(groups: Sequence[tuple[str, Sequence[float]]]) -> float:
     return NORMAL_PER_ABSOLUTE * sum(means) / len(means)
 
 
-def _chip(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
+def _stranger(scenario: Scenario) -> ModelError:
+    """The error of a run by somebody who published none of the evidence."""
+    known, found = evidence(), traits(scenario)
+    variance = sum(known.variances.get(name, 0.0) * amount for name, amount in found.items())
+    added = [_unknown_chip(scenario), _scale(scenario, known.devices)]
+    spread = math.hypot(math.sqrt(variance), *(amount for amount, _ in added))
+    words = [name for name in found if name != "any run" and known.variances.get(name)]
+    words += [reason for amount, reason in added if amount]
+    runs = known.stacks.get(scenario.stack.name)
+    own = f"{runs.rows:,} of them with this software" if runs else "none of them with this software"
+    text = f"{known.rows:,} measured runs of {known.sources} sources, each source predicted without it; {own}"
+    return ModelError(spread, f"{text}; wider: {', '.join(words)}" if words else text)
+
+
+def _departures(scenario: Scenario, own: Residual) -> list[tuple[float, str]]:
+    """What a scenario leaves of the runs that its stack was calibrated on."""
+    steps, name = evidence().departures, scenario.cluster.accelerator.name
+    found = []
+    if own.accelerators and name not in own.accelerators:
+        found.append((steps["another_chip"], f"not measured on {name}"))
+    if own.devices:
+        found.append(_scale(scenario, own.devices))
+    if own.accelerators:
+        unmet = sorted(layout_kinds(scenario) - set(own.kinds))
+        found.append((steps["another_kind"] * math.sqrt(len(unmet)), f"not measured with {', '.join(unmet)}"))
+    return found
+
+
+def _unknown_chip(scenario: Scenario) -> tuple[float, str]:
     name = scenario.cluster.accelerator.name
-    if name in known.accelerators:
-        return 0.0, ""
-    if name in evidence().accelerators:
-        return evidence().departures["another_chip"], f"not measured on {name}"
-    return UNKNOWN_CHIP, f"nothing was measured on {name}"
+    return 0.0 if name in evidence().accelerators else UNKNOWN_CHIP, f"nothing was measured on {name}"
 
 
-def _scale(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
-    doublings = math.log2(max(1.0, scenario.cluster.devices / known.devices))
-    return evidence().departures[
-        "a_doubling"
-    ] * doublings, f"measured on {known.devices:,} devices at most" if doublings > 1.0 else ""
-
-
-def _kinds(scenario: Scenario, known: StackEvidence) -> tuple[float, str]:
-    unmet = sorted(layout_kinds(scenario) - known.kinds)
-    return evidence().departures["another_kind"] * math.sqrt(
-        len(unmet)
-    ), f"not measured with {', '.join(unmet)}" if unmet else ""
+def _scale(scenario: Scenario, devices: int) -> tuple[float, str]:
+    doublings = math.log2(max(1.0, scenario.cluster.devices / devices))
+    return evidence().departures["a_doubling"] * doublings, f"measured on {devices:,} devices at most"

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.stack import Residual
-from clustersim.simulation.intervals import Intervals, intervals_of
+from clustersim.simulation.intervals import Intervals, ModelError, intervals_of
 from clustersim.simulation.kernel_bound import above_best_kernel
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class StepResult:
     model_flops: float  # of the whole step, full attention
     breakdown: Mapping[str, float]  # seconds, the keys of BREAKDOWN_PARTS; they sum to the step
     memory: MemoryReport
-    residual: Residual | None  # how far a measurement may lie from this; None: not asked for
+    error: ModelError | None  # how far a measurement may lie from this; None: not asked for
     engine: str
     notes: tuple[str, ...] = ()  # what was assumed or searched, said to the reader
     coupling_residual: float | None = None  # by how much the last pass of coupling moved the step; None without any
@@ -152,7 +151,7 @@ class StepResult:
     @cached_property
     def intervals(self) -> Intervals:
         """80 and 95 % intervals of the figures that have one."""
-        return intervals_of(self, "step", self.residual)
+        return intervals_of(self, "step", self.error)
 
     @property
     def fits(self) -> bool:
@@ -201,7 +200,7 @@ class RunResult:
     cost_usd: float | None
     energy_kwh: float | None
     missing: Mapping[str, str] = field(default_factory=dict)  # figure -> why it is None
-    residual: Residual | None = None  # of its time: the step's, and wider by what the run adds
+    error: ModelError | None = None  # of its time: the step's, and wider by what the run adds
     ideal_days: float | None = None  # undisturbed: tokens / throughput
     goodput: float | None = None  # undisturbed over wall time
     expected_goodput: float | None = None  # the closed form's, beside what was played
@@ -212,7 +211,7 @@ class RunResult:
     @cached_property
     def intervals(self) -> Intervals:
         """80 and 95 % intervals of the run's own figures that have one."""
-        return intervals_of(self, "run", self.residual)
+        return intervals_of(self, "run", self.error)
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints."""

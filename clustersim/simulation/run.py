@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.stack import Residual
 from clustersim.inputs.units import SECONDS_A_DAY
-from clustersim.simulation.intervals import model_error
+from clustersim.simulation.intervals import ModelError, model_error
 from clustersim.simulation.results import RunResult, StepResult
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
@@ -80,13 +79,13 @@ def with_runs(result: RunResult, runs: PlayedRuns) -> RunResult:
     """The figures of a result as they were played; intervals hold the step's residual and the spread of the runs."""
     step = result.step
     mean = ExpectedRun(runs.wall_s, runs.goodput, runs.standing_s, runs.mtti_s, None)
-    residual = model_error(step.scenario)
-    wider = residual.model_copy(update={"spread": math.hypot(residual.spread, runs.spread)})
+    error = model_error(step.scenario)
+    wider = replace(error, spread=math.hypot(error.spread, runs.spread))
     billed = _billed(step, runs.runs[0].work_s, mean, wider)
     return replace(billed, plan=result.plan, runs=runs, expected_goodput=result.expected_goodput)
 
 
-def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual | None = None) -> RunResult:
+def _billed(step: StepResult, ideal: float, run: ExpectedRun, error: ModelError | None = None) -> RunResult:
     if math.isinf(run.wall_s):
         missing = dict.fromkeys(FIGURES, NO_HEADWAY)
         return RunResult(step, None, None, None, None, missing, ideal_days=ideal / SECONDS_A_DAY, goodput=0.0)
@@ -98,7 +97,7 @@ def _billed(step: StepResult, ideal: float, run: ExpectedRun, residual: Residual
         bill.cost_usd,
         bill.energy_kwh,
         bill.missing,
-        None if step.residual is None else residual or step.residual,
+        None if step.error is None else error or step.error,
         ideal_days=ideal / SECONDS_A_DAY,
         goodput=run.goodput,
         mtti_s=run.mtti_s,

@@ -65,12 +65,12 @@ def linearised(predict: Predict, at: Floats, problem: FitPriors) -> LinearModel:
     return LinearModel(at, there, np.array(slopes).T.reshape(len(there), len(at)))
 
 
-def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: FitPriors, rounds: int = 4) -> Fit:
-    """Fit log seconds to measured ones: linearise, solve, again, until parameters settle."""
+def fit(predict: Predict, measured: Floats, weights: Floats, problem: FitPriors, rounds: int = 4) -> Fit:
+    """Fit log seconds to measured ones, each row of its weight: linearise, solve, again, until parameters settle."""
     at = np.clip(problem.start, problem.low, problem.high)
     for _ in range(rounds):
         model = linearised(predict, at, problem)
-        solved = solve(model, measured, groups, problem)
+        solved = solve(model, measured, weights, problem)
         moved = np.abs(solved.inner - at) / problem.prior_spread
         at = solved.inner
         if moved.max(initial=0.0) < SETTLED:
@@ -78,13 +78,13 @@ def fit(predict: Predict, measured: Floats, groups: Sequence[str], problem: FitP
     return solved
 
 
-def solve(model: LinearModel, measured: Floats, groups: Sequence[str], problem: FitPriors) -> Fit:
+def solve(model: LinearModel, measured: Floats, weights: Floats, problem: FitPriors) -> Fit:
     """The fit of a linear model, the spread of residuals estimated along with it."""
     from scipy.optimize import least_squares
 
-    weight = np.sqrt(row_weights(groups))
+    weight = np.sqrt(weights)
     inner = np.clip(model.at, problem.low, problem.high)
-    spread = robust_spread(measured - model.predict(inner))
+    spread = robust_spread(measured - model.predict(inner), weights)
     for _ in range(3):
 
         def weighted(x: Floats, scale: float = spread) -> Floats:
@@ -93,7 +93,7 @@ def solve(model: LinearModel, measured: Floats, groups: Sequence[str], problem: 
 
         wide = (problem.low - 1e-12, problem.high + 1e-12)  # a start on a bound must lie inside
         inner = np.clip(least_squares(weighted, inner, bounds=wide).x, problem.low, problem.high)
-        spread = robust_spread(measured - model.predict(inner))
+        spread = robust_spread(measured - model.predict(inner), weights)
     return Fit(inner, _covariance(model, inner, measured, weight, spread, problem), spread, model)
 
 
@@ -102,20 +102,33 @@ def soft(deviations: Floats) -> Floats:
     return np.sign(deviations) * np.sqrt(2.0 * (np.sqrt(1.0 + deviations**2) - 1.0))
 
 
-def robust_spread(residuals: Floats) -> float:
+def robust_spread(residuals: Floats, weights: Floats) -> float:
     """Standard deviation from the median absolute residual, which outliers don't move; never below what repeats."""
     if not len(residuals):
         return SMALLEST_SPREAD
-    return max(SMALLEST_SPREAD, MAD_TO_SD * float(np.median(np.abs(residuals))))
+    order = np.argsort(np.abs(residuals))
+    reached = np.cumsum(weights[order])
+    middle = order[int(np.searchsorted(reached, 0.5 * reached[-1]))]
+    return max(SMALLEST_SPREAD, MAD_TO_SD * float(abs(residuals[middle])))
 
 
-def row_weights(groups: Sequence[str]) -> Floats:
+def row_weights(groups: Sequence[str], sources: Sequence[str] | None = None) -> Floats:
     """How much each row counts: n rows of a group that share an error count as n / (1 + (n - 1) rho) rows.
 
+    Of several sources each counts so again: its groups share the error of a site and a build.
     Source: Kish 1965, Survey Sampling, section 5.4 (design effect).
     """
-    _, which, counts = np.unique(np.array(groups, dtype=object), return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / (1.0 + (counts[which] - 1.0) * SHARED), dtype=np.float64)
+    weights = _shared(groups, np.ones(len(groups)))
+    if sources is None or len(set(sources)) < 2:
+        return weights
+    return weights * _shared(sources, weights)
+
+
+def _shared(names: Sequence[str], weights: Floats) -> Floats:
+    """1 / (1 + (n - 1) rho) of every row, where the weights of its name add up to n."""
+    _, which = np.unique(np.array(names, dtype=object), return_inverse=True)
+    together = np.bincount(which, weights)[which] if len(names) else np.zeros(0)
+    return np.asarray(1.0 / (1.0 + np.maximum(0.0, together - 1.0) * SHARED), dtype=np.float64)
 
 
 def _covariance(

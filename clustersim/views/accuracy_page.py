@@ -22,15 +22,16 @@ from clustersim.views.words import percent
 
 PEERS = ("Calculon", "llm-analysis", "SimuMax")
 SUMMARY_HEAD = (
-    "", "rows", "error", "held out", "constant", "median", "bias", "worst", "80 % holds", "95 % holds",
+    "", "rows", "source out", "group out", "in-sample", "constant", "median", "bias", "worst",
+    "80 % holds", "95 % holds",
 )  # fmt: skip
 HEAD = """# Accuracy
 
 Written by `make accuracy`; `clustersim validate` prints the same. Error: mean of |predicted / measured - 1| of
-the step time. *Held out*: the stack is refitted without the row's group (source, chip and model), chips as they
-are. *Constant*: one efficiency for all rows of the line, each row predicted by the median of the others: what an
-error must be compared with. *80 % holds*: share of held-out rows inside the 80 % interval, groups counted
-alike.
+the step time. *Source out*: every stack is refitted without the row's whole source, sources counted alike: what a
+stranger may expect. *Group out*: without the row's group (source, chip and model) alone. *In-sample*: with all rows.
+*Constant*: one efficiency for all rows of the line, each row predicted by the median of the others: what an error must
+be compared with. *80 % holds*: share of rows inside the 80 % interval, their source held out, sources counted alike.
 """
 HONEST = """## Where clustersim is weak, and why
 
@@ -113,19 +114,25 @@ def _summaries(summaries: Mapping[str, Summary]) -> str:
 
 def _cells(summary: Summary) -> Iterator[str]:
     yield str(summary.simulated)
-    for share in (summary.mean_absolute, summary.left_out, summary.constant_efficiency, summary.median_absolute):
+    for share in (
+        summary.stranger,
+        summary.left_out,
+        summary.mean_absolute,
+        summary.constant_efficiency,
+        summary.median_absolute,
+    ):
         yield _share(share)
     yield "-" if summary.bias is None else _signed(summary.bias)
     yield _share(summary.worst)
-    yield _share(summary.left_out_covered_80, 0)
-    yield _share(summary.left_out_covered_95, 0)
+    yield _share(summary.stranger_covered_80, 0)
+    yield _share(summary.stranger_covered_95, 0)
 
 
 def _coverage(report: ValidationReport) -> str:
     rows = []
     for chip, told in report.by_accelerator.items():
-        groups = told.left_out_groups
-        for level, held in (("80", told.left_out_covered_80), ("95", told.left_out_covered_95)):
+        groups = told.stranger_sources
+        for level, held in (("80", told.stranger_covered_80), ("95", told.stranger_covered_95)):
             if held is not None:
                 nominal = LEVELS[level]
                 width = two_standard_errors(nominal, groups)
@@ -133,19 +140,19 @@ def _coverage(report: ValidationReport) -> str:
                 inside = "yes" if abs(held - nominal) <= width + 1e-9 else "**no**"
                 wanted = f"{100 * low:.0f} to {percent(high, 0)}"
                 rows.append((chip, str(told.simulated), str(groups), f"{level} %", percent(held, 0), wanted, inside))
-    words = "## Coverage by accelerator\n\nShare of held-out rows inside their intervals, groups counted alike, and "
+    words = "## Coverage by accelerator\n\nShare of held-out rows inside their intervals, sources counted alike, and "
     words += "what two binomial standard errors over so many groups allow.\n\n"
-    return words + markdown_table(("", "rows", "groups", "interval", "holds", "expected", "within"), rows)
+    return words + markdown_table(("", "rows", "sources", "interval", "holds", "expected", "within"), rows)
 
 
 def _unseen(checks: Checks) -> str:
     rows = [
-        (source, str(told.rows), percent(told.mean_absolute), _signed(told.bias), _signed(told.inherited_bias))
+        (source, str(told.rows), percent(told.mean_absolute), _signed(told.bias))
         for source, told in checks.unseen.items()
     ]
-    head = ("source held out whole", "rows", "error", "bias", "bias of inheritance alone")
-    words = "## A stack never seen\n\nEvery row of the source held out; its stack as its parents say, and slower by "
-    words += "what other sources of the vendor fell short of theirs on average (shrunk, for they are few).\n\n"
+    head = ("source held out whole", "rows", "error", "bias")
+    words = "## A source never seen\n\nEvery row of the source held out, and every stack refitted without it: what a "
+    words += "stranger may expect.\n\n"
     return words + markdown_table(head, rows)
 
 

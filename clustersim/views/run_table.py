@@ -143,11 +143,11 @@ def _ideal(result: RunResult) -> tuple[str, ...]:
 def _evidence(result: RunResult) -> Table:
     """What the intervals rest on, and what was assumed or looked up on the way."""
     step = result.step
-    residual = model_error(step.scenario)
+    error = model_error(step.scenario)
     table = Table.grid()
     table.add_column(max_width=EVIDENCE_WIDTH)
     table.add_row(Text("evidence", style="bold"))
-    table.add_row(f"{residual.evidence}; predictions lie {percent(residual.spread, 0)} (1 sd) from measured step times")
+    table.add_row(f"{error.evidence}; predictions lie {percent(error.spread, 0)} (1 sd) from measured step times")
     table.add_row(f"step played by the {step.engine} engine")
     if result.runs is not None and result.expected_goodput is not None:
         table.add_row(

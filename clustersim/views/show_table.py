@@ -19,6 +19,8 @@ from clustersim.inputs.reliability import Reliability
 from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
+from clustersim.simulation.evidence import evidence
+from clustersim.studies.amounts import counted
 from clustersim.views.words import count, gib, percent
 from clustersim.workload.counts import counts_of
 
@@ -137,9 +139,14 @@ def _stack(stack: Stack) -> dict[str, str]:
         "as people write it": stack.name,
         "year": str(stack.year),
         "chips of": ", ".join(stack.vendors),
-        "spread": percent(stack.residual.spread, 0),
-        "evidence": stack.residual.evidence,
+        "spread": percent(stack.residual.spread, 0) if stack.residual else "a new source's",
+        "evidence": stack.residual.evidence if stack.residual else _measured(stack),
     }
+
+
+def _measured(stack: Stack) -> str:
+    runs = evidence().stacks.get(stack.name)
+    return f"{counted(runs.rows, 'measured run')} of {', '.join(runs.sources)}" if runs else "no measured run"
 
 
 def _serving_stack(stack: ServingStack) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _cells(row: ValidationRow) -> Iterator[str]:
 def _summaries(report: ValidationReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    for name in ("rows", "simulated", "mean |error|", "held out", "constant", "median", "bias", "worst"):
+    for name in ("rows", "simulated", "source out", "group out", "in-sample", "constant", "median", "bias", "worst"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("in 80 %", "in 95 %"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -90,7 +90,13 @@ def _add(table: Table, summaries: Mapping[str, Summary]) -> None:
 def _summary(summary: Summary) -> Iterator[str]:
     yield str(summary.rows)
     yield str(summary.simulated)
-    for share in (summary.mean_absolute, summary.left_out, summary.constant_efficiency, summary.median_absolute):
+    for share in (
+        summary.stranger,
+        summary.left_out,
+        summary.mean_absolute,
+        summary.constant_efficiency,
+        summary.median_absolute,
+    ):
         yield _share(share)
     yield "-" if summary.bias is None else f"{100 * summary.bias:+.1f} %"
     yield _share(summary.worst)
@@ -100,12 +106,13 @@ def _summary(summary: Summary) -> Iterator[str]:
 
 def _legend(report: ValidationReport) -> Iterator[str]:
     """What columns mean, where it isn't plain."""
+    yield "mean |error|; in-sample: with all packaged rows fitted; constant: one efficiency for all rows of the line"
     if report.overall.left_out is not None:
-        yield "held out: the stack refitted without the row's group; constant: one efficiency for all rows of the line"
-    held_out = report.overall.left_out_covered_80, report.overall.left_out_covered_95
+        yield "source out, group out: every stack refitted without the row's whole source, or its group alone"
+    held_out = report.overall.stranger_covered_80, report.overall.stranger_covered_95
     if held_out[0] is not None and held_out[1] is not None:
         shares = " and ".join(percent(share, 0) for share in held_out if share is not None)
-        yield f"with groups held out, the 80 % and 95 % intervals hold {shares} of the rows, groups counted alike"
+        yield f"with sources held out, the 80 % and 95 % intervals hold {shares} of the rows, sources counted alike"
 
 
 def _orders(report: ValidationReport) -> Table:

@@ -63,6 +63,7 @@ class Shape:
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
     selected: frozenset[str] = frozenset(SELECTED)  # what selective recomputation runs again
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
+    padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
@@ -151,6 +152,7 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
         "gradient_placeholders": stack.gradient_placeholders,
         "logit_bytes": stack.logit_bytes,
         "unfused_bias": stack.unfused_bias,
+        "padded_routing": stack.padded_routing,
         "selected": frozenset(stack.selective_recompute),
     }
 

@@ -23,7 +23,7 @@ def test_one_screen_says_rates_cost_and_what_was_published() -> None:
     for words in (
         "DeepSeek-R1 served by NVIDIA H800",
         "tokens/s a node of 8",
-        "21.1 tokens/s a user",
+        "21.0 tokens/s a user",
         "at $2.00 a device-hour; no margin",
         "$87,072",
         "gpt-4o, a token of an answer",

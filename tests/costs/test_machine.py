@@ -40,14 +40,14 @@ def test_short_loops_and_small_kernels_reach_half_of_the_rate_at_the_constants()
     """And what a kernel costs beside its work, it costs where bandwidth binds too; in kernels apart, each."""
     fast = {"rate": 80e12, "bandwidth": 1e30}
     assert gemm_time(4096.0, 4096.0, 128.0, 1.0, **fast, short_k=128.0) == pytest.approx(4 * 4096**2 * 128 / 80e12)
-    assert gemm_time(10.0, 10.0, 10.0, 1.0, **fast, small=1000.0) == pytest.approx(4 * 1000 / 80e12)
+    assert gemm_time(10.0, 10.0, 10.0, 1.0, **fast, overhead=1e-6) == pytest.approx(1e-6 + 2000 / 80e12)
     starved = {"rate": 80e12, "bandwidth": 1e6}
     without, one, four = (
-        gemm_time(10.0, 10.0, 10.0, 4.0, **starved, small=small, kernels=kernels)
-        for small, kernels in ((0.0, 1.0), (1000.0, 1.0), (1000.0, 4.0))
+        gemm_time(10.0, 10.0, 10.0, 4.0, **starved, overhead=overhead, kernels=kernels)
+        for overhead, kernels in ((0.0, 1.0), (1e-6, 1.0), (1e-6, 4.0))
     )
-    assert one - without == pytest.approx(2 * 1000 / 80e12, rel=1e-3)
-    assert four - without == pytest.approx(8 * 1000 / 80e12, rel=1e-3)
+    assert one - without == pytest.approx(1e-6, rel=1e-3)
+    assert four - without == pytest.approx(4e-6, rel=1e-3)
 
 
 def test_a_sum_in_place_is_hidden_in_part_behind_a_large_product_and_not_at_all_behind_a_thin_one() -> None:

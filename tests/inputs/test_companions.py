@@ -225,10 +225,12 @@ def test_checkpoints_take_their_time_from_what_changes(catalog: Path) -> None:
     assert checkpoint(interval="2 h").write == 100.0
 
 
-def test_what_a_residual_rests_on_is_said() -> None:
-    changed = scenario(overrides={"stack.sustained": 0.9})
-    assert "stack: residual is that of Megatron-Core (2024)" in changed.notes
-    assert not any("residual" in note for note in scenario(overrides={"stack.fused_attention": False}).notes)
+def test_what_a_residual_rests_on_is_said(catalog: Path) -> None:
+    residual = "residual: {spread: 0.05, evidence: own runs}\n"
+    write_entry(catalog, "stacks/mine", f"extends: megatron-core-2024\nname: mine\n{residual}")
+    changed = scenario(overrides={"stack": {"extends": "mine", "sustained": 0.9}})
+    assert "stack: residual is that of mine" in changed.notes
+    assert not any("residual" in note for note in scenario(overrides={"stack.sustained": 0.9}).notes)
 
 
 def test_prices_and_host_power() -> None:

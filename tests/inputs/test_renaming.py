@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from small_catalog import SCENARIO, write_entry
 
-from clustersim.errors import InputError
+from clustersim.errors import InputError, Problem
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.merging import KINDS
-from clustersim.inputs.stack import Stack
+from clustersim.inputs.renaming import Renaming
+from clustersim.inputs.stack import Residual, Stack
 from clustersim.inputs.synonyms import SYNONYMS, Synonym
+from clustersim.inputs.table import Table
 from clustersim.inputs.training import Training
 
 STACK_WORDS = sorted(SYNONYMS["stacks"].items())
@@ -111,10 +113,10 @@ def test_a_wrong_value_is_complained_of_at_its_line(catalog: Path) -> None:
 
 
 def test_every_word_leads_to_a_key_and_is_none_itself() -> None:
-    kinds = {**KINDS, "scenarios.layout": Layout, "scenarios.training": Training}
+    kinds = {**KINDS, "scenarios.layout": Layout, "scenarios.training": Training, "stacks.residual": Residual}
     for section, words in SYNONYMS.items():
         fields = kinds[section].model_fields
-        assert {synonym.name.split(".")[0] for synonym in words.values()} <= set(fields)
+        assert {synonym.name.split(".")[0] for synonym in words.values() if not synonym.gone} <= set(fields)
         assert not set(words) & set(fields)
 
 
@@ -123,3 +125,13 @@ def test_the_schema_calls_earlier_names_deprecated() -> None:
     assert fields["early_stop"]["deprecated"] is True
     assert fields["early_stop"]["type"] == fields["checkpoint_early_stop"]["type"]
     assert "deprecated" not in Layout.model_json_schema()["properties"]["tp"]
+
+
+def test_a_key_that_nothing_has_taken_over_is_left_out_and_noted() -> None:
+    problems: list[Problem] = []
+    notes: list[str] = []
+    residual = Table({"spread": 0.1, "shortfall": 0.05, "evidence": "own runs"})
+    found = Renaming(problems, notes).document(Table({"residual": residual}), "stacks")
+    assert found["residual"] == {"spread": 0.1, "evidence": "own runs"}
+    assert not problems
+    assert notes == ["residual.shortfall: no figure depends on it any more, and it is left out"]

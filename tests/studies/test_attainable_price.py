@@ -25,13 +25,13 @@ def test_the_rumoured_saving_against_each_list_price(against: str, saving: float
 
 def test_verdicts_follow_the_probability_that_the_price_covers_the_cost() -> None:
     cost = price_a_million_tokens("deepseek_r2_rumour_h800").output
-    assert found(cost.central * 1.03).verdict == "supported"
-    assert found(cost.central * 0.97).verdict == "plausible"
+    assert found(cost.central * 1.06).verdict == "supported"
+    assert found(cost.central * 0.94).verdict == "plausible"
     assert found(cost.low * 0.5).verdict == "implausible"
     assert found(1.0).cost == cost
     shares = [found(price).probability or 0.0 for price in (0.05, 0.2, cost.central, 1.0, 10.0)]
     assert shares == sorted(shares)
-    assert shares[2] == pytest.approx(0.5, abs=0.03)
+    assert shares[2] == pytest.approx(0.5, abs=0.06)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     interval = found(1.0).interval_80
     assert interval is not None

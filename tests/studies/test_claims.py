@@ -287,7 +287,7 @@ def test_total_flops_on_clusters_left_open() -> None:
     assert within.verdict == "supported"
     assert within.reason.endswith("of the best layouts, and 8 to 16 were tried")
     larger = only(check_claims(claim(assertion | {"value": "3.6 PFLOP/s"}, open={"cluster.nodes": [1, 2, 3, 4]})), "a0")
-    assert larger.probability == pytest.approx(1 / 3, abs=0.03), "three nodes don't divide the batch: it takes all four"
+    assert larger.probability == pytest.approx(1 / 3, abs=0.08), "three nodes don't divide the batch: it takes all four"
     beyond = only(check_claims(claim(assertion | {"value": "4.4 PFLOP/s"}, **opened)), "a0")
     assert beyond.verdict == "implausible"
     assert "more than the 16 of the largest cluster left open" in beyond.reason

@@ -8,7 +8,7 @@ import pytest
 
 from clustersim.inputs.catalog import document, load, names, plain_document
 from clustersim.inputs.load import load_scenario
-from clustersim.studies.calibration.lineage import family_of
+from clustersim.studies.calibration.lineage import software_of
 from clustersim.studies.measured.csv_cells import read_rows
 from clustersim.studies.measured.runs import measured_run
 from clustersim.studies.measured.script_flags import script_flags
@@ -82,16 +82,16 @@ def test_every_entry_of_a_packaged_release_is_reached() -> None:
 
 @pytest.mark.parametrize("slug", [slug for slug in names("stacks") if "release" in document("stacks", slug)])
 def test_a_release_runs_under_its_familys_numbers(slug: str) -> None:
-    release, family = load("stacks", slug), load("stacks", family_of(slug))
+    release, family = load("stacks", slug), load("stacks", software_of(slug))
     assert release.name == family.name, "evidence is kept by name"
     apart = {"release", "year"}
     assert release.model_dump(exclude=apart) == family.model_dump(exclude=apart)
     assert slug.endswith(str(release.release))
 
 
-def test_a_stack_that_extends_a_release_is_a_family_of_its_own() -> None:
-    assert family_of("torchtitan-2025") == "torchtitan-2025"
-    assert family_of("megatron-bridge-26.06.01") == "megatron-bridge-2026"
+def test_a_stack_that_extends_a_release_is_a_software_of_its_own() -> None:
+    assert software_of("torchtitan-2025") == "torchtitan-2025"
+    assert software_of("megatron-bridge-26.06.01") == "megatron-bridge-2026"
 
 
 def test_flags_of_a_script_are_read_from_notes() -> None:

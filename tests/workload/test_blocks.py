@@ -340,7 +340,8 @@ def test_shared_experts_compute_behind_the_exchanges_of_routed_ones() -> None:
     assert names.index("expert combine") < names.index("shared ffn down") < names.index("unpermute")
     waiting = forward.after[names.index("shared ffn up")]
     assert names.index("expert dispatch") not in waiting
-    assert names.index("expert dispatch") in forward.after[names.index("expert up")]
+    assert names.index("expert dispatch") in forward.after[names.index("expert sort")]
+    assert names.index("expert sort") < names.index("expert up")
 
 
 def test_low_precision_keeps_what_products_read_and_the_attention_output() -> None:

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from clustersim.costs.host import Launches, host_time, launches_of
 from clustersim.costs.machine import Machine
 from clustersim.costs.pricing import OperationGroup, bundle_times, bundles
 from clustersim.engines import play
@@ -106,10 +107,14 @@ class PassBatch:
         # Times [points] of every operation: plain floats for one point, which are added quicker than arrays.
         start, end = (times[:, 0].tolist() if points == 1 else list(times) for times in (timeline.start, timeline.end))
         segments = []
-        for work, flops, (low, high) in zip(self.passes, self.gemm_flops, pairwise(self.bounds), strict=True):
+        passes = zip(self.passes, self.gemm_flops, self.launches, pairwise(self.bounds), strict=True)
+        for work, flops, launched, (low, high) in passes:
             seconds, parts = _spent(work, start[low:high], end[low:high])
             spent = {part: zero + times for part, times in parts.items()}
-            segments.append(Segment(zero + seconds, spent, zero + flops))
+            waiting = np.maximum(0.0, host_time(launched, machine) - seconds) + zero
+            if waiting.any():
+                spent["host"] = spent.get("host", 0.0) + waiting
+            segments.append(Segment(zero + seconds + waiting, spent, zero + flops))
         return segments
 
     @cached_property
@@ -119,6 +124,11 @@ class PassBatch:
             sum(product.flops for product in work.operations if isinstance(product, Gemm) and product.part == "gemm")
             for work in self.passes
         ]
+
+    @cached_property
+    def launches(self) -> list[Launches]:
+        """What the host issues for every pass."""
+        return [launches_of(work.operations) for work in self.passes]
 
     def _beside_collectives(self, timeline: Timeline) -> Floats:
         """Seconds [operations, points] that every compute operation ran beside a collective; 0 for collectives.

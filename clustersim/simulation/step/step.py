@@ -264,7 +264,7 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
                 model_flops=full * tokens,
                 breakdown=dict(zip(spent, parts, strict=True)),
                 memory=memory,
-                residual=model_error(scenario) if intervals else None,
+                error=model_error(scenario) if intervals else None,
                 engine=played.timeline.engine,
                 notes=coupling_notes(scenario.stack.coupling, coupling_residual),
                 coupling_residual=coupling_residual,

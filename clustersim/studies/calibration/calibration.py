@@ -16,14 +16,14 @@ from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import load
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.stack import Stack
-from clustersim.simulation.intervals import spread_of
+from clustersim.simulation.intervals import layout_kinds, spread_of
 from clustersim.studies.calibration.parameters import PARAMETERS, Parameter, outer_values, values_of
 from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
 from clustersim.studies.calibration.stack_fits import REGULAR, problem_of
 from clustersim.studies.measured.csv_cells import read_rows
 from clustersim.studies.measured.logs import read_log
 from clustersim.studies.measured.runs import MeasuredRun
-from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, solve
+from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, row_weights, solve
 
 Progress = Callable[[str], None]
 
@@ -65,6 +65,9 @@ class Calibration:
     rows: int
     unused: int  # rows of other quality than `complete`: predicted, not fitted
     spread: float  # sd of log(measured / predicted), groups held out where there are several
+    devices: int  # of the largest run
+    accelerators: tuple[str, ...]  # chips of the runs, by name
+    kinds: tuple[str, ...]  # of models and layouts met
     refused: Mapping[str, str]
     mean_absolute: float
     left_out: float | None
@@ -150,7 +153,7 @@ def calibrated(
         progress(f"pass {passes} over {len(fitted)} rows")
         return fitted.log_predicted_at([outer_values(chosen, inner) for inner in points])
 
-    found = fit(predict, fitted.log_measured(), fitted.groups, problem)
+    found = fit(predict, fitted.log_measured(), row_weights(fitted.groups), problem)
     progress("checking")
     values = outer_values(chosen, found.inner)
     missed = rows.log_measured() - rows.log_predicted(values)
@@ -166,6 +169,9 @@ def calibrated(
         rows=len(rows),
         unused=len(rows) - len(regular),
         spread=spread,
+        devices=max(row.scenario.cluster.devices for row in fitted.rows),
+        accelerators=tuple(sorted({row.scenario.cluster.accelerator.name for row in fitted.rows})),
+        kinds=tuple(sorted({kind for row in fitted.rows for kind in layout_kinds(row.scenario)})),
         refused=rows.refused,
         mean_absolute=float(np.mean(np.abs(np.exp(-missed) - 1.0))),
         left_out=float(mean(left_out)) if left_out else None,
@@ -214,7 +220,7 @@ def _held_out(rows: RowPredictor, found: Fit, problem: FitPriors) -> tuple[dict[
         for name in names:
             others, held = np.flatnonzero(groups != name), np.flatnonzero(groups == name)
             model = LinearModel(found.model.at, found.model.there[others], found.model.slopes[others])
-            inner = solve(model, measured[others], list(groups[others]), problem).inner
+            inner = solve(model, measured[others], row_weights(list(groups[others])), problem).inner
             whole = LinearModel(found.model.at, found.model.there[held], found.model.slopes[held])
             errors[name] = (measured[held] - whole.predict(inner)).tolist()
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
-"""Which stack inherits from which, and which of a packaged stack's numbers are fitted to measured runs.
+"""Whose runs tell of a stack's numbers: its own, those of its family of software, those of all software of the vendor.
 
-A number is fitted where the stack's file gives `fit` as its source.
+A stack's flags come from the stack that it extends; its fitted numbers from these levels, each the next one's prior. A
+number is fitted where the stack's file, or the nearest parent's that has it, gives `fit` as its source.
 """
 
 from __future__ import annotations
@@ -18,43 +19,47 @@ FITTED = "fit"
 
 @dataclass(frozen=True)
 class Member:
-    """A stack of the catalog."""
+    """A stack of the catalog and its levels, widest first."""
 
     slug: str
-    parent: str | None
-    fitted: tuple[str, ...]  # fields fitted to rows
-    stated: Mapping[str, float]  # fields that its own file states otherwise
+    levels: tuple[str, ...]  # of software: all of a vendor's, a family, the stack itself
+    fitted: tuple[str, ...]  # numbers that runs tell
+    stated: Mapping[str, float]  # numbers that files state otherwise
 
 
 @lru_cache(maxsize=1)
-def family() -> dict[str, Member]:
-    """Every packaged stack, parents before children."""
-    members = {slug: _member(slug) for slug in names("stacks")}
-    return {slug: members[slug] for slug in sorted(members, key=lambda slug: len(_line(slug, members)))}
+def members() -> dict[str, Member]:
+    """Every packaged stack that isn't a mere release of another."""
+    return {slug: _member(slug) for slug in names("stacks") if software_of(slug) == slug}
 
 
 def _member(slug: str) -> Member:
-    own, stack = document("stacks", slug), load("stacks", slug)
-    fitted = tuple(name for name in NAMES if _source(own.get(name)) == FITTED)
-    stated = {name: float(getattr(stack, name)) for name in NAMES if name in own and name not in fitted}
-    return Member(slug, own.get("extends"), fitted, stated)
+    stack = load("stacks", slug)
+    sources = {name: _source(slug, name) for name in NAMES}
+    return Member(
+        slug,
+        (f"vendor {stack.vendors[0]}", f"family {stack.vendors[0]} {stack.family}", slug),
+        tuple(name for name in NAMES if sources[name] == FITTED),
+        {name: float(getattr(stack, name)) for name in NAMES if sources[name] != FITTED},
+    )
 
 
-def _source(field: Any) -> str | None:
-    return field.get("source") if isinstance(field, Mapping) else None
+def _source(slug: str, name: str) -> str | None:
+    """Where a number comes from: the source that the stack's file, or its nearest parent with the number, gives."""
+    own: dict[str, Any] = document("stacks", slug)
+    if name in own:
+        field = own[name]
+        return field.get("source") if isinstance(field, Mapping) else None
+    return _source(own["extends"], name) if "extends" in own else None
 
 
-def _line(slug: str, members: Mapping[str, Member]) -> list[str]:
-    parent = members[slug].parent
-    return [slug] if parent is None else [slug, *_line(parent, members)]
-
-
-def family_of(slug: str) -> str:
+def software_of(slug: str) -> str:
     """The stack whose numbers a stack runs under: itself, or what a mere release extends."""
     own = document("stacks", slug)
-    return family_of(own["extends"]) if "release" in own and "extends" in own else slug
+    return software_of(own["extends"]) if "release" in own and "extends" in own else slug
 
 
-def children(slug: str) -> list[str]:
-    """Stacks that extend this one."""
-    return [other.slug for other in family().values() if other.parent == slug]
+def levels() -> list[str]:
+    """All levels of software, wider ones first."""
+    found = [member.levels for member in members().values()]
+    return list(dict.fromkeys(level for depth in zip(*found, strict=True) for level in depth))

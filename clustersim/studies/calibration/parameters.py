@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +48,8 @@ class Parameter:
 PARAMETERS = (
     Parameter("sustained", "log", 0.4, 1.0, 0.1, 0.01, 0.95, "matrix rate in a run over that of isolated kernels"),
     Parameter("memory_factor", "log", 0.7, 12.0, 0.35, 0.03, 2.0, "bytes of memory-bound work over the ideal ones"),
-    Parameter("kernel_gap", "linear", 0.0, 400e-6, 60e-6, 3e-6, 20e-6, "idle seconds before each kernel"),
+    Parameter("kernel_gap", "linear", 0.0, 100e-6, 8e-6, 1e-6, 3e-6, "idle seconds before each kernel"),
+    Parameter("host_launch", "log", 1e-6, 150e-6, 0.7, 0.03, 20e-6, "seconds in which the host issues a kernel"),
     Parameter("attention_share", "log", 0.2, 1.0, 0.15, 0.02, 0.8, "fused attention over the chip's best"),
     Parameter("scale_up_efficiency", "log", 0.25, 1.0, 0.2, 0.03, 0.9, "collectives' bandwidth inside a domain"),
     Parameter("scale_out_efficiency", "log", 0.15, 1.0, 0.5, 0.03, 0.9, "collectives' bandwidth between domains"),
@@ -60,7 +61,7 @@ PARAMETERS = (
 NAMES = tuple(parameter.name for parameter in PARAMETERS)
 
 
-def parameters_named(names: Sequence[str]) -> tuple[Parameter, ...]:
+def parameters_named(names: Collection[str]) -> tuple[Parameter, ...]:
     """The parameters of these names, in the order of the table."""
     return tuple(parameter for parameter in PARAMETERS if parameter.name in names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class FitRow:
     run: MeasuredRun
     scenario: Scenario
     measured_s: float
+    stated: Mapping[str, float] = field(default_factory=dict)  # numbers of its stack that no fit moves
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class RowPredictor:
 
     def log_predicted_at(self, points: Sequence[Mapping[str, float]]) -> Floats:
         """The same [points, rows] for several sets of values, a row's points played side by side."""
-        return np.array([_log_seconds(row.scenario, points) for row in self.rows]).T.reshape(
+        return np.array([_log_seconds(row.scenario, points, row.stated) for row in self.rows]).T.reshape(
             len(points), len(self.rows)
         )
 
@@ -62,10 +63,10 @@ class RowPredictor:
         return RowPredictor(tuple(self.rows[at] for at in chosen), {})
 
 
-def _log_seconds(scenario: Scenario, points: Sequence[Mapping[str, float]]) -> Floats:
-    """As a stack with runs of its own is: without what newcomers fall short of."""
-    residual = scenario.stack.residual.model_copy(update={"shortfall": 0.0})
-    stacks = [scenario.stack.model_copy(update={**values, "residual": residual}) for values in points]
+def _log_seconds(
+    scenario: Scenario, points: Sequence[Mapping[str, float]], stated: Mapping[str, float] | None = None
+) -> Floats:
+    stacks = [scenario.stack.model_copy(update={**values, **(stated or {})}) for values in points]
     played = play_steps([scenario.model_copy(update={"stack": stack}) for stack in stacks])
     seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
     return np.asarray(np.log(seconds), dtype=np.float64)

@@ -9,7 +9,11 @@ from clustersim.inputs.catalog import load
 from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
 
-UNITS = {"kernel_gap": (1e-6, "us"), "fixed_overhead": (1e-3, "ms")}  # of stack fields that are times
+UNITS = {
+    "kernel_gap": (1e-6, "us"),
+    "host_launch": (1e-6, "us"),
+    "fixed_overhead": (1e-3, "ms"),
+}  # of stack fields that are times
 
 
 def with_unit(name: str, value: float) -> str | float:
@@ -31,8 +35,10 @@ def stack_document(found: Calibration, name: str) -> dict[str, Any]:
         **{estimate.name: _cited(estimate) for estimate in found.estimates},
         "residual": {
             "spread": {"value": float(f"{found.spread:.3g}"), "source": "calibration", "status": "computed"},
-            "shortfall": {"value": 0.0, "source": "calibration", "status": "computed"},
             "evidence": evidence,
+            "devices": found.devices,
+            "accelerators": list(found.accelerators),
+            "kinds": list(found.kinds),
         },
         "sources": {"calibration": "clustersim calibrate, robust least squares on the log step time, parent as prior."},
     }

@@ -1,21 +1,20 @@
-"""Packaged stacks fitted to the measured runs, parents first; and again without the rows that are to be predicted.
+"""Packaged stacks fitted to the measured runs, level by level; and again without the rows that are to be predicted.
 
-A stack is fitted to its own rows, or to those of its children where it has none; its parent's numbers are the prior.
-Chips are not refitted. Leaving rows out refits the stack and everything that it inherits from without them.
+All software of a vendor first, each source counting alike; then every family of it, with those numbers as prior; then
+every stack that has rows. A stack without rows takes its family's numbers. Chips are not refitted. Leaving rows out
+refits every level without them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from clustersim.inputs.catalog import load
-from clustersim.studies.calibration.lineage import Member, children, family, family_of
+from clustersim.studies.calibration.lineage import levels, members, software_of
 from clustersim.studies.calibration.parameters import (
-    NAMES,
     PARAMETERS,
     Parameter,
     inner_values,
@@ -25,15 +24,17 @@ from clustersim.studies.calibration.parameters import (
 from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
 from clustersim.studies.measured.csv_cells import CsvRow
 from clustersim.studies.measured.software import stack_of
-from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, solve
+from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, row_weights, solve
 
 Kept = Callable[[FitRow], bool]
 
+FROM_ABOVE = 45e-6  # seconds a launch, from where it is looked for: a host that binds nowhere has no slope
 REGULAR = ("", "complete")  # qualities of the rows that stacks are fitted to; all are predicted
 
 
 def problem_of(parameters: tuple[Parameter, ...], start: dict[str, float], prior: dict[str, float]) -> FitPriors:
     """Starts, priors and bounds of some parameters."""
+    start = start | ({"host_launch": max(start["host_launch"], FROM_ABOVE)} if "host_launch" in start else {})
     bounded = {p.name: min(p.high, max(p.low, prior[p.name])) for p in parameters}
     return FitPriors(
         start=inner_values(parameters, start),
@@ -46,8 +47,8 @@ def problem_of(parameters: tuple[Parameter, ...], start: dict[str, float], prior
 
 
 @dataclass(frozen=True)
-class StackFit:
-    """One stack's fit: the rows that it rests on and the linear model there."""
+class LevelFit:
+    """The fit of a level of software: the rows that it rests on and the linear model there."""
 
     parameters: tuple[Parameter, ...]
     rows: RowPredictor
@@ -61,66 +62,75 @@ class FamilyFit:
 
     rows: Iterable[CsvRow]
     predictors: dict[str, RowPredictor] = field(default_factory=dict)  # by stack: all its rows
-    fits: dict[str, StackFit] = field(default_factory=dict)
+    fits: dict[str, LevelFit] = field(default_factory=dict)  # by level
 
     def __post_init__(self) -> None:
         by_stack: dict[str, list[CsvRow]] = defaultdict(list)
         for row in self.rows:
-            by_stack[family_of(stack_of(row, []))].append(row)
+            by_stack[software_of(stack_of(row, []))].append(row)
         self.predictors = {slug: predictor_of(rows) for slug, rows in by_stack.items()}
 
-    def run(self, progress: Callable[[str], None] = lambda slug: None) -> None:
-        """Fit every stack that has numbers to fit and rows to fit them to, parents first."""
-        for member in family().values():
-            if member.fitted and len(self._evidence(member.slug)):
-                progress(member.slug)
-                self.fits[member.slug] = self._fit(member)
+    def run(self, progress: Callable[[str], None] = lambda level: None) -> None:
+        """Fit every level that has rows, wider ones first."""
+        for level in levels():
+            rows = self._evidence(level)
+            if len(rows):
+                progress(level)
+                self.fits[level] = self._fit(level, rows)
 
-    def _fit(self, member: Member) -> StackFit:
-        parameters = parameters_named(member.fitted)
-        rows = self._evidence(member.slug)
-        base = self.values(member.slug)
+    def _fit(self, level: str, rows: RowPredictor) -> LevelFit:
+        parameters = parameters_named(
+            {name for slug, member in members().items() if level in member.levels for name in member.fitted}
+        )
+        prior = self._prior(level)
 
         def predict(points: Sequence[Floats]) -> Floats:
-            return rows.log_predicted_at([{**base, **outer_values(parameters, inner)} for inner in points])
+            return rows.log_predicted_at([outer_values(parameters, inner) for inner in points])
 
-        problem = problem_of(parameters, base, self._prior(member))
-        found = fit(predict, rows.log_measured(), rows.groups, problem)
-        return StackFit(parameters, rows, rows.log_measured(), found)
+        found = fit(predict, rows.log_measured(), weights_of(rows), problem_of(parameters, prior, prior))
+        return LevelFit(parameters, rows, rows.log_measured(), found)
 
-    def _evidence(self, slug: str) -> RowPredictor:
-        """Regular rows of a stack, or of its children under this stack's numbers."""
-        own = [self.predictors[slug]] if slug in self.predictors else []
-        found = own or [self.predictors[child] for child in children(slug) if child in self.predictors]
-        return RowPredictor(tuple(row for each in found for row in each.rows if row.run.quality in REGULAR), {})
+    def _evidence(self, level: str) -> RowPredictor:
+        """Regular rows of a level's stacks, with the numbers that their files state."""
+        found = [
+            replace(row, stated=member.stated)
+            for slug, member in members().items()
+            if level in member.levels and slug in self.predictors
+            for row in self.predictors[slug].rows
+            if row.run.quality in REGULAR
+        ]
+        return RowPredictor(tuple(found), {})
 
-    def _prior(self, member: Member, kept: Kept | None = None) -> dict[str, float]:
-        if member.parent is None:
-            return {parameter.name: parameter.usual for parameter in PARAMETERS}
-        return self.values(member.parent, kept)
+    def _prior(self, level: str, kept: Kept | None = None) -> dict[str, float]:
+        """What the next wider level says; of all software, what is usual."""
+        line = next(member.levels for member in members().values() if level in member.levels)
+        wider = line[: line.index(level)]
+        return self._level_values(wider[-1], kept) if wider else {p.name: p.usual for p in PARAMETERS}
 
-    def values(self, slug: str, kept: Kept | None = None) -> dict[str, float]:
-        """A stack's numbers as fitted, or refitted to rows that are `kept`; others as its file or its line says."""
-        member = family()[slug]
-        above = self.values(member.parent, kept) if member.parent else _own_values(slug)
-        values = {**above, **member.stated}
-        if slug not in self.fits:
-            own = _own_values(slug)
-            return values | {name: own[name] for name in member.fitted}
-        known = self.fits[slug]
+    def _level_values(self, level: str, kept: Kept | None) -> dict[str, float]:
+        prior = self._prior(level, kept)
+        if level not in self.fits:
+            return prior
+        known = self.fits[level]
         if kept is None:
-            return values | outer_values(known.parameters, known.fit.inner)
+            return prior | outer_values(known.parameters, known.fit.inner)
         chosen = [at for at, row in enumerate(known.rows.rows) if kept(row)]
-        prior = self._prior(member, kept)
+        if len(chosen) == len(known.rows):
+            return prior | outer_values(known.parameters, known.fit.inner)
         problem = problem_of(known.parameters, outer_values(known.parameters, known.fit.inner), prior)
         if not chosen:
-            return values | outer_values(known.parameters, problem.prior)
+            return prior | outer_values(known.parameters, problem.prior)
         whole = known.fit.model
         model = LinearModel(whole.at, whole.there[chosen], whole.slopes[chosen])
-        groups = [known.rows.groups[at] for at in chosen]
-        return values | outer_values(known.parameters, solve(model, known.measured[chosen], groups, problem).inner)
+        weights = weights_of(known.rows.subset(chosen))
+        return prior | outer_values(known.parameters, solve(model, known.measured[chosen], weights, problem).inner)
+
+    def values(self, slug: str, kept: Kept | None = None) -> dict[str, float]:
+        """A stack's numbers as fitted, or refitted to rows that are `kept`; others as files state them."""
+        member = members()[slug]
+        return {**self._level_values(slug, kept), **member.stated}
 
 
-def _own_values(slug: str) -> dict[str, float]:
-    stack = load("stacks", slug)
-    return {name: float(getattr(stack, name)) for name in NAMES}
+def weights_of(rows: RowPredictor) -> Floats:
+    """How much each row counts in a fit."""
+    return row_weights(rows.groups, [row.run.source for row in rows.rows])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.load import config_names
 from clustersim.inputs.load_serving import load_serving
+from clustersim.simulation.intervals import serving_error
 from clustersim.simulation.serving.serving import ServingResult, simulate_serving
 from clustersim.studies.serving.list_prices import listed
 from clustersim.studies.serving.price import Kind, Spread, break_even_rent, cost_of, mixed_price
@@ -84,7 +85,7 @@ def _held(model: str, kind: Kind, prices: dict[str, float]) -> Attainable:
         return Attainable(next(iter(prices.values()), 0.0), None, None, None, reason)
     name = min(priced, key=lambda name: priced[name].central / prices[name])
     cost, claimed, serving = priced[name], prices[name], served[name].serving
-    costs = _distribution(cost, serving.stack.software.residual.spread)
+    costs = _distribution(cost, serving_error(serving.stack.software).spread)
     low, high = np.quantile(costs, [0.1, 0.9])
     spread = f"${cost.central:.2g} (${cost.low:.2g} to ${cost.high:.2g})"
     reason = (

@@ -36,7 +36,7 @@ def ideal_run(scenario: Scenario) -> RunResult:
         model_flops=tokens * model_flops_a_token(scenario, "full"),
         breakdown={},
         memory=MemoryReport(("states",), [[least_state_bytes(scenario)]], chip.memory.usable_bytes),
-        residual=None,
+        error=None,
         engine="none",
     )
     return run_of(step)

@@ -20,7 +20,6 @@ class Unseen:
     rows: int
     mean_absolute: float
     bias: float
-    inherited_bias: float  # of the parents' numbers alone
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,11 @@ class Checks:
 def accuracy_checks(report: ValidationReport) -> Checks:
     """From the packaged residuals with sources held out, and the report's rows."""
     errors: dict[str, list[float]] = defaultdict(list)
-    inherited: dict[str, list[float]] = defaultdict(list)
     with packaged_rows().with_name("left_out.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             errors[row["source"]].append(math.expm1(-float(row["source_out"])))
-            inherited[row["source"]].append(math.expm1(-float(row["inherited"])))
     unseen = {
-        source: Unseen(len(missed), mean(map(abs, missed)), mean(missed), mean(inherited[source]))
-        for source, missed in sorted(errors.items())
+        source: Unseen(len(missed), mean(map(abs, missed)), mean(missed)) for source, missed in sorted(errors.items())
     }
     experts = [abs(row.left_out_error) for row in report.rows if _has_experts_on_ascend(row) and row.left_out_error]
     return Checks(unseen, mean(experts) if experts else None)

@@ -34,7 +34,8 @@ class ValidationRow:
     interval_80: Interval | None
     interval_95: Interval | None
     fits: bool | None
-    left_out_error: float | None = None  # of the packaged rows: with the row's group held out of its stack's fit
+    left_out_error: float | None = None  # of the packaged rows: with the row's group held out of all fits
+    stranger_error: float | None = None  # the same with its whole source held out: how the tool does for a stranger
     stack_as_run: str = ""  # the stack of the catalog that was simulated
     table: str = ""  # name of the file that holds the row
     work: float = 0.0  # FLOP a device, roughly: what the baseline takes step time to follow
@@ -58,10 +59,12 @@ class Summary:
     constant_efficiency: float | None = None  # mean absolute error of the baseline, each row by the others
     covered_80: float | None = None  # share of rows inside the 80 % interval
     covered_95: float | None = None
-    left_out_covered_80: float | None = None  # the same around predictions with groups held out, groups weighing alike
-    left_out_covered_95: float | None = None
-    left_out_groups: int = 0  # groups among them
-    interval_score: float | None = None  # of log step time, 80 %, groups held out where known; smaller is better
+    stranger: float | None = None  # mean absolute error with sources held out whole, sources counted alike
+    stranger_bias: float | None = None
+    stranger_covered_80: float | None = None  # share inside the intervals then, sources counted alike
+    stranger_covered_95: float | None = None
+    stranger_sources: int = 0
+    interval_score: float | None = None  # of log step time, 80 %, sources held out where known; smaller is better
     constant_interval_score: float | None = None  # of the baseline, its interval as wide as its errors ask for
 
 
@@ -100,9 +103,11 @@ def summarize(rows: Iterable[ValidationRow]) -> Summary:
         constant_efficiency=mean(abs(guess / real - 1) for guess, real in zip(baseline, measured, strict=True)),
         covered_80=coverage((row.interval_80, seconds) for row, seconds, _ in told),
         covered_95=coverage((row.interval_95, seconds) for row, seconds, _ in told),
-        left_out_covered_80=_left_out_coverage(told, "80"),
-        left_out_covered_95=_left_out_coverage(told, "95"),
-        left_out_groups=len({row.group for row, _, _ in told if row.left_out_error is not None}),
+        stranger=_by_source((row, abs(row.stranger_error)) for row, _, _ in told if row.stranger_error is not None),
+        stranger_bias=_by_source((row, row.stranger_error) for row, _, _ in told if row.stranger_error is not None),
+        stranger_covered_80=_stranger_coverage(told, "80"),
+        stranger_covered_95=_stranger_coverage(told, "95"),
+        stranger_sources=len({row.source for row, _, _ in told if row.stranger_error is not None}),
         interval_score=_interval_score(told),
         constant_interval_score=_constant_score(baseline, measured),
     )
@@ -133,21 +138,28 @@ def _half_width(row: ValidationRow, level: str) -> float | None:
     return None if bounds is None else 0.5 * log(bounds[1] / bounds[0])
 
 
-def _left_out_coverage(told: Sequence[KnownRow], level: str) -> float | None:
-    groups: dict[str, list[bool]] = {}
-    for row, _, _ in told:
-        width = _half_width(row, level)
-        if row.left_out_error is not None and width is not None:
-            groups.setdefault(row.group, []).append(abs(log1p(row.left_out_error)) <= width)
-    return mean(mean(inside) for inside in groups.values()) if groups else None
+def _by_source(values: Iterable[tuple[ValidationRow, float]]) -> float | None:
+    """Mean over sources of the mean over a source's rows; None without any."""
+    sources: dict[str, list[float]] = {}
+    for row, value in values:
+        sources.setdefault(row.source, []).append(value)
+    return mean(mean(found) for found in sources.values()) if sources else None
+
+
+def _stranger_coverage(told: Sequence[KnownRow], level: str) -> float | None:
+    return _by_source(
+        (row, float(abs(log1p(row.stranger_error)) <= width))
+        for row, _, _ in told
+        if row.stranger_error is not None and (width := _half_width(row, level)) is not None
+    )
 
 
 def _interval_score(told: Sequence[KnownRow]) -> float | None:
     scores = []
     for row, measured, predicted in told:
-        width, left_out = _half_width(row, "80"), row.left_out_error
+        width, strange = _half_width(row, "80"), row.stranger_error
         if width is not None:
-            error = log(predicted / measured) if left_out is None else log1p(left_out)
+            error = log(predicted / measured) if strange is None else log1p(strange)
             scores.append(interval_score(error, width, LEVELS["80"]))
     return mean(scores) if scores else None
 

@@ -156,14 +156,17 @@ def packaged_tables() -> tuple[Path, ...]:
 
 
 def packaged_rows() -> Path:
-    """The first of them, whose runs the packaged stacks are fitted to."""
+    """The first of them."""
     return packaged_tables()[0]
 
 
-def left_out_errors() -> dict[str, float]:
-    """predicted / measured - 1 of the packaged runs with their groups held out of the fits, by id."""
+def left_out_errors() -> dict[str, tuple[float, float]]:
+    """predicted / measured - 1 of the packaged runs with their groups, and their sources, held out of the fits."""
     with packaged_rows().with_name("left_out.csv").open(newline="", encoding="utf-8") as file:
-        return {row["id"]: math.expm1(-float(row["group_out"])) for row in csv.DictReader(file)}
+        return {
+            row["id"]: (math.expm1(-float(row["group_out"])), math.expm1(-float(row["source_out"])))
+            for row in csv.DictReader(file)
+        }
 
 
 def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
@@ -181,7 +184,8 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     try:
         for number, (table, row) in enumerate(rows, start=1):
             result = validate_row(row)
-            results.append(replace(result, table=table, left_out_error=held_out.get(result.id)))
+            group, source = held_out.get(result.id, (None, None))
+            results.append(replace(result, table=table, left_out_error=group, stranger_error=source))
             if progress is not None:
                 progress(number, len(rows))
         memory = validate_memory({text(row, "id"): row for _, row in rows}) if path is None else ()

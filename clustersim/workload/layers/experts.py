@@ -9,7 +9,7 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.shape import EXPERT_ACTIVATION, FP32_BYTES, Shape
+from clustersim.workload.shape import EXPERT_ACTIVATION, FP32_BYTES, LOW_PRECISION_BYTES, Shape
 
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
@@ -60,7 +60,9 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
         MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
         CoveredExchange(dispatch, tuple(behind[:-1])),
         Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
+        *_arranged(moe, shape, gathered),
         *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
+        *_arranged(moe, shape, gathered),
         Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
         CoveredExchange(combine, tuple(behind[-1:])),
         MemoryBound(
@@ -68,6 +70,23 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
         ),
         *after,
     ]
+
+
+def _arranged(moe: Experts, shape: Shape, received: Array) -> list[Element]:
+    """Copies of all `received` bytes on either side of the experts: by local expert, and padded for low precision.
+
+    An all-to-all brings tokens by rank, so that those of several experts a rank are sorted once more (kernels of DeepEP
+    and HybridEP bring them in order); products in low precision take rows in multiples of 16 to 32, to which a kernel
+    pads them unless the router does. Source: Megatron-LM, moe/token_dispatcher.py (sort_chunks_by_idxs); Transformer
+    Engine, Fp8Padding and Fp8Unpadding.
+    """
+    copies: list[Element] = []
+    if shape.dispatcher == "alltoall":
+        several = np.where(moe.experts / shape.expert > 1.0, 2.0, 0.0)
+        copies.append(MemoryBound("expert sort", several * received, several * received, gradients=received))
+    if shape.precision in LOW_PRECISION_BYTES and not shape.padded_routing:
+        copies.append(MemoryBound("expert padding", 2.0 * received, 2.0 * received, gradients=received))
+    return copies
 
 
 def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
