@@ -67,6 +67,8 @@ def norm_time(machine: Machine) -> Array:
 def optimizer_time(scenario: Scenario, machine: Machine, chunks: Sequence[Stage]) -> Array:
     """Seconds of Adam over a device's share of the states, with the passes over its gradients before and after.
 
+    All of it is one kernel for many tensors, whatever the rest of the stack fuses: apex's and Transformer Engine's
+    FusedAdam, torch_npu's fused AdamW. vTrain's rows of one node take 0.575 ms for 25.2 M parameters: 36 bytes each.
     Offloaded, gradients go to the host, where Adam runs as fast as host memory lets it (assumed: a device's share of
     host memory bandwidth is that of its link), and weights come back. Source: Ren et al. 2021, ZeRO-Offload,
     arXiv 2101.06840, section 4.
@@ -85,4 +87,4 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: Sequence[Stage]
     unscale = UNSCALE_BYTES if scenario.training.precision == "fp16" else 0.0
     moved = adam_bytes(each) + copy_bytes(each) + NORM_BYTES + CLIP_BYTES + unscale
     traffic = moved * updated + ZERO_BYTES * (dense + experts)
-    return machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0))
+    return machine.pointwise_time(Pointwise("optimizer", traffic, kernels=4.0, fused=True))
