@@ -42,7 +42,11 @@ seed_option = click.option("--seed", type=click.IntRange(min=0), default=None, h
 
 DESCRIPTION = (
     click.option("--model", metavar="NAME|PATH", help="A catalog model, a YAML file or a Hugging Face config.json."),
-    click.option("--cluster", metavar="NAME|PATH", help="A catalog cluster, or a YAML file."),
+    click.option(
+        "--cluster",
+        metavar="NAME|PATH",
+        help="A catalog cluster, so many nodes or devices (32xdgx-h100, 8xh100), or a YAML file.",
+    ),
     click.option("--tokens", metavar="COUNT", help="Tokens of the whole training, such as 14.8T."),
     click.option("--layout", metavar="KEY=SIZE,...", help="Such as tensor=8,pipeline=4; searched if absent."),
     click.option(

@@ -13,14 +13,13 @@ from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
 from clustersim.inputs.assumptions import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
-from clustersim.inputs.hardware import Accelerator
-from clustersim.inputs.load import config_names, load_scenario
+from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.load import config_names, load_scenario, readable_parts
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.search_path import known_words, slug
+from clustersim.inputs.search_path import known_words, read_json, slug
 from clustersim.inputs.units import shown
-from clustersim.inputs.yaml import read_yaml
 
 KEYS = {
     "model": "model",
@@ -33,6 +32,7 @@ KEYS = {
     "precision": "training.precision",
     "seed": "seed",
 }
+SCENARIO_KEYS = {"model", "cluster", "training", "scenario", "extends"}
 
 
 def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str, Any]) -> Scenario:
@@ -46,9 +46,9 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
     if model is None:
         raise click.UsageError("Name a SCENARIO, or a --model with its --cluster.")
     if not any(key.split(".")[0] == "cluster" for key in given):
-        some = ", ".join(catalog.names("clusters")[:5])
+        some = ", ".join(["8xh100", "32xdgx-h100", *catalog.names("clusters")[:3]])
         raise click.UsageError(f"A model needs a --cluster, such as {some}. `clustersim show clusters` lists them.")
-    return load_scenario(_from_model(model, given), overrides)
+    return load_scenario(_from_model(model, given, overrides), overrides)
 
 
 def laid_out(scenario: Scenario) -> tuple[Scenario, str]:
@@ -79,7 +79,7 @@ def _layout(words: str | None) -> list[str]:
 def _is_model(source: str) -> bool:
     """Whether the argument is a model and not a scenario. Raises InputError where it is neither."""
     if is_path(source):
-        return source.lower().endswith(".json")
+        return source.lower().endswith(".json") and not _is_scenario(Path(source).expanduser())
     scenarios, models = config_names("scenarios"), known_words("models")
     if slug(source) in map(slug, scenarios):
         return False
@@ -90,21 +90,34 @@ def _is_model(source: str) -> bool:
     raise InputError(source, [Problem(f"no scenario or model {shown(source)}{hint}", "SCENARIO")])
 
 
-def _from_model(model: str, given: Mapping[str, str]) -> dict[str, Any]:
+def _batch(length: str, cluster: Cluster | None) -> int:
+    """Sequences of 4 M tokens, as many on every device where there are at least as many of them."""
+    batch = max(1, TOKENS_A_STEP // (int(length) if length.isdigit() and int(length) else SEQUENCE_LENGTH))
+    devices = 1 if cluster is None else cluster.devices
+    return max(batch // devices * devices, 1) if devices <= batch else batch
+
+
+def _is_scenario(file: Path) -> bool:
+    """Whether a JSON file holds a scenario, or a result with its scenario, and no Hugging Face config."""
+    document = read_json(file, []) or {}
+    return "model_type" not in document and bool(SCENARIO_KEYS & document.keys())
+
+
+def _from_model(model: str, given: Mapping[str, str], overrides: Sequence[str]) -> dict[str, Any]:
     """A scenario of a model with what nobody said filled in; each guess is a note."""
     training: dict[str, Any] = {}
     notes = []
     if "training.sequence_length" not in given:
         training["sequence_length"] = SEQUENCE_LENGTH
         notes.append(f"assumed: sequences of {SEQUENCE_LENGTH:,} tokens (--sequence-length)")
-    if "training.global_batch" not in given:
-        length = given.get("training.sequence_length", "")
-        training["global_batch"] = max(1, TOKENS_A_STEP // (int(length) if length.isdigit() else SEQUENCE_LENGTH))
-        notes.append(f"assumed: {training['global_batch']:,} sequences a step, 4 M tokens (--global-batch)")
     scenario: dict[str, Any] = {"name": model, "model": model, "training": training, "notes": notes}
-    chip = _known_chip(given)
-    if chip is None:
-        return scenario
+    _, cluster = readable_parts(scenario, overrides)
+    if "training.global_batch" not in given:
+        training["global_batch"] = _batch(given.get("training.sequence_length", ""), cluster)
+        notes.append(f"assumed: {training['global_batch']:,} sequences a step, 4 M tokens (--global-batch)")
+    if cluster is None:  # what is wrong with it is said when the scenario is read, and which stack goes with it isn't
+        return scenario | {"stack": next(iter(USUAL_STACKS.values()))}
+    chip = cluster.accelerator
     if "training.precision" not in given:
         training["precision"] = "bf16" if "bf16" in chip.peak else "fp16"
         notes.append(f"assumed: {training['precision']} (--precision)")
@@ -112,19 +125,3 @@ def _from_model(model: str, given: Mapping[str, str]) -> dict[str, Any]:
         scenario["stack"] = USUAL_STACKS[chip.vendor]
         notes.append(f"assumed: stack {scenario['stack']} (--stack)")
     return scenario
-
-
-def _known_chip(given: Mapping[str, str]) -> Accelerator | None:
-    """The accelerator of the cluster, where names lead to it; what is wrong is said when the scenario is read."""
-    stated = read_yaml(given.get("cluster", ""), "", [])
-    parts = stated if isinstance(stated, Mapping) else {}
-    node = given.get("cluster.node", parts.get("node"))
-    chip = given.get("cluster.accelerator", parts.get("accelerator"))
-    try:
-        if chip is not None:
-            return catalog.load("accelerators", str(chip))
-        if node is not None:
-            return catalog.load("nodes", str(node)).accelerator
-        return catalog.load("clusters", str(stated)).accelerator
-    except InputError:
-        return None

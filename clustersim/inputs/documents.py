@@ -16,6 +16,7 @@ from clustersim.inputs.units import shown
 
 Source = str | Path | Mapping[str, Any]
 
+IN_A_RESULT = "scenario"  # where `clustersim run --json` keeps what it played
 KINDS = {"scenarios": "scenario", "sweeps": "sweep", "claims": "claim", "serving": "serving scenario"}
 
 
@@ -57,7 +58,10 @@ def find_document(kind: str, source: Source, problems: list[Problem], *, raw: bo
     file = config_file(kind, source, problems)
     if file is None:
         return str(source), None
-    return str(file), search_path.read_document(file, problems, raw=raw)
+    read = search_path.read_document(file, problems, raw=raw)
+    if read is not None and kind == "scenarios" and isinstance(read.get(IN_A_RESULT), Table):
+        read = read[IN_A_RESULT]
+    return str(file), read
 
 
 def config_file(kind: str, source: str | Path, problems: list[Problem]) -> Path | None:

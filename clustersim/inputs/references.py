@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ WHAT = {
     "failures": "failure profile",
 }
 READ_AS = "as"  # beside `extends`: the model_type that a config.json is read as
+COUNTED = re.compile(r"(?P<many>[1-9][\d,_]{0,12})\s*[x\N{MULTIPLICATION SIGN}*]\s*(?P<what>\S.*)", re.IGNORECASE)
 BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
 
 
@@ -110,8 +112,11 @@ class Resolver:
         else:
             found = search_path.find(search_path.catalog_folders(), section, name, chain)
             if found is None:
-                self._complain(self._unknown(section, name), path, origin)
-                return None
+                counted = self._counted(name, path, origin) if section == "clusters" else None
+                if counted is None:
+                    self._complain(self._unknown(section, name), path, origin)
+                    return None
+                return self._expand(section, counted, path, origin, chain)
             file = found
         document = self._read(section, file, path, origin)
         if document is None:
@@ -153,11 +158,50 @@ class Resolver:
             return None
         return Table(as_table(fields), dict.fromkeys(fields, Origin(str(file))))
 
+    def _counted(self, name: str, path: KeyPath, origin: Origin) -> Table | None:
+        """The cluster that `32xdgx-h100`, `256xh100-sxm-80gb` or `2xgb200-nvl72` names; None where it is none.
+
+        So many nodes, so many devices in their usual nodes, or so many times a cluster of the catalog.
+        """
+        match = COUNTED.fullmatch(name.strip())
+        if match is None:
+            return None
+        many, what = int(re.sub("[,_]", "", match["many"])), match["what"]
+        folders = search_path.catalog_folders()
+        if search_path.find(folders, "clusters", what) is not None:
+            once = self._named("clusters", what, path, origin, ())
+            nodes: Any = None if once is None else self._settle_cluster(once, path).get("nodes")
+            given: dict[str, Any] = {"extends": what, "nodes": many * nodes if _is_count(nodes) else many}
+        elif search_path.find(folders, "nodes", what) is not None:
+            given = {"node": what, "nodes": many}
+        elif search_path.find(folders, "accelerators", what) is not None:
+            given = {"accelerator": what, "devices": many}
+        else:
+            return None
+        return Table(given, dict.fromkeys(given, origin))
+
     def _unknown(self, section: str, name: str) -> str:
         if search_path.find(search_path.catalog_folders(), section, name) is not None:
             return f"{name} extends itself"
+        if section == "clusters" and (found := self._unknown_cluster(name)):
+            return found
         hint = did_you_mean(search_path.slug(name), search_path.known_words(section))
-        return f"no {WHAT[section]} {shown(name)} in the catalog{hint or f'. `clustersim show {section}` lists them'}"
+        counted = ". So many nodes or devices are a cluster, too, such as 32xdgx-h100" if section == "clusters" else ""
+        hint = hint or f". `clustersim show {section}` lists them"
+        return f"no {WHAT[section]} {shown(name)} in the catalog{hint}{counted}"
+
+    def _unknown_cluster(self, name: str) -> str:
+        """What is said of a node or an accelerator that stands for a cluster, or of so many that nobody knows."""
+        match = COUNTED.fullmatch(name.strip())
+        if match is not None:
+            words = [word for kind in ("nodes", "accelerators", "clusters") for word in search_path.known_words(kind)]
+            what = match["what"]
+            return f"no node or accelerator {shown(what)} in the catalog{did_you_mean(search_path.slug(what), words)}"
+        for kind in ("nodes", "accelerators"):
+            if search_path.find(search_path.catalog_folders(), kind, name) is not None:
+                many = "4x" if kind == "nodes" else "32x"
+                return f"{name} is one {WHAT[kind]}: say how many, such as {many}{name}"
+        return ""
 
     def _settle_cluster(self, table: Table, path: KeyPath) -> Table:
         """A cluster by its node and its number of nodes, where it was given by accelerator or by devices."""
@@ -192,9 +236,10 @@ class Resolver:
         return rest.with_entry("node", node, table.origin("node" if refined else "accelerator"))
 
     def _count_nodes(self, table: Table, path: KeyPath) -> Table:
-        """A cluster with `nodes` for its `devices`."""
+        """A cluster with `nodes` for its `devices`; where these don't fill nodes, each has as many in use."""
         devices, origin = table["devices"], table.origin("devices")
-        each = table.get("node", {}).get("devices")
+        node = table.get("node", {})
+        each, domain = node.get("devices"), node.get("scale_up_domain")
         rest = table.without("devices")
         reason = ""
         if "nodes" in table:
@@ -203,6 +248,14 @@ class Resolver:
             reason = f"expected a whole number of at least 1; got {shown(devices)}"
         elif _is_count(each) and devices % each == 0:
             return rest.with_entry("nodes", devices // each, origin)
+        elif _is_count(each) and (used := _in_use(devices, each, domain)):
+            nodes = devices // used
+            whole = (
+                f"{nodes:,} nodes, {used} of the {each} devices in each" if nodes > 1 else f"part of a node of {each}"
+            )
+            self.notes.append(f"{dotted((*path, 'devices'))}: {devices:,} are taken as {whole}")
+            node = node.with_entry("devices", used, origin)
+            return rest.with_entry("node", node).with_entry("nodes", nodes, origin)
         elif _is_count(each):
             near = [f"{count:,}" for count in (devices // each * each, (devices // each + 1) * each) if count]
             reason = (
@@ -217,6 +270,14 @@ class Resolver:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _in_use(devices: int, each: int, domain: Any) -> int | None:
+    """Devices in use of each of the fewest nodes that hold so many, where these share them evenly."""
+    nodes = -(-devices // each)
+    used = devices // nodes
+    fits = not _is_count(domain) or domain % used == 0 or used % domain == 0
+    return used if devices % nodes == 0 and fits else None
 
 
 def _names_a_node(value: Any) -> bool:
