@@ -124,3 +124,38 @@ def test_measurements_cite_their_sources() -> None:
             found = [row[column] for row in csv.DictReader(file)]
         assert len(found) == rows
         assert set(found) <= set(listed[name])
+
+
+# Numbers and tools of somebody's own index, which lead no reader to a source.
+NOBODYS = re.compile(
+    r"stored text|text ids?\b|read_file|\b(?:id|ids|no|nr|doc|document|chunk)\.? ?#?\d{5,}", re.IGNORECASE
+)
+WRITTEN = [
+    path
+    for folder in (CATALOG, CATALOG.parents[1] / "configs", CATALOG.parents[1] / "docs")
+    for path in sorted(folder.rglob("*"))
+    if path.suffix in (".yaml", ".csv", ".json", ".md")
+]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_sources_lead_somewhere(path: Path) -> None:
+    """A paper, a repository, a path: no numbers of a private index."""
+    assert NOBODYS.findall(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("stored text ids 455, 456", True),
+        ("public repo (id 71475095499)", True),
+        ("configuration class (read_file id 38958240318)", True),
+        ("log on Ascend910B2C, id 6846982091", True),
+        ("github NVIDIA/nccl-tests issue 290", False),
+        ("arXiv 2412.19437, section 3.3.2", False),
+        ("database.md @078586871", False),
+        ("201326592 B in the ini", False),
+    ],
+)
+def test_what_leads_nowhere(text: str, found: bool) -> None:
+    assert bool(NOBODYS.search(text)) is found

@@ -267,3 +267,15 @@ def test_pages_are_styled_on_terminals_alone(monkeypatch: pytest.MonkeyPatch) ->
         print_page(Text("a verdict", style="red"))
         assert ("\x1b[31m" in stream.getvalue()) == styled
         assert "a verdict" in stream.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8", "utf-16"])
+def test_the_module_is_the_command_and_its_output_the_same_in_any_encoding(encoding: str) -> None:
+    """Windows redirects to its code page, which has no blocks for bars: a pipe gets UTF-8 whatever it says."""
+    command = [sys.executable, "-m", "clustersim", "run", "gpt3_175b_a100", "--no-intervals"]
+    found = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True)
+    assert found.returncode == 0, found.stderr
+    assert "\N{FULL BLOCK}" in found.stdout.decode("utf-8")
+    wrong = subprocess.run([*command[:3], "nonsense"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Usage: clustersim [OPTIONS]")
