@@ -32,6 +32,7 @@ KEYS = {
     "precision": "training.precision",
     "seed": "seed",
 }
+FLAGS = {*KEYS, "layout"}
 SCENARIO_KEYS = {"model", "cluster", "training", "scenario", "extends"}
 
 

@@ -47,11 +47,6 @@ class Gemm:
         """FLOP: 2 m n k for each product."""
         return 2.0 * self.m * self.n * self.k * self.count
 
-    @property
-    def bytes(self) -> Array:
-        """Bytes that cross HBM when each operand is read or written once, at two bytes an element."""
-        return 2.0 * self.count * (self.m * self.k + self.k * self.n + self.m * self.n)
-
 
 @dataclass(frozen=True)
 class Attention:
