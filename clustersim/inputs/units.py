@@ -1,5 +1,6 @@
 """Quantities with units: parsed once at the border, SI floats inside.
 
+from clustersim.inputs.units import SECONDS_A_DAY
 A quantity is a string with a unit: `"80 GiB"`, `"200 Gb/s"`, `"353.9 TFLOP/s"`, `"82 %"`, `"14.8T"`; in Python and
 JSON it may be a plain number in SI.
 GB (1e9) and GiB (2^30) are different units, and so are bits (b) and bytes (B).
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from quantiphy import Quantity
 
+SECONDS_A_DAY, SECONDS_AN_HOUR = 86_400.0, 3_600.0
+GIB = 2.0**30  # bytes
+
 LARGE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21}
-BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60}
+BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": GIB, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60}
 BIT = 1 / 8  # bytes
-SECONDS_A_DAY = 86_400.0
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _QUANTITY = re.compile(rf"(?P<dollar>\$?)\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\d\s.+-].*)?", re.DOTALL)
@@ -75,15 +78,15 @@ _TIMES = {
     "\N{GREEK SMALL LETTER MU}s": 1e-6,
     "ns": 1e-9,
     "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-    "day": 86400.0,
-    "days": 86400.0,
+    "h": SECONDS_AN_HOUR,
+    "d": SECONDS_A_DAY,
+    "day": SECONDS_A_DAY,
+    "days": SECONDS_A_DAY,
 }
 _RATES = {
     f"/{many}{word}": 1 / (seconds * times)
     for many, times in (("", 1), ("1000 ", 1000), ("1000", 1000))
-    for word, seconds in (_TIMES | {"year": 365.25 * 86400.0}).items()
+    for word, seconds in (_TIMES | {"year": 365.25 * SECONDS_A_DAY}).items()
     if seconds >= 1
 }
 
@@ -232,10 +235,14 @@ def format_quantity(value: float, dimension: str) -> str:
     if dimension == "USD/h":
         return f"{value:.4g} USD/h"
     if dimension == "1/s":
-        a_day = value * 86400.0
+        a_day = value * SECONDS_A_DAY
         return f"{a_day:.4g} /d" if a_day >= 1 else f"{1000 * a_day:.4g} /1000 d"
     if dimension == "s":
-        for unit, seconds, least in (("days", 86400.0, 2 * 86400.0), ("h", 3600.0, 7200.0), ("min", 60.0, 600.0)):
+        for unit, seconds, least in (
+            ("days", SECONDS_A_DAY, 2 * SECONDS_A_DAY),
+            ("h", 3600.0, 7200.0),
+            ("min", 60.0, 600.0),
+        ):
             if value >= least:
                 return f"{value / seconds:.4g} {unit}"
     unit = {"bytes": "B", "bytes/s": "B/s", "count": ""}.get(dimension, dimension)

@@ -12,11 +12,12 @@ from typing import Any
 
 from clustersim.errors import InfeasibleError
 from clustersim.inputs.reliability import Checkpoint, Reliability
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import bill_of
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY, slow_among
+from clustersim.simulation.run_clock.slow_nodes import slow_among
 from clustersim.studies.amounts import counted
 
 NEAR_BEST = 0.995  # of the goodput with a spare always at hand: the target of spares unless one is given

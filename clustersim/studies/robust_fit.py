@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from clustersim.engines.graph import Floats
+
 Predict = Callable[[Sequence[Floats]], Floats]  # log seconds [points, rows] at some points
 
 SMALLEST_SPREAD = 0.015  # of residuals: measurements repeat no better than 1.5 %

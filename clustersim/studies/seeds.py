@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from clustersim.errors import InfeasibleError
@@ -12,10 +11,10 @@ from clustersim.simulation.run import simulate_run, with_runs
 from clustersim.simulation.run_clock.plan import RunPlan
 from clustersim.simulation.run_clock.play import PlayedRun, play_run
 from clustersim.simulation.run_clock.runs import PlayedRuns
+from clustersim.studies.progress import Progress
 from clustersim.studies.workers import run_chunks
 
 SEEDS = 20
-Progress = Callable[[int, int], None]
 
 
 def play_runs(

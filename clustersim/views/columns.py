@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clustersim.inputs.figures import FIGURES, Figure
-from clustersim.inputs.units import parse_quantity
-from clustersim.views.words import GIB, PART_NAMES
+from clustersim.inputs.units import GIB, parse_quantity
+from clustersim.views.words import PART_NAMES
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from clustersim.inputs.units import GIB
 from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.views.drawing import COLOURS, GREY, canvas, name_figure
 from clustersim.views.words import gib
 
-GIB = 2.0**30
 HEIGHT = 0.27  # inches a bar
 ALIKE = 1e-6  # of the peak: stages that differ by less share a bar
 NARROW = 0.035  # of the axis: no room for a number

@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clustersim.inputs.units import GIB
 from clustersim.simulation.results import RunResult
 from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure
 from clustersim.views.run_table import headline
-from clustersim.views.words import GIB, layout_words, percent
+from clustersim.views.words import layout_words, percent
 
 NAMED = 8  # layouts that are written out: their list lies below the front, where no point can be
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
+from clustersim.inputs.units import GIB
 from clustersim.simulation.inspect.link_use import link_use
 from clustersim.simulation.inspect.memory_timeline import memory_timeline
 from clustersim.simulation.inspect.pass_detail import PlayedPass, played_passes
 from clustersim.simulation.step.step import PlayedStep
 from clustersim.views.trace_slices import MOST_THREADS, STREAMS, Event, nanoseconds, rounded, step_slices, step_threads
-from clustersim.views.words import GIB
 from clustersim.workload.operations import Gemm
 from clustersim.workload.operations import Operation as Work
 

@@ -19,7 +19,8 @@ from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.spans import mean_keys
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass, PassBuilder
 from clustersim.workload.passes import interleave, runs_of
-from clustersim.workload.shape import ACTIVATION_BYTES, FP32_BYTES, Shape
+from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+from clustersim.workload.states import FP32_BYTES
 
 ServingPhase = Literal["prefill", "decode"]
 STAGGER = 1.5  # stages, of three that a layer of experts has

@@ -14,10 +14,9 @@ from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 from clustersim.workload.imbalance import busiest_rank, expert_spread
-from clustersim.workload.states import GRADIENT_BYTES
+from clustersim.workload.states import FP32_BYTES, GRADIENT_BYTES
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
-FP32_BYTES = 4.0
 BLOCKWISE = "fp8 blockwise"
 # What selective recomputation may run again.
 CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"

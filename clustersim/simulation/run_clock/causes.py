@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import simpy
 
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.randomness import rng
 from clustersim.simulation.run_clock.nodes import Events
 from clustersim.simulation.run_clock.outages import Outage, SlowNode, Stall, planned
 from clustersim.simulation.run_clock.plan import Source
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from clustersim.simulation.run_clock.job import Job

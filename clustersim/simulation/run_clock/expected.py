@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.run_clock.plan import Fleet, RunPlan, Source
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY, SlowNodes
+from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 
 ROUNDS = 4  # of the run's length, on which infant mortality and slow nodes depend
 LEAST_GOODPUT = 0.02  # a run that is expected to stay below makes no headway

@@ -7,11 +7,11 @@ from bisect import bisect_right
 
 import simpy
 
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.run_clock.ledger import Ledger
 from clustersim.simulation.run_clock.nodes import Events, Nodes
 from clustersim.simulation.run_clock.outages import Outage, PaceChange, SlowNode, Stain, Stall
 from clustersim.simulation.run_clock.plan import Phase, RunPlan
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY
 
 DONE = 1e-9  # of the work: less is rounding
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clustersim.errors import InfeasibleError
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.run_clock.expected import expected_run
 from clustersim.simulation.run_clock.plan import RunPlan
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY
 
 MOST_EVENTS = 60_000  # of a run: some 25 microseconds each; months on 16,384 devices have a few hundred
 MOST_YOUNG = 10_000_000  # failures of infant mortality of one cause, drawn for a run without end

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.run_clock.play import PlayedRun
-from clustersim.simulation.run_clock.slow_nodes import SECONDS_A_DAY
 
 TAILS = {"80": 0.1, "95": 0.025}
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 from clustersim.inputs.reliability import Stragglers
 
-SECONDS_A_DAY = 86_400.0
-
 
 @dataclass(frozen=True)
 class Slowdowns:

@@ -53,7 +53,7 @@ def departures(fits: FamilyFit, near: Sequence[LeftOut]) -> dict[str, list[Depar
         for kind in sorted({kind for row in rows for kind in layout_kinds(row.row.scenario)}):
             found["another_kind"] += _held_out(fits, rows, kind, _of(kind))
         largest = max(row.row.scenario.cluster.devices for row in rows)
-        found["a_doubling"] += _held_out(fits, rows, f"{largest} devices", _beyond(largest / FAR))
+        found["a_doubling"] += _held_out(fits, rows, f"{largest} devices", _beyond(largest / FAR), by_doubling=True)
     return found
 
 
@@ -74,7 +74,10 @@ def _beyond(devices: float) -> Leaves:
     return lambda row: row.scenario.cluster.devices > devices
 
 
-def _held_out(fits: FamilyFit, rows: Sequence[LeftOut], what: str, leaves: Leaves) -> Iterator[Departure]:
+def _held_out(
+    fits: FamilyFit, rows: Sequence[LeftOut], what: str, leaves: Leaves, *, by_doubling: bool = False
+) -> Iterator[Departure]:
+    """The rows that `leaves` picks, where enough are held out and kept; `by_doubling`: a step is one of the devices."""
     away = [row for row in rows if leaves(row.row)]
     kept = [row for row in rows if not leaves(row.row)]
     if min(len(away), len(kept)) < FEWEST_ROWS:
@@ -90,7 +93,7 @@ def _held_out(fits: FamilyFit, rows: Sequence[LeftOut], what: str, leaves: Leave
         len(away),
         _spread(zip(predictor.groups, missed, strict=True)),
         _spread((row.row.run.group, row.group_out) for row in away),
-        max(1.0, _doublings(away, kept)) if what.endswith("devices") else 1.0,
+        max(1.0, _doublings(away, kept)) if by_doubling else 1.0,
     )
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clustersim.engines.graph import Floats
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.stack import Stack
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

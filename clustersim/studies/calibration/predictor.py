@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clustersim.engines.graph import Floats
 from clustersim.errors import ClustersimError
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
@@ -15,8 +15,6 @@ from clustersim.simulation.step.step import play_steps
 from clustersim.simulation.step.windows import step_windows
 from clustersim.studies.measured.csv_cells import CsvRow, text
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

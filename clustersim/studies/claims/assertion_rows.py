@@ -9,12 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
+from clustersim.engines.graph import Floats
 from clustersim.inputs.hardware import Accelerator
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.intervals import Interval
 from clustersim.simulation.results import StepResult
 from clustersim.studies.claims.definitions import flops_a_token, most_flops
-from clustersim.studies.claims.draws import Draws, Floats, attainable, reached_again, within_reach
+from clustersim.studies.claims.draws import Draws, attainable, reached_again, within_reach
 from clustersim.studies.claims.equations import Devices
 from clustersim.studies.claims.outcomes import BestLayout
 from clustersim.studies.claims.verdicts import ClaimedFigure, Shown, judge

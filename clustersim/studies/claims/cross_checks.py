@@ -12,14 +12,13 @@ from itertools import combinations
 
 from clustersim.inputs.claim import Claim
 from clustersim.inputs.claim_metrics import MFU
-from clustersim.inputs.units import SECONDS_A_DAY
+from clustersim.inputs.units import SECONDS_A_DAY, SECONDS_AN_HOUR
 from clustersim.studies.amounts import amount, number, times, whole
 from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, flops_a_token
 from clustersim.studies.claims.equations import Equation, chips_of, share
 from clustersim.studies.claims.utilization import counting_bases
 
-SECONDS_AN_HOUR = 3_600.0
 ROUNDED = 0.05  # figures that are stated as rounded may differ by as much
 CONVENTION_WORDS = {"mfu": "full attention", "mfu_causal": "causal attention", "mfu_6n": "6N"}
 

@@ -14,14 +14,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from clustersim.engines.graph import Floats
 from clustersim.inputs.claim_open import Spread
 from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
 from clustersim.simulation.evidence import evidence
 from clustersim.simulation.intervals import model_error
 from clustersim.studies.claims.outcomes import SOFTWARE, BestLayout, Played
-
-Floats = NDArray[np.float64]
 
 DRAWS = 5_000
 QUANTILES = {"80": 1.2815515655446004, "95": 1.959963984540054}  # of the normal distribution, two-sided

@@ -19,7 +19,7 @@ from clustersim.studies.claims.cross_checks import stated_figures, tied
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight, insights
-from clustersim.studies.claims.outcomes import UNSEARCHED, BestLayout, Outcome, Progress, best_points
+from clustersim.studies.claims.outcomes import UNSEARCHED, BestLayout, Outcome, best_points
 from clustersim.studies.claims.relations import consequences, ratio_row, untestable_ratio
 from clustersim.studies.claims.scenarios import Possible, Setting, changed_settings, possible_settings
 from clustersim.studies.claims.simulated_figures import figure_row, memory_row
@@ -28,6 +28,7 @@ from clustersim.studies.claims.utilization import utilization_rows
 from clustersim.studies.claims.verdicts import best_of, worst
 from clustersim.studies.claims.without_layout import rows_without_layout
 from clustersim.studies.measured.records import measured_records
+from clustersim.studies.progress import Progress
 from clustersim.studies.published import training_records
 from clustersim.studies.serving.list_prices import savings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from clustersim.simulation.results import RunResult, value_of
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.claims.scenarios import Setting
 from clustersim.studies.layouts.search import search_layouts
+from clustersim.studies.progress import Progress
 from clustersim.studies.workers import run_chunks
 
-Progress = Callable[[int, int], None]
 Figures = Mapping[str, float]
 
 SOFTWARE = "software"  # the axis from the stack's efficiencies to what single kernels reach on the chip

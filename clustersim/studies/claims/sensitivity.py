@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.engines.graph import Floats
 from clustersim.studies.claims.assertion_rows import ClaimContext
-from clustersim.studies.claims.draws import Floats
 from clustersim.studies.claims.outcomes import SOFTWARE
 from clustersim.studies.claims.verdicts import ClaimedFigure
 

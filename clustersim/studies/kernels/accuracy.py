@@ -13,10 +13,10 @@ from clustersim.costs.collectives import Reach, cost_of
 from clustersim.costs.gemm_on_chip import product_time
 from clustersim.costs.links import Link, link_of
 from clustersim.costs.placement import RankPlacement
+from clustersim.engines.graph import Floats
 from clustersim.inputs.catalog import load
 from clustersim.inputs.hardware import Accelerator
 from clustersim.studies.kernels.tables import TimedCollective, TimedProduct, timed_collectives, timed_products
-from clustersim.studies.robust_fit import Floats
 from clustersim.workload.operations import Collective
 
 LEAST_FLOPS = 1e9  # of a product, to be judged

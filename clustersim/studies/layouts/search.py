@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,7 @@ from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
-
-Progress = Callable[[int, int], None]
+from clustersim.studies.progress import Progress
 
 TIME_METRICS = ("step_time", "mfu", "cost", "energy")  # on given devices all of them go with the step's time
 METRICS = (*TIME_METRICS, "memory")

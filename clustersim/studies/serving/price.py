@@ -11,11 +11,11 @@ from clustersim.inputs.documents import Source
 from clustersim.inputs.load import Overrides
 from clustersim.inputs.load_serving import load_serving
 from clustersim.inputs.serving import Serving
+from clustersim.inputs.units import SECONDS_AN_HOUR
 from clustersim.simulation.serving.serving import PhaseResult, ServingResult, simulate_serving
 from clustersim.studies.serving.list_prices import ListPrice, listed
 
 MILLION = 1e6
-SECONDS_AN_HOUR = 3600.0
 Kind = Literal["input", "computed_input", "output", "mix"]
 GPT_4 = ("gpt-4", "gpt-4-turbo", "gpt-4o")  # what the R2 rumour is compared with, from text to text
 

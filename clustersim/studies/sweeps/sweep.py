@@ -19,6 +19,7 @@ from typing import Any
 from clustersim.errors import WorkersLostError
 from clustersim.inputs.load import Source
 from clustersim.inputs.sweep import FigureSpec
+from clustersim.studies.progress import Progress
 from clustersim.studies.sweeps.code_digest import code_digest
 from clustersim.studies.sweeps.folder import JOURNAL, begin, finish, folder_for, only_writer
 from clustersim.studies.sweeps.journal import Journal
@@ -29,7 +30,6 @@ from clustersim.studies.sweeps.results_table import cell_of, line_of
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
 
-Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clustersim.inputs.scenario import Scenario
+from clustersim.inputs.units import GIB
 from clustersim.simulation.results import MemoryReport
 from clustersim.studies.layouts.remedies import Remedy, remedies
 from clustersim.studies.measured.csv_cells import CsvRow, flag, text
 from clustersim.studies.measured.layout import BETWEEN
 
 WITHIN_ERROR = 0.03  # of usable memory: what the prediction of a peak is good for
-GIB = 2.0**30
 
 
 def explained_shortage(row: CsvRow, scenario: Scenario, memory: MemoryReport) -> str:

@@ -18,6 +18,7 @@ from clustersim.simulation.step.step import simulate_step
 from clustersim.studies.kernels.accuracy import KernelReport, kernel_report
 from clustersim.studies.measured.csv_cells import CsvRow, read_rows, text
 from clustersim.studies.measured.runs import MeasuredRun, group_of, measured_run
+from clustersim.studies.progress import Progress
 from clustersim.studies.validation.baseline import work_per_device
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.memory import MemoryRow, summarize_memory, validate_memory
@@ -30,8 +31,6 @@ from clustersim.studies.validation.summaries import (
     summaries,
     summarize,
 )
-
-Progress = Callable[[int, int], None]
 
 REGULAR = "complete"  # quality of a row that states everything and behaves
 

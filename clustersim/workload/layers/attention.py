@@ -12,7 +12,8 @@ from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.feed_forward import column, row
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.spans import causal_keys
-from clustersim.workload.shape import CORE_ATTENTION, FP32_BYTES, LATENT_UP, Shape
+from clustersim.workload.shape import CORE_ATTENTION, LATENT_UP, Shape
+from clustersim.workload.states import FP32_BYTES
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 
