@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import get_args
+from typing import Any, get_args, get_origin
 
 from clustersim.inputs.base import Description, references_of
 from clustersim.inputs.companions import Companions
@@ -65,10 +65,20 @@ def kind_of(section: str) -> type[Description] | None:
     owner, dot, key = section.rpartition(".")
     if not dot:
         return KINDS.get(section)
-    kind = kind_of(owner)
-    field = None if kind is None else kind.model_fields.get(key)
-    types = () if field is None else (field.annotation, *get_args(field.annotation))
+    annotation = _annotation(owner, key)
+    if annotation is None:  # an entry of a mapping, such as one cause of failures
+        annotation = get_args(_annotation(*owner.rpartition(".")[::2]))[1:]
+    elif get_origin(annotation) is dict:
+        return None
+    types = annotation if isinstance(annotation, tuple) else (annotation, *get_args(annotation))
     return next((found for found in types if isinstance(found, type) and issubclass(found, Description)), None)
+
+
+def _annotation(section: str, key: str) -> Any:
+    """The type of a key of a section; None where the section describes nothing, or has no such key."""
+    kind = kind_of(section) if section else None
+    field = None if kind is None else kind.model_fields.get(key)
+    return None if field is None else field.annotation
 
 
 def _settle_rivals(base: Table, over: Table) -> tuple[Table, Table]:

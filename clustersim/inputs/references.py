@@ -207,10 +207,11 @@ class Resolver:
         """A cluster by its node and its number of nodes, where it was given by accelerator or by devices."""
         if (*path, "accelerator") in self.bad:
             self.bad.append((*path, "node"))
-        if "accelerator" in table:
+        usual = "accelerator" in table
+        if usual:
             table = self._usual_node(table, path)
         if "devices" in table:
-            table = self._count_nodes(table, path)
+            table = self._count_nodes(table, path, usual=usual)
         return table
 
     def _usual_node(self, table: Table, path: KeyPath) -> Table:
@@ -235,8 +236,11 @@ class Resolver:
             node = merge(node, refined, "nodes", self.notes, (*path, "node"))
         return rest.with_entry("node", node, table.origin("node" if refined else "accelerator"))
 
-    def _count_nodes(self, table: Table, path: KeyPath) -> Table:
-        """A cluster with `nodes` for its `devices`; where these don't fill nodes, each has as many in use."""
+    def _count_nodes(self, table: Table, path: KeyPath, *, usual: bool) -> Table:
+        """A cluster with `nodes` for its `devices`.
+
+        Where nobody named the node (`usual`) and devices don't fill it, each node has an equal number of them in use.
+        """
         devices, origin = table["devices"], table.origin("devices")
         node = table.get("node", {})
         each, domain = node.get("devices"), node.get("scale_up_domain")
@@ -248,7 +252,7 @@ class Resolver:
             reason = f"expected a whole number of at least 1; got {shown(devices)}"
         elif _is_count(each) and devices % each == 0:
             return rest.with_entry("nodes", devices // each, origin)
-        elif _is_count(each) and (used := _in_use(devices, each, domain)):
+        elif usual and _is_count(each) and (used := _in_use(devices, each, domain)):
             nodes = devices // used
             whole = (
                 f"{nodes:,} nodes, {used} of the {each} devices in each" if nodes > 1 else f"part of a node of {each}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +17,7 @@ from clustersim.inputs.base import Description
 from clustersim.inputs.companions import following
 from clustersim.inputs.model import Model
 from clustersim.inputs.search_path import CITATION_KEYS
+from clustersim.views.entry_units import with_unit
 from clustersim.views.model_table import counts_document, counts_view
 from clustersim.views.show_table import DESCRIBED, KEY_FIGURES, check_section
 
@@ -79,7 +80,8 @@ def entry_view(section: str, name: str, read_as: str | None = None) -> Renderabl
         parts.append(Text(" · ".join(f"{what}: {figure}" for what, figure in figures.items() if figure != "-")))
         parts += counts_view(entry) if isinstance(entry, Model) else []
     numbers = {source: number for number, source in enumerate(dict.fromkeys(v.source for v in values if v.source), 1)}
-    parts.append(_table(values, numbers, name))
+    told = [replace(value, value=with_unit(section, value.key, value.value)) for value in values]
+    parts.append(_table(told, numbers, name))
     parts += [Text(f"[{number}] {source}") for source, number in numbers.items()]
     rules = list(following(_entry(section, name, read_as))) if section in DESCRIBED else []
     if rules:

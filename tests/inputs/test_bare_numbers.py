@@ -52,6 +52,7 @@ def complaints(source: Any, overrides: Any = ()) -> list[str]:
         ("stack.buffers", "3", '"3 GB" or "3 GiB"'),
         ("reliability", "{checkpoint: {interval: 30, write: 1 min}}", '"30 s" or "30 min"'),
         ("reliability", "{stalls: {rate: 2, duration: 1 min}}", '"2 /1000 d" or "2 /d"'),
+        ("reliability", "{failures: {gpu: {rate: 2, of: node}}}", '"2 /1000 d" or "2 /d"'),
     ],
 )
 def test_a_bare_number_is_refused_with_the_units_it_may_be_in(

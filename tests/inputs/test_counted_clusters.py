@@ -79,8 +79,14 @@ def test_devices_that_do_not_fill_their_nodes(name: str, nodes: int | None, each
 
 def test_a_domain_that_they_would_tear_keeps_nodes_whole(catalog: Path) -> None:
     write_entry(catalog, "nodes/pairs", "extends: acme-box\nscale_up_domain: 4\n")
-    assert "is no multiple" in refused({"node": "pairs", "devices": 12})  # 2 x 6 don't go with domains of 4
-    assert scenario({"node": "pairs", "devices": 4}).cluster.node.devices == 4
+    write_entry(catalog, "accelerators/acme-pair", "extends: acme-one\nname: Acme Pair\nnode: pairs\n")
+    assert "is no multiple" in refused("12xacme-pair")  # 2 x 6 don't go with domains of 4
+    assert scenario("4xacme-pair").cluster.node.devices == 4
+
+
+def test_a_node_that_is_named_is_filled(catalog: Path) -> None:
+    assert refused({"node": "acme-box", "devices": 4}).endswith("Near it: 8; or set cluster.node.devices")
+    assert scenario({"accelerator": "acme-one", "devices": 4}).cluster.node.devices == 4
 
 
 def test_mappings_extend_them_and_overrides_change_them() -> None:
