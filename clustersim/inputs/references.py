@@ -129,9 +129,10 @@ class Resolver:
         if _is_json(file):
             return self._read_json(section, file, path, origin)
         document = search_path.read_document(file, self.problems)
-        if document is not None and not search_path.is_packaged(str(file)):
-            self.problems += missing_units(document, section, path)
-        return None if document is None else Renaming(self.problems, self.notes).document(document, section, path)
+        if document is None or search_path.is_packaged(str(file)):
+            return document
+        self.problems += missing_units(document, section, path)
+        return Renaming(self.problems, self.notes).document(document, section, path)
 
     def _is_there(self, file: Path, path: KeyPath, origin: Origin) -> bool:
         if _is_file(file):

@@ -10,11 +10,14 @@ from functools import cache
 from typing import Any
 
 from clustersim.errors import Problem
-from clustersim.inputs.merging import REFERENCES, part_of
+from clustersim.inputs.megatron_keys import INSTEAD, instead
+from clustersim.inputs.merging import REFERENCES, kind_of, part_of
 from clustersim.inputs.synonyms import SYNONYMS
 from clustersim.inputs.table import NOWHERE, KeyPath, Origin, Table, dotted
 
 DEEPEST_KEY = 20
+# The parts of a scenario whose keys people put into one another.
+PARTS = {"training": "scenarios.training", "layout": "scenarios.layout", "": "scenarios"}
 
 
 class Renaming:
@@ -26,23 +29,27 @@ class Renaming:
 
     def document(self, table: Table, section: str, path: KeyPath = ()) -> Table:
         """The mapping with its keys by their own names, and so the mappings in it; `section` says what it describes."""
-        if not _has_synonyms(section):
+        if not _has_other_words(section):
             return table
         synonyms = SYNONYMS.get(section, {})
         found = Table()
         written: dict[str, str] = {}  # a key's own name -> the word that was used
         for word, value in table.items():
             synonym, origin = synonyms.get(word), table.origin(word)
-            if synonym is not None and synonym.gone:
-                self.notes.append(f"{dotted((*path, word))}: no figure depends on it any more, and it is left out")
+            if synonym is not None and synonym.of == "gone":
+                self._note(synonym.note(word), (*path, word), origin)
+                continue
+            answer = "" if synonym is not None else instead(section, word, value) or _elsewhere(section, word)
+            if answer:
+                self._complain(answer, (*path, word), origin)
                 continue
             name, *inside = [word] if synonym is None else synonym.name.split(".")
             if name in written:
                 self._complain(f"the same as {written[name]}, which is given too", (*path, word), origin)
                 continue
             written[name] = word
-            if synonym is not None and synonym.earlier:
-                self._note(word, synonym.name, (*path, word), origin)
+            if synonym is not None:
+                self._note(synonym.note(word), (*path, word), origin)
             if inside:
                 value = nested(inside, value, origin)
             elif isinstance(value, Table):
@@ -73,16 +80,34 @@ class Renaming:
     def _complain(self, message: str, path: KeyPath, origin: Origin) -> None:
         self.problems.append(Problem(message, dotted(path), origin.line, origin.file))
 
-    def _note(self, word: str, name: str, path: KeyPath, origin: Origin) -> None:
+    def _note(self, text: str, path: KeyPath, origin: Origin) -> None:
         place = f" ({origin.file}, line {origin.line})" if origin.line is not None else ""
-        self.notes.append(f"{dotted(path)}{place}: {word} is called {name} now")
+        self.notes += [f"{dotted(path)}{place}: {text}"] if text else []
 
 
 @cache
-def _has_synonyms(section: str) -> bool:
+def _has_other_words(section: str) -> bool:
     """Whether any key of a section, or of a part of it, has another word."""
-    own = any(known == section or known.startswith(f"{section}.") for known in SYNONYMS)
-    return own or any(_has_synonyms(part) for part in REFERENCES.get(section, {}).values())
+    own = any(known == section or known.startswith(f"{section}.") for known in (*SYNONYMS, *INSTEAD))
+    return own or any(_has_other_words(part) for part in REFERENCES.get(section, {}).values())
+
+
+def _elsewhere(section: str, word: str) -> str:
+    """Where a word stands that a part of a scenario doesn't know and another part does."""
+    if section not in PARTS.values() or word in ("extends", *_fields(section)):
+        return ""
+    for key, part in PARTS.items():
+        synonym = SYNONYMS.get(part, {}).get(word)
+        if part != section and (synonym is not None or word in _fields(part)):
+            name = word if synonym is None else synonym.name
+            return f"stands {f'under {key}: {key}.{name}' if key else f'by itself: {name}'}"
+    return ""
+
+
+@cache
+def _fields(section: str) -> frozenset[str]:
+    kind = kind_of(section)
+    return frozenset(() if kind is None else kind.model_fields)
 
 
 def own_key(words: Sequence[str], section: str) -> str:

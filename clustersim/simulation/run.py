@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.units import SECONDS_A_DAY
+from clustersim.inputs.units import SECONDS_A_DAY, SECONDS_AN_HOUR
 from clustersim.simulation.intervals import ModelError, model_error
 from clustersim.simulation.results import RunResult, StepResult
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
@@ -17,7 +17,6 @@ from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 from clustersim.simulation.step.step import play_step, result_of, simulate_steps
 from clustersim.simulation.stragglers import slow_nodes_of
 
-SECONDS_AN_HOUR = 3_600.0
 FIGURES = ("training_days", "device_hours", "cost_usd", "energy_kwh")
 NO_HEADWAY = (
     "the run makes no headway: failures come faster than it recovers. Lower the rates, save more often, restart "
