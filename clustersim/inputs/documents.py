@@ -59,7 +59,7 @@ def find_document(kind: str, source: Source, problems: list[Problem], *, raw: bo
     if file is None:
         return str(source), None
     read = search_path.read_document(file, problems, raw=raw)
-    if read is not None and kind == "scenarios" and isinstance(read.get(IN_A_RESULT), Table):
+    if read is not None and kind in ("scenarios", "sweeps") and isinstance(read.get(IN_A_RESULT), Table):
         read = read[IN_A_RESULT]
     return str(file), read
 

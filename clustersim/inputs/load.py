@@ -30,7 +30,7 @@ from clustersim.inputs.resolve import (
     spread_layers,
 )
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.table import Items, Origin, Table, as_table, locate
+from clustersim.inputs.table import Items, KeyPath, Origin, Table, as_table, locate
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import shown
 from clustersim.inputs.yaml import read_yaml
@@ -83,13 +83,35 @@ def load_claim(source: Source) -> Claim:
     if "name" not in document and not isinstance(source, Mapping):
         document = document.with_entry("name", Path(label).stem)
     problems: list[Problem] = []
+    notes: list[str] = []
+    document = _own_words(document, Renaming(problems, notes))
     claim = described(Claim, document, problems)
     if claim is None:
         raise InputError(label, in_file([*problems, *_stated_problems(document)], label))
     problems += [problem for key, values in _typed_values(claim) for problem in missing_in(key, values)]
     if problems:
         raise InputError(label, in_file(problems, label))
-    return claim
+    return claim.model_copy(update={"assumptions": (*claim.assumptions, *notes)}) if notes else claim
+
+
+def _own_words(document: Table, renaming: Renaming) -> Table:
+    """A claim with the keys of its scenario by their own names: what is given, left open, and changed."""
+    given, open_, relations = document.get("given"), document.get("open"), document.get("relations")
+    if isinstance(given, Table):
+        document = document.with_entry("given", renaming.document(given, "scenarios", ("given",)))
+    if isinstance(open_, Table):
+        document = document.with_entry("open", renaming.dotted_keys(open_, "scenarios", ("open",)))
+    if isinstance(relations, Items):
+        changed = [_changed_words(each, renaming, ("relations", n, "change")) for n, each in enumerate(relations)]
+        document = document.with_entry("relations", Items(changed, relations.origins))
+    return document
+
+
+def _changed_words(relation: Any, renaming: Renaming, path: KeyPath) -> Any:
+    change = relation.get("change") if isinstance(relation, Table) else None
+    if not isinstance(change, Table):
+        return relation
+    return relation.with_entry("change", renaming.dotted_keys(change, "scenarios", path))
 
 
 def _typed_values(claim: Claim) -> Iterator[tuple[str, Sequence[Any]]]:

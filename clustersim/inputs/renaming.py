@@ -20,6 +20,12 @@ DEEPEST_KEY = 20
 PARTS = {"training": "scenarios.training", "layout": "scenarios.layout", "": "scenarios"}
 
 
+class KeyNote(str):
+    """A note on a key that stood under another word: what a user can mend in their files."""
+
+    __slots__ = ()
+
+
 class Renaming:
     """Renames the keys of documents; what can't be is added to `problems`, earlier names to `notes`."""
 
@@ -58,6 +64,20 @@ class Renaming:
             found.origins[name] = origin
         return found
 
+    def dotted_keys(self, table: Table, section: str, path: KeyPath = ()) -> Table:
+        """A mapping of dotted keys of a `section` to whatever is said of them, its keys by their own names."""
+        found = Table()
+        for key, value in table.items():
+            own, origin = own_key(key.split("."), section), table.origin(key)
+            if own in found:
+                self._complain(f"the same as {own}, which is given too", (*path, key), origin)
+                continue
+            if own != key:
+                self._note(f"{key} is {own} here", (*path, key), origin)
+            found[own] = value
+            found.origins[own] = origin
+        return found
+
     def overrides(self, pairs: list[tuple[str, Any]], section: str) -> list[Table]:
         """The mappings that dotted keys and their values stand for, to be laid over a `section` one after the other.
 
@@ -82,7 +102,7 @@ class Renaming:
 
     def _note(self, text: str, path: KeyPath, origin: Origin) -> None:
         place = f" ({origin.file}, line {origin.line})" if origin.line is not None else ""
-        self.notes += [f"{dotted(path)}{place}: {text}"] if text else []
+        self.notes += [KeyNote(f"{dotted(path)}{place}: {text}")] if text else []
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from clustersim.errors import ClustersimError, InfeasibleError, InputError, Problem
 from clustersim.inputs.load import load_scenario
+from clustersim.inputs.renaming import KeyNote
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import Sweep
 from clustersim.simulation.results import RunResult
@@ -59,6 +60,7 @@ class SweepPoints:
         self._scenarios: Records[Scenario] = Records()
         self._numbers: dict[str, int] = {}  # key -> number of its scenario
         self._structures: dict[bytes, array[int]] = {}  # structure -> scenarios that have it
+        self.key_notes: dict[KeyNote, None] = {}  # on keys under other words
 
     def refuse(self, values: Mapping[str, Any], reason: str) -> None:
         """One more point, whose parts don't fit each other."""
@@ -67,6 +69,7 @@ class SweepPoints:
     def add(self, values: Mapping[str, Any], scenario: Scenario, key: str) -> None:
         """One more point with its scenario."""
         self.points.append(SweepPoint(values, key))
+        self.key_notes |= dict.fromkeys(note for note in scenario.notes if isinstance(note, KeyNote))
         if key in self._numbers:
             return
         number = self._numbers[key] = len(self._scenarios)

@@ -88,20 +88,23 @@ def run_sweep(
 
     `overrides` are axes: `{"cluster.nodes": [16, 32]}` or `["cluster.nodes=16,32", "layout.micro_batch=1..8"]`. Results
     go to `output`, by default results/<name> (or <name>_2, ... where another sweep's are). What its journal holds is
-    not computed again unless it failed, or `resume` is False; `say` hears of what is tried again. Points go to
-    `executor`, or to `workers` processes. Raises InputError for mistakes in keys or values; a point that cannot run is
-    a row that says why.
+    not computed again unless it failed, or `resume` is False; `say` hears of that, and of keys under other words.
+    Points go to `executor`, or to `workers` processes. Raises InputError for mistakes in keys or values; a point that
+    cannot run is a row that says why.
     """
     asked = read_sweep(source, overrides)
     sweep, settings = asked.sweep, PlaySettings(engine, intervals)
     points = resolve_points(sweep, asked.base, settings)
+    hear = say or (lambda remark: None)
+    for note in points.key_notes:
+        hear(note)
     request = written(asked, settings)
     folder = folder_for(sweep.name, request, output, fresh=not resume)
     columns = ("point", *sweep.keys, *(name for name in COLUMNS if name not in sweep.keys))
     kept = f"what was finished is kept in {folder}: the same command goes on from there"
     with only_writer(folder), Journal(folder / JOURNAL) as journal:
         begin(folder, request)
-        wanted, reused = _wanted(points, journal, resume, say or (lambda remark: None))
+        wanted, reused = _wanted(points, journal, resume, hear)
         try:
             _play(points, wanted, journal, settings, workers, executor, progress or (lambda done, total: None))
             rows = _rows(points, journal)
