@@ -73,6 +73,9 @@ def with_unit(section: str, key: str, text: str) -> str:
     if not NUMBER.fullmatch(text):
         return text
     plain = re.sub(r"\[\d+\]", "", key)
+    while "." in plain and part_of(section, plain.split(".")[0]) in UNITS:  # another entry, stated in place
+        first, plain = plain.split(".", 1)
+        section = part_of(section, first)
     unit = SHARE if _is_share(section, plain) else UNITS.get(section, {}).get(plain, "")
     if unit == SHARE:
         return f"{100.0 * float(text):.6g} %"

@@ -22,6 +22,7 @@ HARMLESS = {  # imported by points.py, yet no figure comes from them
     "__init__.py",  # names of the public functions
     "version.py",  # in the digest by its content
     "studies/__init__.py",
+    "studies/progress.py",  # types of callbacks
     "studies/sweeps/__init__.py",
     "studies/sweeps/code_digest.py",
     "studies/sweeps/journal.py",

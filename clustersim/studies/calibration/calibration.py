@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.engines.graph import Floats
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import load
 from clustersim.inputs.load import load_scenario
@@ -23,7 +24,7 @@ from clustersim.studies.calibration.stack_fits import REGULAR, problem_of
 from clustersim.studies.measured.csv_cells import read_rows
 from clustersim.studies.measured.logs import read_log
 from clustersim.studies.measured.runs import MeasuredRun
-from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, row_weights, solve
+from clustersim.studies.robust_fit import Fit, FitPriors, LinearModel, fit, row_weights, solve
 
 Progress = Callable[[str], None]
 

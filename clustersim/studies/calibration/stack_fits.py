@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from clustersim.engines.graph import Floats
 from clustersim.studies.calibration.lineage import levels, members, software_of
 from clustersim.studies.calibration.parameters import (
     PARAMETERS,
@@ -24,7 +25,7 @@ from clustersim.studies.calibration.parameters import (
 from clustersim.studies.calibration.predictor import FitRow, RowPredictor, predictor_of
 from clustersim.studies.measured.csv_cells import CsvRow
 from clustersim.studies.measured.software import stack_of
-from clustersim.studies.robust_fit import Fit, FitPriors, Floats, LinearModel, fit, row_weights, solve
+from clustersim.studies.robust_fit import Fit, FitPriors, LinearModel, fit, row_weights, solve
 
 Kept = Callable[[FitRow], bool]
 

@@ -9,7 +9,8 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.shape import EXPERT_ACTIVATION, FP32_BYTES, LOW_PRECISION_BYTES, Shape
+from clustersim.workload.shape import EXPERT_ACTIVATION, LOW_PRECISION_BYTES, Shape
+from clustersim.workload.states import FP32_BYTES
 
 
 def expert_elements(model: Model, shape: Shape) -> list[Element]:
