@@ -14,7 +14,7 @@ from clustersim.cli.options import examples, json_option, print_json
     short_help="What the catalog holds, and where every value comes from.",
     epilog=examples(
         "clustersim show accelerators ascend-910b",
-        "clustersim show models path/to/config.json",
+        "clustersim show models deepseek-v3",
     ),
 )
 @click.argument("section", required=False)

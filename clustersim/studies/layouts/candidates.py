@@ -154,18 +154,17 @@ def _overlap(scenario: Scenario, pipeline: int, chunks: int, schedule: Schedule)
 
 
 def _modes(scenario: Scenario) -> list[Recomputation]:
-    """Selective recomputation where it drops anything to speak of: unfused scores, latents expanded, experts' products.
+    """Selective recomputation where it drops anything: the attention core's, latents expanded, experts' products.
 
     Software that recomputes by operations knows no other selection.
     """
     model = scenario.model
     if scenario.stack.defaults.recompute == "operations":
         return ["none", "operations", "full"]
-    fused = scenario.stack.fuses_attention(model.position)
     selected = scenario.stack.selective_recompute
     latent_up = model.latent is not None and "latent_up" in selected
     activation = model.moe is not None and "expert_activation" in selected
-    drops = ("core_attention" in selected and not fused) or latent_up or activation
+    drops = "core_attention" in selected or latent_up or activation
     return ["none", "selective", "full"] if drops else ["none", "full"]
 
 
