@@ -244,7 +244,7 @@ def test_embedding_and_head_may_fill_virtual_stages_of_their_own() -> None:
     ("model", "fused", "modes"),
     [
         (small_gpt(), False, {"none", "selective", "full"}),
-        (small_gpt(), True, {"none", "full"}),
+        (small_gpt(), True, {"none", "selective", "full"}),
         (
             builders.gpt(layers=4, hidden=1024, heads=8, kv_heads=8, position="alibi"),
             True,
