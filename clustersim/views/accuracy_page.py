@@ -35,11 +35,10 @@ be compared with. *80 % holds*: share of rows inside the 80 % interval, their so
 """
 HONEST = """## Where clustersim is weak, and why
 
-- **A site never seen.** Inheritance alone is nearly always too fast, by the last column of the table above; a
-  stack without runs is therefore predicted slower by what others fell short of. What software states is counted
-  (unfused attention and ALiBi, biases, FSDP's copies of gradients); a site's slow network, nodes and hosts are not
-  known: BigScience reached half of its links' speed, and one repaired node on 25 February 2022 was worth 5 %. Ten
-  runs and `clustersim calibrate` mend that.
+- **A site never seen.** Numbers of other software of the vendor stand in for a stack without runs. What software states
+  is counted (unfused attention and ALiBi, biases, FSDP's copies of gradients); a site's slow network, nodes and hosts
+  are not known: BigScience reached half of its links' speed, and one repaired node on 25 February 2022 was worth 5 %.
+  Ten runs and `clustersim calibrate` mend that.
 - **BigScience at tensor 8 with micro-batch 2** ran 6 % slower than what micro-batches of 1 and 4 around it say, in
   three campaigns. Neither kernels' sizes nor messages' explain it; it is most of the wrong pairs there.
 - **vTrain at tensor 2 and 4**: rows of 3.6B are predicted 8 % too fast there and 5 % too slow at tensor 8. Those of
