@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+CASES ?= 10000
 
-.PHONY: demo test quick lint bench calibrate accuracy coupling gallery clean
+.PHONY: demo test quick lint bench faults calibrate accuracy coupling gallery clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: pyproject.toml
@@ -40,6 +41,11 @@ gallery: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/benchmarks -W default --benchmark-enable --benchmark-timer=benchmarks.measure.cpu_seconds --benchmark-disable-gc --benchmark-quiet --benchmark-autosave --benchmark-compare
+
+# Kills sweeps, their workers and schedulers, fills disks, alters journals, mutates inputs: the long form of tests/faults.
+# CASES inputs in all (10,000), a seed of your own by CLUSTERSIM_SEED=7.
+faults: $(VENV)/.ready
+	CLUSTERSIM_FAULTS=full CLUSTERSIM_FUZZ=$(CASES) $(BIN)/python -m pytest tests/faults --numprocesses $(JOBS) -p no:cacheprovider --durations=10
 
 # Refits the packaged stacks to the packaged measured runs, with groups and sources held out; rewrites their files.
 calibrate: $(VENV)/.ready

@@ -77,6 +77,9 @@ def _code_of(command: Callable[[], Any], ended: Ended) -> int:
         if isinstance(error.__context__, KeyboardInterrupt):  # the terminal went away with what it said
             return ended.code
         return _refused_by_the_system(error)
+    except MemoryError:
+        _say("there is not enough memory for this: a smaller one, or fewer --workers, would do")
+        return BAD_INPUT
     except Exception as error:
         return _bug(error)
     return answer if isinstance(answer, int) else DONE

@@ -134,6 +134,7 @@ def test_wrong_words_on_the_command_line(arguments: list[str], hint: str) -> Non
         (PermissionError(13, "Permission denied", "results/x"), 2, "results/x: Permission denied"),
         (OSError("disk on fire"), 4, "disk on fire"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device. Make room, then give the same"),
+        (MemoryError(), 2, "not enough memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.UsageError("no"), 2, "Error: no"),
     ],

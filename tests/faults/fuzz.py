@@ -75,6 +75,8 @@ def _complaint(result: Result, as_json: bool) -> str:
         return f"raised {result.exception!r}"
     if result.exit_code not in FINE:
         return f"exit code {result.exit_code}: {result.stderr.strip()[:600]}"
+    if "not enough memory" in result.stderr:
+        return "used up its memory"
     if "Traceback" in result.output:
         return f"a traceback: {result.output[:400]}"
     try:

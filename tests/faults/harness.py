@@ -26,6 +26,7 @@ from clustersim.studies.sweeps.journal import Journal
 FULL = os.environ.get("CLUSTERSIM_FAULTS") == "full"
 SEED = int(os.environ.get("CLUSTERSIM_SEED", "0"))
 MARK = "CLUSTERSIM_FAULT_RUN"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 60.0  # seconds after which something hangs
 ORPHAN_SECONDS = 5.0  # after which nothing may be left of a process that was killed
 CHUNK_SECONDS = 0.02  # small chunks: many moments at which something can be under way
@@ -85,9 +86,14 @@ def start(words: list[str], scratch: Path, prepare: Callable[[], None] = lambda:
     mark = uuid.uuid4().hex
     progress, said = scratch / f"{mark}.progress", scratch / f"{mark}.err"
     progress.write_text("0")
-    pid = os.fork()
-    if pid == 0:
-        _run(words, mark, progress, said, prepare)
+    said.touch()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until the child can end by them, not go on as a test
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _run(words, mark, progress, said, prepare)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Child(pid, mark, progress, said)
 
 
@@ -96,7 +102,7 @@ def _run(words: list[str], mark: str, progress: Path, said: Path, prepare: Calla
     code: Any = 70
     try:
         os.environ[MARK] = mark
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
         errors = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(errors, 2)
@@ -112,9 +118,12 @@ def _run(words: list[str], mark: str, progress: Path, said: Path, prepare: Calla
 
         sweep.run_sweep = watched
         prepare()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         cli.main(words)
     except SystemExit as error:
         code = error.code or 0
+    except KeyboardInterrupt:  # before the command line listens
+        code = 130
     except BaseException as error:
         os.write(2, repr(error).encode())
     finally:

@@ -116,7 +116,7 @@ def test_workers_killed_at_any_moment(tmp_path: Path, whole: bytes) -> None:
             assert table(folder) == whole
             assert rows_in(folder) == POINTS
             shutil.rmtree(folder)
-    assert ended_early <= enough(10, 1)
+    assert ended_early <= enough(10, 2)
 
 
 SWEEP = """
@@ -136,9 +136,10 @@ def _dask(what: str, *words: str) -> subprocess.Popen[str]:
 
 def test_the_scheduler_of_a_dask_cluster_killed_at_any_moment(tmp_path: Path, whole: bytes) -> None:
     pytest.importorskip("distributed")
-    folder, lost = tmp_path / "s", 0
+    folder, lost, number = tmp_path / "s", 0, 0
     with seeded("scheduler") as draw:
-        for number in range(enough(20, 1)):
+        while lost < enough(20, 1):  # a sweep that ended before its scheduler was killed counts for nothing
+            number += 1
             place = tmp_path / f"scheduler{number}.json"
             scheduler = _dask("scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(place))
             helper = _dask("worker", "--scheduler-file", str(place), "--nworkers", "1", "--nthreads", "1")
@@ -151,7 +152,7 @@ def test_the_scheduler_of_a_dask_cluster_killed_at_any_moment(tmp_path: Path, wh
                 run = subprocess.Popen(
                     [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
-                time.sleep(draw.uniform(0.5, 5.0))
+                time.sleep(draw.uniform(0.5, 4.0))
                 scheduler.kill()
                 _, said = run.communicate(timeout=harness.PATIENCE)
             finally:
@@ -170,7 +171,6 @@ def test_the_scheduler_of_a_dask_cluster_killed_at_any_moment(tmp_path: Path, wh
             if folder.exists():
                 assert "the same command goes on from there" in said
                 rows_in(folder)
-        assert lost
         finished(folder, tmp_path, whole)
 
 

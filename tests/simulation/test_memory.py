@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from builders import gpt, scenario, stack
 
-from clustersim.simulation.step.step import simulate_step
+from clustersim.simulation.memory.peaks import states_of
+from clustersim.simulation.step.step import simulate_step, step_program
 from clustersim.workload.parameters import total_parameters
 
 
@@ -67,3 +68,17 @@ def test_graph_mode_keeps_no_whole_gradients_in_a_step_of_one_micro_batch() -> N
     assert two["gradients"] == pytest.approx(4.0 * whole_parameters())
     assert one["gradients"] == pytest.approx(two["gradients"] / 64)
     assert one["gradient_buffers"] > 0.0 == two["gradient_buffers"]
+
+
+def test_a_state_counts_the_chunks_of_its_own_device_alone() -> None:
+    """Of all virtual stages, states of a pipeline of hundreds of them took gigabytes."""
+    program = step_program(scenario(pipeline=8, virtual_stages=2), 16)
+    states = states_of(program)
+    assert states.alive.shape == (states.bounds[-1], 2, 4)
+    assert states.virtual.shape == (states.bounds[-1], 2)
+    first, last = states.virtual[0], states.virtual[-1]
+    assert (first.tolist(), last.tolist()) == ([0, 8], [7, 15])
+    assert (
+        states.alive[: states.bounds[1]].sum(axis=(1, 2)).max()
+        > states.alive[states.bounds[7] :].sum(axis=(1, 2)).max()
+    )

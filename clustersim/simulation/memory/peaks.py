@@ -34,7 +34,8 @@ class States(NamedTuple):
     """The states of all devices that may be a peak, device by device, each in the order of time."""
 
     bounds: Ints  # [stages + 1] where each device's states start
-    alive: Ints  # [states, virtual stages, 4] how many micro-batches of each virtual stage are in each way alive
+    alive: Ints  # [states, chunks, 4] how many micro-batches of each chunk of the device are in each way alive
+    virtual: Ints  # [states, chunks] the virtual stage that a chunk of the device is
 
 
 def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> list[MemoryReport]:
@@ -89,8 +90,9 @@ def _alive_together(program: Program, held: tuple[int, ...]) -> Floats:
 
     `held`: a number for what each virtual stage holds.
     """
-    alive, numbers = states_of(program).alive, np.array(held)
-    alike = [alive[:, numbers == number].sum(axis=1).T for number in range(max(held) + 1)]
+    states = states_of(program)
+    numbers = np.array(held)[states.virtual][..., np.newaxis]  # [states, chunks, 1]
+    alike = [np.where(numbers == number, states.alive, 0).sum(axis=1).T for number in range(max(held) + 1)]
     return np.array(alike, dtype=np.float64)[..., np.newaxis]
 
 
@@ -103,14 +105,12 @@ def states_of(program: Program) -> States:
         changes[row, 0, kind.chunk] = STARTS.get(kind.operation, NOTHING)
         changes[row, 1, kind.chunk] = ENDS.get(kind.operation, NOTHING)
     by_device = []
-    for stage, device in enumerate(device_tasks(program)):
+    for device in device_tasks(program):
         kinds = graph.kind[device.compute]
         counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)[::2]  # after starts, which take only
-        largest = _largest(counts).reshape(-1, placement.chunks, 4)
-        alive = np.zeros((len(largest), int(placement.virtual.max()) + 1, 4), dtype=np.int64)
-        alive[:, placement.virtual[:, stage]] = largest
-        by_device.append(alive)
-    return States(np.cumsum([0, *map(len, by_device)]), np.concatenate(by_device))
+        by_device.append(_largest(counts).reshape(-1, placement.chunks, 4))
+    number = [len(alive) for alive in by_device]
+    return States(np.cumsum([0, *number]), np.concatenate(by_device), np.repeat(placement.virtual.T, number, axis=0))
 
 
 def _largest(counts: Ints) -> Ints:
