@@ -34,7 +34,7 @@ def layout_problems(
     schedule = schedule_of(layout, stack)
     problems = [*pipeline_problems(layout, schedule)]
     if model is not None:
-        problems += _heads(layout, model)
+        problems += head_problems(layout, model)
         problems += _layers(layout, model)
         problems += _experts(layout, model)
         problems += overlap_problems(layout, model, schedule)
@@ -93,7 +93,8 @@ def multiples_near(size: int, unit: int) -> str:
     return f"Near it: {', '.join(f'{count:,}' for count in (below, below + unit) if count)}"
 
 
-def _heads(layout: Layout, model: Model) -> Iterator[Problem]:
+def head_problems(layout: Layout, model: Model) -> Iterator[Problem]:
+    """Heads of attention that the tensor group, or it with the context group, can't share."""
     tensor, heads, kv_heads = layout.tensor, model.heads, model.kv_heads
     if heads % tensor:
         message = f"{tensor} does not divide the {heads} attention heads. {divisors_near(tensor, heads)}"

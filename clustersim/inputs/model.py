@@ -11,6 +11,7 @@ from clustersim.inputs.base import Description, Follows, refusal
 from clustersim.inputs.units import Count
 
 AttentionKind = Literal["full", "sliding"]  # what is modelled, and nothing else
+ChannelMixer = Literal["dense", "experts", "none"]
 
 # Beyond any model that can be built, so that a slip of the finger or a forged file is refused, not computed for hours.
 MOST_LAYERS = 10_000
@@ -26,8 +27,8 @@ SHAPE = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn_hidden", "gat
 class BlockKind(NamedTuple):
     """What a transformer layer is made of, as far as its cost depends on it."""
 
-    attention: AttentionKind
-    experts: bool
+    mixer: AttentionKind  # of tokens with each other
+    channel_mixer: ChannelMixer  # what follows it, of a token's own channels
 
 
 class LatentAttention(Description):
@@ -189,7 +190,7 @@ class Model(Description):
             and (layer - moe.leading_dense) % moe.every == 0
             and layer not in moe.dense_layers
         )
-        return BlockKind(attention, experts)
+        return BlockKind(attention, "experts" if experts else "dense")
 
 
 @lru_cache(maxsize=256)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from clustersim.inputs.model import BlockKind, Model
-from clustersim.workload.layers.attention import attention_elements
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
-from clustersim.workload.layers.experts import expert_elements
-from clustersim.workload.layers.feed_forward import dense_elements
 from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.registry import layers_of
 from clustersim.workload.shape import Shape
 
+PARTS = ("attention", "feed-forward")  # what norms and residual sums are named after, whatever stands between them
 MASK_BYTES = 1.0
 # Bytes that the cross-entropy moves a logit, a kernel each (Megatron-LM, tensor_parallel/cross_entropy.py, recalled):
 # cast to fp32 (6), maximum (4), difference (8), exponential (8), sum (4), quotient (8); scale the kept softmax (8),
@@ -19,16 +18,12 @@ CROSS_ENTROPY_BACKWARD_BYTES = 14.0
 
 
 def block_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
-    """A transformer layer: attention and feed-forward (or experts), each after a norm and before a residual sum."""
-    feed_forward = expert_elements(model, shape) if kind.experts else dense_elements(model, shape, model.ffn_hidden)
-    return [
-        _norm("attention norm", model, shape),
-        *attention_elements(model, kind, shape),
-        _residual("attention residual", model, shape),
-        _norm("feed-forward norm", model, shape),
-        *feed_forward,
-        _residual("feed-forward residual", model, shape),
-    ]
+    """A transformer layer: what mixes tokens and what follows it, each after a norm and before a residual sum."""
+    elements: list[Element] = []
+    for name, layer in zip(PARTS, layers_of(model, kind), strict=False):
+        norm, residual = _norm(f"{name} norm", model, shape), _residual(f"{name} residual", model, shape)
+        elements += [norm, *layer.train(model, shape), residual]
+    return elements
 
 
 def embedding_elements(model: Model, shape: Shape) -> list[Element]:

@@ -10,11 +10,8 @@ from typing import Literal
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
-from clustersim.workload.layers.attention import core_runs_again
-from clustersim.workload.layers.spans import causal_keys, reach
-from clustersim.workload.parameters import attention_matrices, ffn_matrices, latent_up_matrices
+from clustersim.workload.layers.registry import layers_of, matrices_of
 from clustersim.workload.passes import SELECTS
-from clustersim.workload.shape import LATENT_UP
 
 Convention = Literal["full", "causal", "6N"]
 
@@ -32,12 +29,13 @@ def model_flops_per_token(model: Model, training: Training, convention: Conventi
     flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model)
     if convention == "6N":
         return flops
-    span_of = chosen("convention", convention, {"full": _span, "causal": _causal_span})
+    causal = chosen("convention", convention, {"full": False, "causal": True})
     kinds = _kinds(model, model.layers + model.mtp_layers)
-    spans = sum(times * span_of(model, kind, training) for kind, times in kinds.items())
-    return flops + 2.0 * FORWARD_AND_BACKWARD * spans * model.heads * (model.qk_head_size + model.v_head_size)
+    cores = sum(times * _core(model, training, kind, causal=causal) for kind, times in kinds.items())
+    return flops + FORWARD_AND_BACKWARD * cores
 
 
+@lru_cache(maxsize=64)
 def matmul_parameters(model: Model) -> float:
     """Matrix parameters that one token is multiplied by, output heads of multi-token prediction included."""
     head = model.hidden * model.vocab
@@ -47,21 +45,12 @@ def matmul_parameters(model: Model) -> float:
 
 
 def _met(model: Model, kind: BlockKind) -> float:
-    attention = sum(attention_matrices(model))
-    moe = model.moe
-    if not kind.experts or moe is None:
-        return attention + ffn_matrices(model, model.ffn_hidden)
-    routed = moe.top_k * ffn_matrices(model, moe.ffn_hidden)
-    shared = moe.shared * ffn_matrices(model, moe.shared_ffn_hidden or moe.ffn_hidden)
-    return attention + routed + shared + model.hidden * moe.experts
+    return sum(matrix.met_parameters for matrix in matrices_of(model, kind))
 
 
-def _span(model: Model, kind: BlockKind, training: Training) -> float:
-    return reach(model, kind.attention, float(training.attention_span))
-
-
-def _causal_span(model: Model, kind: BlockKind, training: Training) -> float:
-    return causal_keys(model, kind.attention, float(training.attention_span))
+def _core(model: Model, training: Training, kind: BlockKind, *, causal: bool = False) -> float:
+    span = float(training.attention_span)
+    return sum(layer.core_flops(model, span, causal=causal) for layer in layers_of(model, kind))
 
 
 def recomputed_flops_per_token(
@@ -79,7 +68,7 @@ def recomputed_flops_per_token(
         if mode == "full":
             return 2.0 * _met(model, kind) + _core(model, training, kind)
         if mode == "operations":
-            return 2.0 * _every_second(model, kind)
+            return 2.0 * sum(matrix.repeated_parameters for matrix in matrices_of(model, kind))
         return _selective(model, training, kind, fused, selected) if chosen("layout.recompute", mode, SELECTS) else 0.0
 
     return float(
@@ -94,26 +83,12 @@ def _kinds(model: Model, layers: int) -> Counter[BlockKind]:
 
 
 def _selective(model: Model, training: Training, kind: BlockKind, fused: bool, selected: Collection[str]) -> float:
-    """FLOP a token of what selective recomputation repeats in a layer: the core, MLA's up-projections."""
-    core = _core(model, training, kind) if core_runs_again(model, selected, fused=fused) else 0.0
-    latent = model.latent if LATENT_UP in selected else None
-    return core if latent is None else core + 2.0 * latent_up_matrices(model, latent)
-
-
-def _every_second(model: Model, kind: BlockKind) -> float:
-    """Parameters of every second matrix of a layer: keys, output, and half of a gated up-projection or the down one.
-
-    Half of latent attention and of routed experts (assumed: their order is not told).
-    """
-    attention = float((model.kv_heads * model.head_size + model.heads * model.v_head_size) * model.hidden)
-    if model.latent is not None:
-        attention = 0.5 * sum(attention_matrices(model))
-    moe = model.moe
-    if not kind.experts or moe is None:
-        return attention + model.hidden * model.ffn_hidden
-    shared = model.hidden * moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
-    return attention + shared + 0.5 * moe.top_k * ffn_matrices(model, moe.ffn_hidden)
-
-
-def _core(model: Model, training: Training, kind: BlockKind) -> float:
-    return 2.0 * _span(model, kind, training) * model.heads * (model.qk_head_size + model.v_head_size)
+    """FLOP a token of what selective recomputation repeats in a layer: cores and matrices that are selected."""
+    span = float(training.attention_span)
+    cores = sum(
+        layer.core_flops(model, span, causal=False)
+        for layer in layers_of(model, kind)
+        if layer.core_runs_again(model, selected, fused=fused)
+    )
+    again = (matrix.met_parameters for matrix in matrices_of(model, kind) if matrix.selected in selected)
+    return cores + 2.0 * sum(again)

@@ -68,7 +68,7 @@ def test_models_that_contradict_themselves(changes: dict[str, Any], message: str
 
 def test_models_that_do_not() -> None:
     assert gpt(hidden=1000, head_dim=16).head_size == 16
-    assert gpt(attention_pattern=("full", "sliding"), window=128).block_kind(1).attention == "sliding"
+    assert gpt(attention_pattern=("full", "sliding"), window=128).block_kind(1).mixer == "sliding"
     values = moe().model_dump(exclude_none=True)
     values["moe"] |= {"top_k": 17}
     assert reason(Model, values) == "moe.top_k: 17 is more than the 16 experts"

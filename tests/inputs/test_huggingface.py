@@ -289,7 +289,12 @@ def test_name_is_the_folder_or_the_type() -> None:
 
 def test_deepseek_v3_layer_by_layer() -> None:
     description = model(read("DeepSeek-V3"))
-    assert [description.block_kind(layer).experts for layer in (0, 2, 3, 60)] == [False, False, True, True]
+    assert [description.block_kind(layer).channel_mixer for layer in (0, 2, 3, 60)] == [
+        "dense",
+        "dense",
+        "experts",
+        "experts",
+    ]
     assert description.mtp_layers == 1
     assert description.moe is not None
     assert (description.moe.groups, description.moe.groups_a_token) == (8, 4)
@@ -305,13 +310,25 @@ def test_expert_layers_follow_the_step_and_the_exceptions() -> None:
     config = read("Qwen3-235B-A22B") | {"decoder_sparse_step": 2, "mlp_only_layers": [3]}
     description = model(config)
     # (layer + 1) % 2 == 0, and not layer 3: transformers, Qwen3MoeDecoderLayer
-    assert [description.block_kind(layer).experts for layer in range(6)] == [False, True, False, False, False, True]
+    assert [description.block_kind(layer).channel_mixer for layer in range(6)] == [
+        "dense",
+        "experts",
+        "dense",
+        "dense",
+        "dense",
+        "experts",
+    ]
 
 
 def test_every_nth_expert_layer_counts_from_the_first() -> None:
     description = model(read("DeepSeek-V3") | {"moe_layer_freq": 2})
     # layer >= 3 and layer % 2 == 0: modeling_deepseek.py
-    assert [description.block_kind(layer).experts for layer in range(3, 7)] == [False, True, False, True]
+    assert [description.block_kind(layer).channel_mixer for layer in range(3, 7)] == [
+        "dense",
+        "experts",
+        "dense",
+        "experts",
+    ]
 
 
 @pytest.mark.parametrize(

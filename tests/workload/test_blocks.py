@@ -21,8 +21,8 @@ from clustersim.workload.passes import (
     working_bytes,
 )
 
-DENSE = BlockKind("full", False)
-EXPERTS = BlockKind("full", True)
+DENSE = BlockKind("full", "dense")
+EXPERTS = BlockKind("full", "experts")
 PHASES = ("forward", "backward")
 
 
@@ -215,7 +215,7 @@ def test_a_window_bounds_what_a_fused_kernel_executes(phase: str) -> None:
     """Each of 2,048 queries meets min(position, 256) keys; kernels of their own compute the square and mask it."""
     model = gpt(window=256, attention_pattern=("sliding", "full"))
     kinds = [model.block_kind(layer) for layer in range(3)]
-    assert [kind.attention for kind in kinds] == ["sliding", "full", "sliding"]
+    assert [kind.mixer for kind in kinds] == ["sliding", "full", "sliding"]
 
     def executed(fused: bool) -> list[float]:
         here = shape(fused_attention=fused)

@@ -21,7 +21,7 @@ from clustersim.workload.operations import Collective, Gemm, Pass, Pointwise
 from clustersim.workload.passes import element_pass, saved_bytes
 from clustersim.workload.shape import Shape
 
-EXPERTS = BlockKind("full", True)
+EXPERTS = BlockKind("full", "experts")
 EVEN = shape(expert=8.0, fused_attention=True)
 
 

@@ -11,7 +11,7 @@ from clustersim.workload.operations import Pointwise
 from clustersim.workload.passes import Phase, element_pass
 from clustersim.workload.shape import Shape, shape_of
 
-DENSE = BlockKind("full", False)
+DENSE = BlockKind("full", "dense")
 TOKENS, HIDDEN = 2048.0, 12288.0
 
 

@@ -12,7 +12,7 @@ from serving_scenarios import serving
 from clustersim.errors import InputError
 from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import Layout, ResolvedLayout
-from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.model import BlockKind, ChannelMixer, Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
@@ -20,7 +20,7 @@ from clustersim.simulation.serving.serving import simulate_serving
 from clustersim.simulation.step.step import simulate_step
 from clustersim.workload.blocks import block_elements
 from clustersim.workload.flops import model_flops_per_token
-from clustersim.workload.layers.spans import reach
+from clustersim.workload.layers.registry import CHANNEL_MIXERS, LATENT_MIXERS, MIXERS, channel_mixer_of, mixer_of
 from clustersim.workload.parameters import block_parameters, embedding_parameters
 from clustersim.workload.passes import element_pass, saved_bytes
 from clustersim.workload.shape import shape_of
@@ -61,11 +61,16 @@ def test_every_kind_of_a_model_is_trained_and_served(field: str, word: str) -> N
 
 
 @pytest.mark.parametrize("word", words(Model, "attention_pattern"))
-def test_a_kind_of_attention_is_not_played_as_another(word: str) -> None:
+@pytest.mark.parametrize("latent", [False, True])
+def test_a_kind_of_attention_is_not_played_as_another(word: str, latent: bool) -> None:
     """Of as many tokens as a window is long all kinds reach all; of more, each reaches its own number."""
-    model = model_of("attention_pattern", word)
-    assert reach(model, word, 64.0) == 64.0  # type: ignore[arg-type]
-    assert reach(model, word, 1000.0) == {"full": 1000.0, "sliding": 64.0}[word]  # type: ignore[arg-type]
+    model = moe(window=64, attention_pattern=(word,)) if latent else model_of("attention_pattern", word)
+    layer = mixer_of(model, model.block_kind(0))
+    pair = 2.0 * model.heads * (model.qk_head_size + model.v_head_size)
+    assert layer.core_flops(model, 64.0, causal=False) == 64.0 * pair
+    reached = {"full": 1000.0, "sliding": 64.0}[word]
+    assert layer.core_flops(model, 1000.0, causal=False) == reached * pair
+    assert layer.kept_elements(model, 1.0, 1000.0) == reached * layer.kept_elements(model, 1.0, 1.0)
 
 
 TRAINED = [
@@ -112,16 +117,19 @@ def shaped(layout: ResolvedLayout | None = None, training: Training | None = Non
     return shape_of(base.model, training or base.training, layout or base.resolved_layout, stack_ or base.stack)
 
 
-TOMORROW: Any = BlockKind(UNKNOWN, False)  # type: ignore[arg-type]
+TOMORROW: Any = BlockKind(UNKNOWN, "dense")  # type: ignore[arg-type]
 REFUSED: Mapping[str, Callable[[], Any]] = {
     "model.attention_pattern": lambda: block_elements(gpt(), TOMORROW, shape()),
+    "model.attention_pattern (latent)": lambda: mixer_of(moe(), TOMORROW),
+    "model.attention_pattern (parameters)": lambda: block_parameters(gpt(), TOMORROW),
+    "model.moe": lambda: channel_mixer_of(BlockKind("full", UNKNOWN)),  # type: ignore[arg-type]
     "model.position": lambda: block_elements(
-        with_model(position=UNKNOWN).model, BlockKind("full", False), shape(fused_attention=True)
+        with_model(position=UNKNOWN).model, BlockKind("full", "dense"), shape(fused_attention=True)
     ),
     "model.position (table)": lambda: embedding_parameters(with_model(position=UNKNOWN).model),
-    "model.norm": lambda: block_parameters(with_model(norm=UNKNOWN).model, BlockKind("full", False)),
+    "model.norm": lambda: block_parameters(with_model(norm=UNKNOWN).model, BlockKind("full", "dense")),
     "layout.context_kind": lambda: block_elements(
-        moe(), BlockKind("full", False), shape(context_kind=UNKNOWN, fused_attention=True)
+        moe(), BlockKind("full", "dense"), shape(context_kind=UNKNOWN, fused_attention=True)
     ),
     "layout.sharding": lambda: shard_sizes(UNKNOWN, 8.0),
     "layout.overlap": lambda: shaped(with_layout(overlap=frozenset({UNKNOWN}))),
@@ -179,3 +187,9 @@ def test_tables_of_kinds() -> None:
         'key: "c" is not modelled. Accepted: a, b',
         'key: "d" is not modelled. Accepted: a, b',
     ]
+
+
+def test_registry_and_schema_hold_the_same_kinds() -> None:
+    assert sorted(MIXERS) == sorted(words(Model, "attention_pattern"))
+    assert set(LATENT_MIXERS) <= set(MIXERS)
+    assert sorted(CHANNEL_MIXERS) == sorted(get_args(ChannelMixer))

@@ -12,12 +12,10 @@ from builders import gpt, moe, shape
 from clustersim.costs.serving import nodes_met
 from clustersim.inputs.catalog import load
 from clustersim.inputs.model import BlockKind, Model
+from clustersim.workload.layers.registry import matrices_of, mixer_of
+from clustersim.workload.layers.serving_batch import Batch, ServingPhase
 from clustersim.workload.operations import Attention, Collective, Gemm, Pass
-from clustersim.workload.parameters import attention_matrices, ffn_matrices
 from clustersim.workload.serving import (
-    Batch,
-    ServingPhase,
-    cache_elements,
     draft_elements,
     forward_pass,
     head_elements,
@@ -26,7 +24,7 @@ from clustersim.workload.serving import (
 )
 
 SINGLE = frozenset({"tensor", "expert_tensor"})
-DENSE, EXPERTS = BlockKind("full", False), BlockKind("full", True)
+DENSE, EXPERTS = BlockKind("full", "dense"), BlockKind("full", "experts")
 
 
 def work(model: Model, kind: BlockKind, phase: ServingPhase, tokens: float, span: float, cached: float) -> Pass:
@@ -43,21 +41,30 @@ def attention(work: Pass) -> Attention:
     return found
 
 
+def kept(model: Model, ranks: float) -> float:
+    """Elements of keys and values that a token keeps in one layer of one tensor rank."""
+    return mixer_of(model, model.block_kind(0)).kept_elements(model, ranks, 1.0)
+
+
+def matrices(model: Model, kind: BlockKind) -> float:
+    return sum(matrix.met_parameters for matrix in matrices_of(model, kind))
+
+
 def test_a_token_of_deepseek_keeps_70_kilobytes() -> None:
     model = load("models", "deepseek-v3")
-    assert cache_elements(model, 1.0) == cache_elements(model, 8.0) == 576  # DeepSeek-V2, table 1: 4.5 heads of 128
-    assert 2 * 61 * cache_elements(model, 1.0) == 70_272  # 70 KB a token: arXiv 2505.09343, table 1
+    assert kept(model, 1.0) == kept(model, 8.0) == 576  # DeepSeek-V2, table 1: 4.5 heads of 128
+    assert 2 * 61 * kept(model, 1.0) == 70_272  # 70 KB a token: arXiv 2505.09343, table 1
 
 
 def test_grouped_heads_are_kept_once_and_cut_by_tensor_ranks() -> None:
     model = load("models", "llama-3.1-70b")
-    assert [cache_elements(model, ranks) for ranks in (1.0, 4.0, 8.0, 16.0)] == [2048, 512, 256, 256]
+    assert [kept(model, ranks) for ranks in (1.0, 4.0, 8.0, 16.0)] == [2048, 512, 256, 256]
 
 
 @pytest.mark.parametrize("phase", ["prefill", "decode"])
 def test_dense_products_are_two_flops_a_parameter(phase: ServingPhase) -> None:
     model = gpt()
-    expected = 2 * 64 * (sum(attention_matrices(model)) + ffn_matrices(model, model.ffn_hidden))
+    expected = 2 * 64 * matrices(model, DENSE)
     assert gemm_flops(work(model, DENSE, phase, 64.0, 100.0, 6400.0)) == pytest.approx(expected)
 
 
@@ -67,7 +74,7 @@ def test_prefill_expands_latents_of_cached_tokens_too() -> None:
     assert latent is not None
     up = latent.kv_lora_rank * model.heads * (latent.qk_nope_head_dim + latent.v_head_dim)
     fresh, hits = (gemm_flops(work(model, DENSE, "prefill", 64.0, 100.0, cached)) for cached in (0.0, 36.0))
-    assert fresh == pytest.approx(2 * 64 * (sum(attention_matrices(model)) + ffn_matrices(model, model.ffn_hidden)))
+    assert fresh == pytest.approx(2 * 64 * matrices(model, DENSE))
     assert hits - fresh == pytest.approx(2 * 36 * up)
 
 

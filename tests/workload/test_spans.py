@@ -13,23 +13,22 @@ from clustersim.inputs.serving import Traffic
 from clustersim.inputs.training import Training
 from clustersim.simulation.serving.passes import pass_times
 from clustersim.workload.flops import model_flops_per_token
+from clustersim.workload.layers.serving_batch import Batch, ServingPhase
 from clustersim.workload.layers.spans import causal_keys, mean_keys, reach
 from clustersim.workload.operations import Attention
-from clustersim.workload.serving import Batch, ServingPhase, forward_pass, layer_elements
-
-WINDOWED = gpt(window=1024, attention_pattern=("sliding", "full"))
+from clustersim.workload.serving import forward_pass, layer_elements
 
 
 @pytest.mark.parametrize("span", [256, 1024, 1025, 2048, 32768])
 def test_a_query_in_the_steady_part_sees_the_whole_window(span: int) -> None:
     seen = np.minimum(np.arange(span) + 0.5, 1024).mean()  # a token sees itself and half of what a block hides
-    assert causal_keys(WINDOWED, "sliding", float(span)) == pytest.approx(seen, rel=1e-6)
-    assert causal_keys(WINDOWED, "full", float(span)) == span / 2
+    assert causal_keys(1024, float(span)) == pytest.approx(seen, rel=1e-6)
+    assert causal_keys(None, float(span)) == span / 2
 
 
 def test_a_window_of_1024_in_32768_tokens() -> None:
-    assert causal_keys(WINDOWED, "sliding", 32768.0) == pytest.approx(1024 * (1 - 1024 / 65536))
-    assert reach(WINDOWED, "sliding", 32768.0) == 1024.0  # what the full convention counts
+    assert causal_keys(1024, 32768.0) == pytest.approx(1024 * (1 - 1024 / 65536))
+    assert reach(1024, 32768.0) == 1024.0  # what the full convention counts
 
 
 @pytest.mark.parametrize(
@@ -37,8 +36,8 @@ def test_a_window_of_1024_in_32768_tokens() -> None:
 )
 def test_positions_of_any_range(mean: float, spread: float) -> None:
     positions = np.linspace(mean - spread, mean + spread, 20001)
-    assert mean_keys(WINDOWED, "sliding", mean, spread) == pytest.approx(np.minimum(positions, 1024).mean(), rel=1e-4)
-    assert mean_keys(WINDOWED, "full", mean, spread) == mean
+    assert mean_keys(1024, mean, spread) == pytest.approx(np.minimum(positions, 1024).mean(), rel=1e-4)
+    assert mean_keys(None, mean, spread) == mean
 
 
 @pytest.mark.parametrize("name", ["gpt-oss-120b", "mistral-7b"])
@@ -48,7 +47,7 @@ def test_causal_flops_of_windows_of_real_models(name: str) -> None:
     length = 32768
     training = Training(sequence_length=length, global_batch=1)
     most = {"full": length, "sliding": model.window or length}
-    reaches = [most[model.block_kind(layer).attention] for layer in range(model.layers)]
+    reaches = [most[model.block_kind(layer).mixer] for layer in range(model.layers)]
     keys = sum(np.minimum(np.arange(length) + 0.5, each).mean() for each in reaches)
     counted = model_flops_per_token(model, training, "causal") - model_flops_per_token(model, training, "6N")
     assert counted == pytest.approx(12 * keys * model.heads * model.head_size, rel=1e-4)
@@ -71,7 +70,7 @@ def test_prompts_meet_a_window_at_their_own_positions(hits: float, window: int) 
     model = gpt(window=window, attention_pattern=("sliding",))
     batch = Batch("prefill", 64.0, traffic.prompt_span, 0.0, 64.0, spread=traffic.prompt_spread)
     here = shape(micro_batch=64.0, sequence=1.0, span=1.0)
-    elements = layer_elements(model, BlockKind("sliding", False), here, batch)
+    elements = layer_elements(model, BlockKind("sliding", "dense"), here, batch)
     (kernel,) = (one for one in forward_pass(elements, frozenset()).operations if isinstance(one, Attention))
     seen = np.minimum(np.arange(2000 * hits, 2000) + 0.5, window).mean()
     assert kernel.flops == pytest.approx(2 * 64 * 12288 * 2 * seen, rel=1e-3)
@@ -81,9 +80,8 @@ def test_answers_meet_a_window_at_their_own_positions() -> None:
     traffic = Traffic(prompt=1000.0, output=500.0, variation=0.0)
     assert (traffic.answer_span, traffic.answer_spread) == (1250, 250)
     assert Traffic(prompt=1000.0, output=500.0, cache_length=700.0).answer_spread == 0.0
-    model = gpt(window=1100, attention_pattern=("sliding",))
     seen = np.minimum(np.arange(1000, 1500) + 0.5, 1100).mean()
-    assert mean_keys(model, "sliding", traffic.answer_span, traffic.answer_spread) == pytest.approx(seen)
+    assert mean_keys(1100, traffic.answer_span, traffic.answer_spread) == pytest.approx(seen)
 
 
 def test_a_served_model_with_windows_attends_to_less() -> None:

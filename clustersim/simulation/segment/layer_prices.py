@@ -18,6 +18,7 @@ from clustersim.simulation.segment.segment import PassBatch, Segment, shared_par
 from clustersim.workload.arrays import Array
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements, prediction_elements
 from clustersim.workload.layers.elements import Element
+from clustersim.workload.layers.registry import layers_of
 from clustersim.workload.operations import Pass
 from clustersim.workload.passes import (
     Phase,
@@ -161,7 +162,9 @@ def _recipes(
             weight_input_bytes(elements),
         )
 
-    recipes = [recipe(_layer_name(kind, mode), block_elements(model, kind, shape), mode) for kind, mode in layers]
+    recipes = [
+        recipe(_layer_name(model, kind, mode), block_elements(model, kind, shape), mode) for kind, mode in layers
+    ]
     recipes += [recipe("embedding", embedding_elements(model, shape)), recipe("head", head_elements(model, shape))]
     if model.mtp_layers:
         recipes.append(recipe("multi-token prediction", prediction_elements(model, shape)))
@@ -187,11 +190,12 @@ def _passes(played: Iterator[Segment], operations: Sequence[TaskType], together:
     return passes
 
 
-def _layer_name(kind: BlockKind, mode: Recomputation) -> str:
+def _layer_name(model: Model, kind: BlockKind, mode: Recomputation) -> str:
     """Such as `expert layer, sliding attention, full recomputation`; what is usual isn't said."""
-    attention = "" if kind.attention == "full" else f", {kind.attention} attention"
-    recomputed = "" if mode == "none" else f", {mode} recomputation"
-    return f"{'expert' if kind.experts else 'dense'} layer{attention}{recomputed}"
+    mixer, *after = layers_of(model, kind)
+    follows = " and ".join(layer.label for layer in after) or "bare"
+    recomputed = "" if mode == "none" else f"{mode} recomputation"
+    return ", ".join(filter(None, (f"{follows} layer", mixer.label, recomputed)))
 
 
 def recomputations(recompute: Recompute) -> tuple[Recomputation, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clustersim.simulation.serving.serving import PHASES, ServingResult
-from clustersim.workload.serving import ServingPhase
+from clustersim.workload.layers.serving_batch import ServingPhase
 
 
 @dataclass(frozen=True)

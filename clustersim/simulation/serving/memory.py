@@ -7,14 +7,13 @@ from collections import Counter
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.inputs.serving import BYTES, Serving, Unit
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.spans import reach
+from clustersim.workload.layers.registry import layers_of
 from clustersim.workload.parameters import (
     block_parameters,
     embedding_parameters,
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.serving import cache_elements
 from clustersim.workload.shape import ACTIVATION_BYTES
 
 
@@ -45,8 +44,12 @@ def cache_bytes_of(serving: Serving, unit: Unit, length: float, drafts: bool) ->
     """Bytes that a sequence of so many tokens keeps on one of its tensor ranks."""
     model = serving.model
     kinds = kinds_of(model, 0, model.layers + (model.mtp_layers if drafts else 0))
-    tokens = sum(layers * reach(model, kind.attention, length) for kind, layers in kinds.items())
-    return BYTES[serving.cache_precision] * tokens * cache_elements(model, float(unit.tensor))
+    kept = sum(
+        times * layer.kept_elements(model, float(unit.tensor), length)
+        for kind, times in kinds.items()
+        for layer in layers_of(model, kind)
+    )
+    return BYTES[serving.cache_precision] * kept
 
 
 def workspace(model: Model, tokens: Array) -> Array:

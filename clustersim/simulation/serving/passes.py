@@ -15,12 +15,10 @@ from clustersim.inputs.serving import BYTES, Serving, Unit
 from clustersim.simulation.segment.segment import Segment, empty_segment, play_segment
 from clustersim.simulation.serving.memory import kinds_of
 from clustersim.simulation.serving.transfers import transfer_seconds
+from clustersim.workload.layers.serving_batch import Batch, Forward, ServingPhase
 from clustersim.workload.operations import Collective, Pass
 from clustersim.workload.passes import beside
 from clustersim.workload.serving import (
-    Batch,
-    Forward,
-    ServingPhase,
     draft_elements,
     forward_pass,
     head_elements,

@@ -14,7 +14,7 @@ from clustersim.inputs.serving import Serving
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.serving.memory import cache_bytes_of, weights, workspace
 from clustersim.simulation.serving.passes import pass_times, unit_of
-from clustersim.workload.serving import ServingPhase
+from clustersim.workload.layers.serving_batch import ServingPhase
 
 PHASES: tuple[ServingPhase, ...] = ("prefill", "decode")
 OVERLAPS = ("no_overlap", "central", "full_overlap")  # from the least to the most that can be hidden

@@ -35,6 +35,7 @@ from clustersim.simulation.step.task_prices import Parts, PriceTable, TaskPrices
 from clustersim.simulation.step.unfolded import is_uneven, unfolded_seconds
 from clustersim.simulation.step.windows import Windows, step_windows
 from clustersim.workload.flops import model_flops_per_token, recomputed_flops_per_token
+from clustersim.workload.layers.registry import refuse_misfits
 from clustersim.workload.shape import shape_of
 
 TOGETHER = 200  # points: their timelines take 16 bytes a task and point
@@ -86,8 +87,8 @@ class PlayedSteps:
 def simulate_step(scenario: Scenario, *, engine: str = "auto", intervals: bool = True) -> StepResult:
     """Play one optimizer step of a scenario with a resolved layout, and read the result off its timeline.
 
-    Raises InfeasibleError where this version cannot play what the layout asks for. A layout that does not fit in
-    memory is played all the same: the result's `fits` tells.
+    Raises InfeasibleError where this version cannot play what the layout asks for, InputError where the model's layers
+    can't run in it. A layout that does not fit in memory is played all the same: the result's `fits` tells.
     """
     return simulate_steps([scenario], engine=engine, intervals=intervals)[0]
 
@@ -115,6 +116,8 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
 
 def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> PlayedSteps:
     """Play one optimizer step of every scenario, all of one structure. Raises InfeasibleError as `simulate_step`."""
+    for scenario in scenarios:
+        refuse_misfits(scenario.resolved_layout, scenario.model)
     first, columns, points = scenarios[0], side_by_side(scenarios), len(scenarios)
     machine = step_machine(columns)
     stages = price_stages(columns, machine, points)

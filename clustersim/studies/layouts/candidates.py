@@ -27,6 +27,7 @@ from clustersim.simulation.step.step import step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
 from clustersim.studies.layouts.bounds import memory_bound, step_bound
 from clustersim.workload.imbalance import busiest_rank
+from clustersim.workload.layers.registry import layer_problems
 from clustersim.workload.passes import Recomputation
 from clustersim.workload.shape import Shape, shape_of
 
@@ -183,15 +184,21 @@ def _grids(scenario: Scenario, space: Space, pairs: bool) -> Iterator[Grid]:
     `pairs`: passes run beside each other too, by turns that end where one waits for others, so not for itself alone.
     """
     model, training = scenario.model, scenario.training
-    tensors = [size for size in POWERS if size <= scenario.cluster.node.domain and _cuts_heads(size, model)]
+    tensors = [size for size in POWERS if size <= scenario.cluster.node.domain]
     length = training.sequence_length
     contexts = [size for size in POWERS if size in space.contexts or size <= length // LONG]
     contexts = [size for size in contexts if length % size == 0]
+    kind = scenario.stack.defaults.context_kind
+    cuts = [
+        (tensor, context)
+        for tensor, context in product(tensors, contexts)
+        if not layer_problems(Layout(tensor=tensor, context=context, context_kind=kind), model)
+    ]
     experts = [size for size in POWERS if model.moe.experts % size == 0] if model.moe else [1]
     micro_batches = [size for size in space.micro_batches if training.global_batch % size == 0]
     points = [
         (tensor, context, expert, expert_tensor, micro_batch)
-        for tensor, context, expert, micro_batch in product(tensors, contexts, experts, micro_batches)
+        for (tensor, context), expert, micro_batch in product(cuts, experts, micro_batches)
         for expert_tensor in ({1, tensor} if model.moe else {tensor})
     ]
     grid = Grid(*np.array(sorted(points), dtype=float).T)
@@ -200,10 +207,6 @@ def _grids(scenario: Scenario, space: Space, pairs: bool) -> Iterator[Grid]:
     structures = np.array([even, *(size == 1.0 for size in (grid.tensor, *waits))])  # [words, points]
     for structure in np.unique(structures, axis=1).T[::-1]:
         yield grid[(structures == structure[:, np.newaxis]).all(axis=0)]
-
-
-def _cuts_heads(tensor: int, model: Model) -> bool:
-    return model.heads % tensor == 0 and (model.kv_heads % tensor == 0 or tensor % model.kv_heads == 0)
 
 
 def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats) -> Scenario:

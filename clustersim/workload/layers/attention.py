@@ -1,84 +1,174 @@
-"""The attention part of a layer: projections (or MLA's), rotary positions, context parallelism, core and output."""
+"""Attention, full or in a window, with heads that may share keys and values: in training and in serving."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
+from clustersim.errors import Problem
+from clustersim.inputs.checks import head_problems
 from clustersim.inputs.kinds import chosen
-from clustersim.inputs.model import BlockKind, LatentAttention, Model
+from clustersim.inputs.layout import Layout
+from clustersim.inputs.model import Model
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention, UnfusedAttention
-from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
-from clustersim.workload.layers.feed_forward import column, row
-from clustersim.workload.layers.linear import Linear
-from clustersim.workload.layers.spans import causal_keys
-from clustersim.workload.shape import CORE_ATTENTION, LATENT_UP, Shape
+from clustersim.workload.layers.attention_cores import FusedAttention, UnfusedAttention
+from clustersim.workload.layers.cached_attention import CachedAttention, served_rotary
+from clustersim.workload.layers.context_parallel import over_context
+from clustersim.workload.layers.elements import Element, MemoryBound
+from clustersim.workload.layers.layer import Layer, Matrix, norm_parameters
+from clustersim.workload.layers.linear import column, row
+from clustersim.workload.layers.serving_batch import Batch, Forward
+from clustersim.workload.layers.spans import causal_keys, mean_keys, reach
+from clustersim.workload.shape import CORE_ATTENTION, Shape
 from clustersim.workload.states import FP32_BYTES
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 
 
-def attention_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
-    """Everything between a layer's first norm and its first residual sum, on one rank."""
-    if model.latent is not None:
-        projections = _latent_projections(model, model.latent, shape)
-    else:
-        outputs = (model.heads + 2 * model.kv_heads) * model.head_size
-        keys = model.kv_heads / (model.heads + 2 * model.kv_heads)  # the second product of a layer
-        projections = [column("qkv", model, shape, outputs / shape.tensor, model.hidden, recomputed_share=keys)]
-        if shape.unfused_bias and (model.bias or model.qkv_bias):
-            projections.append(_bias("qkv bias", shape, shape.tokens * outputs / shape.tensor))
-    rotary = [_rotary(model, shape)] if chosen("model.position", model.position, ROTATES) else []
-    over_context = chosen("layout.context_kind", shape.context_kind, CONTEXT_KINDS)
-    core = over_context(model, shape, _core_attention(model, kind, shape))
-    fourth = 1.0 if model.latent is None else 0.5
-    output = row(
-        "attention output", model, shape, model.heads * model.v_head_size / shape.tensor, recomputed_share=fourth
-    )
-    return [*projections, *rotary, *core, output]
+@dataclass(frozen=True)
+class AttentionLayer(Layer):
+    """Queries, keys and values of one product, the core, and the output's product.
 
-
-def _latent_projections(model: Model, latent: LatentAttention, shape: Shape) -> list[Element]:
-    """Down-projections on every tensor rank alike, norms, up-projections cut by heads (DeepSeek-V2, section 2.1.2).
-
-    Selective recomputation may run the up-projections again (DeepSeek-V3, arXiv 2412.19437, section 3.2.3).
+    Keys and output are the second and the fourth product of a layer, which recomputation by operations repeats.
     """
-    rows, heads = shape.tokens, model.heads / shape.tensor
-    resident, hidden = shape.resident_tokens, float(model.hidden)
-    compressed = latent.kv_lora_rank + latent.qk_rope_head_dim
-    down = compressed + (latent.q_lora_rank or 0)
-    elements: list[Element] = [
-        Linear("latent down", resident, float(down), hidden, shape, saved=shape.activation_bytes * resident * hidden),
-        MemoryBound(
-            "latent norms", 4.0 * resident * down, 6.0 * resident * down, saved=2.0 * resident * down, kernels=2
-        ),
-    ]
-    q_inputs = float(latent.q_lora_rank or model.hidden)
-    q_outputs = heads * model.qk_head_size
-    kv_outputs = heads * (latent.qk_nope_head_dim + latent.v_head_dim)
-    for name, inputs, outputs in (
-        ("query up", q_inputs, q_outputs),
-        ("key-value up", float(latent.kv_lora_rank), kv_outputs),
-    ):
-        elements.append(
-            Linear(
-                name,
-                rows,
-                outputs,
-                inputs,
-                shape,
-                gathers=True,
-                group_bytes=shape.activation_bytes * rows * inputs,
-                saved=shape.activation_bytes * resident * inputs,
-                recomputed_when_selective=LATENT_UP in shape.selected,
-            )
+
+    windowed: bool = False
+
+    @property
+    def label(self) -> str:
+        """Sliding attention, or the usual one."""
+        return "sliding attention" if self.windowed else ""
+
+    def matrices(self, model: Model) -> Sequence[Matrix]:
+        """Queries, keys and values together; output."""
+        outputs = (model.heads + 2 * model.kv_heads) * model.head_size
+        qkv = Matrix("qkv", model.hidden, outputs, repeated=model.kv_heads * model.head_size)
+        inputs = model.heads * model.v_head_size
+        return qkv, Matrix("attention output", inputs, model.hidden, repeated=model.hidden)
+
+    def vectors(self, model: Model) -> float:
+        """Norms of queries and keys, biases of the projections."""
+        norms = norm_parameters(model, 2 * model.head_size) if model.qk_norm else 0.0
+        biases = (model.heads + 2 * model.kv_heads) * model.head_size if model.bias or model.qkv_bias else 0
+        return norms + biases + (model.hidden if model.bias else 0)
+
+    def core_flops(self, model: Model, span: float, *, causal: bool) -> float:
+        """2 heads keys (d_qk + d_v) with the keys that a query reaches, or meets behind the mask."""
+        window = self._window(model)
+        keys = causal_keys(window, span) if causal else reach(window, span)
+        return 2.0 * keys * model.heads * (model.qk_head_size + model.v_head_size)
+
+    def core_runs_again(self, model: Model, selected: Collection[str], *, fused: bool) -> bool:
+        """With what context ranks exchange for it, whatever its kernels.
+
+        Source: Megatron-LM, `--recompute-modules`: core_attn checkpoints the whole core.
+        """
+        return CORE_ATTENTION in selected
+
+    def train(self, model: Model, shape: Shape) -> list[Element]:
+        """Projections, rotary positions, the core with its exchanges, output."""
+        rotates = chosen("model.position", model.position, ROTATES)
+        keys_values, values = self._key_value_width(model), float(model.heads * model.v_head_size)
+        core = over_context(
+            self._core(model, shape), shape, float(model.heads * model.qk_head_size), keys_values, values
         )
-    return elements
+        output = row(self._output(model), shape)
+        return [*self._projections(model, shape), *([self._rotary(model, shape)] if rotates else []), *core, output]
+
+    def serve(self, model: Model, shape: Shape, batch: Batch) -> Sequence[Forward]:
+        """Projections, rotary positions, attention over what is kept, output."""
+        keys = self._served_keys(model, batch)
+        pairs = 2.0 * model.heads / shape.tensor * batch.tokens * keys
+        read = batch.cached * keys / batch.span
+        kept = batch.cache_bytes * read * self._kept_width(model, float(shape.tensor))
+        qkv, output = self.matrices(model)
+        return [
+            column(qkv, shape),
+            served_rotary(model.head_size * (model.heads + model.kv_heads), shape),
+            CachedAttention(pairs * (model.qk_head_size + model.v_head_size), kept, float(model.head_size)),
+            row(output, shape),
+        ]
+
+    def kept_elements(self, model: Model, tensor: float, length: float) -> float:
+        """Keys and values of the tokens that a query reaches."""
+        return reach(self._window(model), length) * self._kept_width(model, tensor)
+
+    def problems(self, layout: Layout, model: Model) -> Sequence[Problem]:
+        """Heads that the tensor group (or Ulysses) can't share."""
+        return tuple(head_problems(layout, model))
+
+    def _window(self, model: Model) -> float | None:
+        return model.window if self.windowed else None
+
+    def _output(self, model: Model) -> Matrix:
+        return self.matrices(model)[-1]
+
+    def _projections(self, model: Model, shape: Shape) -> list[Element]:
+        """One product, and its bias where that is a kernel of its own."""
+        qkv = self.matrices(model)[0]
+        if not (shape.unfused_bias and (model.bias or model.qkv_bias)):
+            return [column(qkv, shape)]
+        return [column(qkv, shape), _bias("qkv bias", shape, shape.tokens * qkv.outputs / shape.tensor)]
+
+    def _rotary(self, model: Model, shape: Shape) -> MemoryBound:
+        return trained_rotary(model.head_size * (model.heads + model.kv_heads), shape)
+
+    def _key_value_width(self, model: Model) -> float:
+        """Elements of keys and values a token that training keeps."""
+        return float(model.kv_heads * (model.qk_head_size + model.v_head_size))
+
+    def _kept_width(self, model: Model, tensor: float) -> float:
+        """Elements of keys and values a token that serving keeps: cut by the ranks as far as there are heads.
+
+        Source: Ainslie et al. 2023, arXiv 2305.13245 (grouped queries).
+        """
+        return max(1.0, model.kv_heads / tensor) * (model.qk_head_size + model.v_head_size)
+
+    def _served_keys(self, model: Model, batch: Batch) -> float:
+        return mean_keys(self._window(model), batch.span, batch.spread)
+
+    def _projections_dropped(self, shape: Shape) -> bool:
+        """Whether selective recomputation makes queries, keys and values again."""
+        return False
+
+    def _core(self, model: Model, shape: Shape) -> FusedAttention | UnfusedAttention:
+        heads, queries = shape.micro_batch * model.heads / shape.tensor, shape.sequence / shape.context
+        again = self.core_runs_again(model, shape.selected, fused=shape.fused_attention)
+        kept = model.heads * model.qk_head_size + self._key_value_width(model)
+        projections = shape.activation_bytes * shape.tokens * kept / shape.tensor
+        if shape.fused_attention:
+            return FusedAttention(
+                heads,
+                queries,
+                causal_keys(self._window(model), shape.span),
+                float(model.qk_head_size),
+                float(model.v_head_size),
+                projections,
+                statistics=FP32_BYTES * heads * queries,
+                precision=shape.wide_precision,
+                output=shape.activation_bytes * heads * queries * model.v_head_size,
+                output_cast=shape.product_bytes < shape.activation_bytes,
+                projections_dropped=self._projections_dropped(shape),
+                recomputed_when_selective=again,
+            )
+        return UnfusedAttention(
+            heads,
+            queries,
+            shape.span,
+            model.qk_head_size,
+            model.v_head_size,
+            model.dropout,
+            shape.wide_precision,
+            projections,
+            shape.activation_bytes,
+            alibi=model.position == "alibi",
+            recomputed_when_selective=again,
+        )
 
 
-def _rotary(model: Model, shape: Shape) -> MemoryBound:
-    rotated = (model.latent.qk_rope_head_dim if model.latent else model.head_size) * (model.heads + model.kv_heads)
-    traffic = 2 * shape.activation_bytes * shape.tokens * rotated / shape.tensor
+def trained_rotary(width: float, shape: Shape) -> MemoryBound:
+    """Rotary positions of vectors of a width, heads together, forward and backward."""
+    traffic = 2 * shape.activation_bytes * shape.tokens * width / shape.tensor
     return MemoryBound("rotary", traffic, traffic)
 
 
@@ -86,100 +176,3 @@ def _bias(name: str, shape: Shape, elements: Array) -> MemoryBound:
     """Read, add and write; backward the sum over tokens (Megatron-LM, tensor_parallel/layers.py: output + bias)."""
     width = shape.activation_bytes * elements
     return MemoryBound(name, 2 * width, width, fused=True)
-
-
-def _core_attention(model: Model, kind: BlockKind, shape: Shape) -> FusedAttention | UnfusedAttention:
-    heads = shape.micro_batch * model.heads / shape.tensor
-    queries = shape.sequence / shape.context
-    again = core_runs_again(model, shape.selected, fused=shape.fused_attention)
-    keys = causal_keys(model, kind.attention, shape.span)
-    kept_heads = model.heads * model.qk_head_size + _key_value_width(model)
-    projections = shape.activation_bytes * shape.tokens * kept_heads / shape.tensor
-    if shape.fused_attention:
-        statistics = FP32_BYTES * heads * queries
-        sizes = (float(model.qk_head_size), float(model.v_head_size))
-        latent_up = model.latent is not None and LATENT_UP in shape.selected
-        output = shape.activation_bytes * heads * queries * model.v_head_size
-        return FusedAttention(
-            heads,
-            queries,
-            keys,
-            *sizes,
-            projections,
-            statistics,
-            shape.wide_precision,
-            output,
-            output_cast=shape.product_bytes < shape.activation_bytes,
-            projections_dropped=latent_up,
-            recomputed_when_selective=again,
-        )
-    return UnfusedAttention(
-        heads,
-        queries,
-        shape.span,
-        model.qk_head_size,
-        model.v_head_size,
-        model.dropout,
-        shape.wide_precision,
-        projections,
-        shape.activation_bytes,
-        alibi=model.position == "alibi",
-        recomputed_when_selective=again,
-    )
-
-
-def core_runs_again(model: Model, selected: Collection[str], *, fused: bool) -> bool:
-    """Whether selective recomputation runs the core again, with what context ranks exchange for it.
-
-    A fused core of latent attention does not where the up-projections do: these drop all that it keeps.
-    Source: Megatron-LM, `--recompute-modules`: core_attn checkpoints the whole core, whatever its kernels.
-    """
-    beside_up = model.latent is not None and LATENT_UP in selected and fused
-    return CORE_ATTENTION in selected and not beside_up
-
-
-def _key_value_width(model: Model) -> float:
-    """Elements of keys and values a token that attention keeps; MLA keeps them expanded to all heads in training."""
-    heads = model.heads if model.latent is not None else model.kv_heads
-    return heads * (model.qk_head_size + model.v_head_size)
-
-
-def _passed_on(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
-    """Keys and values pass from rank to rank beside a fused core; kernels of their own need them all at once."""
-    if isinstance(core, FusedAttention):
-        return [RingAttention(core, _key_value_bytes(model, shape))]
-    return _gathered(model, shape, core)
-
-
-def _gathered(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
-    """The other ranks' keys and values come first."""
-    gather = Exchange(
-        "context",
-        "context",
-        "all-gather",
-        "reduce-scatter",
-        _key_value_bytes(model, shape),
-        recomputed_when_selective=core.recomputed_when_selective,
-    )
-    return [gather, core]
-
-
-def _traded(model: Model, shape: Shape, core: FusedAttention | UnfusedAttention) -> list[Element]:
-    """Ranks trade their part of the sequence for a part of the heads, and back (DeepSpeed-Ulysses, 2309.14509)."""
-    width = model.heads * model.qk_head_size + _key_value_width(model)
-    back = model.heads * model.v_head_size
-    again = core.recomputed_when_selective
-    return [_all_to_all("context", shape, width, again), core, _all_to_all("context return", shape, back, again)]
-
-
-CONTEXT_KINDS = {"ring": _passed_on, "all-gather": _gathered, "ulysses": _traded}
-
-
-def _key_value_bytes(model: Model, shape: Shape) -> Array:
-    """Keys and values of the whole sequence on one tensor rank."""
-    return shape.activation_bytes * shape.micro_batch * shape.sequence * _key_value_width(model) / shape.tensor
-
-
-def _all_to_all(name: str, shape: Shape, width: float, again: bool) -> Exchange:
-    message = shape.activation_bytes * shape.tokens * width / shape.tensor
-    return Exchange(name, "context", "all-to-all", "all-to-all", message, recomputed_when_selective=again)

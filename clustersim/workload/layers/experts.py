@@ -2,39 +2,141 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from clustersim.inputs.model import Experts, Model
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
-from clustersim.workload.layers.feed_forward import activation, dense_elements
+from clustersim.workload.layers.feed_forward import activation, dense_elements, dense_matrices, up_width
+from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.shape import EXPERT_ACTIVATION, LOW_PRECISION_BYTES, Shape
 from clustersim.workload.states import FP32_BYTES
 
 
-def expert_elements(model: Model, shape: Shape) -> list[Element]:
-    """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
+class ExpertLayer(Layer):
+    """Routed experts, and those that every token meets."""
 
-    Shared experts run after the routed ones, or behind their exchanges where the stack overlaps them: up-projection and
-    activation behind the dispatch, down-projection behind the combine.
-    Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
-    Every collective of the group waits for its busiest rank, so that exchanges, permutations, activations and what is
-    kept are those of that rank; taken as the busiest in every layer, as far as memory adds up.
-    Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
-    """
-    moe = model.moe
-    if moe is None:
+    @property
+    def label(self) -> str:
+        """Expert."""
+        return "expert"
+
+    def matrices(self, model: Model) -> Sequence[Matrix]:
+        """Router, routed experts (half of whose products are repeated by operations: assumed), shared experts.
+
+        The router's scores are memory-bound work, which recomputation by operations repeats as such.
+        """
+        moe = _experts(model)
+        up, many, met = up_width(model, moe.ffn_hidden), moe.experts, moe.top_k
+        return (
+            Matrix("router", model.hidden, moe.experts, "whole", repeated=0.0),
+            Matrix("expert up", model.hidden, up, "experts", many, met),
+            Matrix("expert down", moe.ffn_hidden, model.hidden, "experts", many, met),
+            *(dense_matrices(model, _shared_width(moe), "shared ") if moe.shared else ()),
+        )
+
+    def vectors(self, model: Model) -> float:
+        """Biases of all experts' matrices."""
+        moe = _experts(model)
+        if not model.bias:
+            return 0.0
+        shared = model.hidden + up_width(model, _shared_width(moe)) if moe.shared else 0.0
+        return float(moe.experts * (model.hidden + up_width(model, moe.ffn_hidden)) + shared)
+
+    def train(self, model: Model, shape: Shape) -> list[Element]:
+        """Router, dispatch, this rank's routed experts, combine; shared experts as a dense feed-forward.
+
+        Shared experts run after the routed ones, or behind their exchanges where the stack overlaps them: up-projection
+        and activation behind the dispatch, down-projection behind the combine.
+        Tokens a rank routes: those it holds, each to `top_k` experts; the groups of expert-tensor ranks gather them.
+        Every collective of the group waits for its busiest rank, so that exchanges, permutations, activations and what
+        is kept are those of that rank; taken as the busiest in every layer, as far as memory adds up.
+        Source: Lepikhin et al. 2020 (GShard, arXiv 2006.16668).
+        """
+        moe = _experts(model)
+        held = shape.resident_tokens
+        routed = held * moe.top_k
+        vector = shape.activation_bytes * model.hidden
+        message = vector * routed
+        busiest = message * shape.busiest_expert_rank
+        gathered = busiest * shape.expert_tensor
+        dispatch, combine = _exchanges(model, moe, shape, routed)
+        returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
+        shared = dense_elements(model, shape, _shared_width(moe), prefix="shared ") if moe.shared else []
+        behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
+        return [
+            _router(model, moe, shape),
+            MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
+            CoveredExchange(dispatch, tuple(behind[:-1])),
+            Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
+            *_arranged(moe, shape, gathered),
+            *self._grouped(model, moe, shape, routed * shape.expert_tensor),
+            *_arranged(moe, shape, gathered),
+            Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
+            CoveredExchange(combine, tuple(behind[-1:])),
+            MemoryBound(
+                "unpermute", busiest + vector * held, 2 * busiest + vector * held, saved=returned, gradients=busiest
+            ),
+            *after,
+        ]
+
+    def serve(self, model: Model, shape: Shape, batch: Batch) -> Sequence[Forward]:
+        """As in training."""
+        return self.train(model, shape)
+
+    def _grouped(self, model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
+        """This rank's experts, `rows` tokens in all; selective recomputation may drop what their activation makes.
+
+        Products of the rows that the busiest rank has beyond the mean stand apart.
+        """
+        _, up, down, *_ = self.matrices(model)
+        local, load = moe.experts / shape.expert, shape.busiest_expert_rank
+        outputs, inner = up.outputs / shape.expert_tensor, down.inputs / shape.expert_tensor
+        again, kept = EXPERT_ACTIVATION in shape.selected, shape.activation_bytes * rows
+        products: list[Element] = [
+            Linear(up.name, rows / local, outputs, up.inputs, shape, local, saved=kept * up.inputs, load=load),
+            activation(
+                "expert activation", model, shape, load * rows * inner, selective=again, kept=shape.expert_kept_bytes
+            ),
+            Linear(
+                down.name,
+                rows / local,
+                down.outputs,
+                inner,
+                shape,
+                local,
+                saved=kept * inner,
+                load=load,
+                input_dropped=again,
+            ),
+        ]
+        if np.ndim(load) == 0 and load == 1.0:
+            return products
+        late, width = rows / local * (load - 1.0), outputs + inner
+        return [*products, ExpertImbalance("busiest expert rank", late, up.inputs, width, local, shape.precision)]
+
+
+def _experts(model: Model) -> Experts:
+    if model.moe is None:
         raise ValueError(f"{model.name} has no experts")
-    held = shape.resident_tokens
-    routed = held * moe.top_k
-    vector = shape.activation_bytes * model.hidden
-    message = vector * routed
-    busiest = message * shape.busiest_expert_rank
-    gathered = busiest * shape.expert_tensor
-    sent = shape.dispatch_bytes * model.hidden * routed  # tokens to experts, and the gradients of what these return
-    dispatch, combine = (
-        Exchange(
+    return model.moe
+
+
+def _shared_width(moe: Experts) -> int:
+    """Inner width of all shared experts together."""
+    return moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
+
+
+def _exchanges(model: Model, moe: Experts, shape: Shape, routed: Array) -> tuple[Exchange, Exchange]:
+    """Tokens to experts, and what these return; backward the gradients of what they return, and of the tokens."""
+    sent, returned = (width * model.hidden * routed for width in (shape.dispatch_bytes, shape.activation_bytes))
+
+    def exchange(kind: str, adjoint: str, there: Array, back: Array) -> Exchange:
+        return Exchange(
             "expert",
             "expert",
             kind,
@@ -48,29 +150,8 @@ def expert_elements(model: Model, shape: Shape) -> list[Element]:
             capacity=shape.capacity,
             load=shape.busiest_expert_rank,
         )
-        for kind, adjoint, there, back in (
-            ("dispatch", "combine", sent, message),
-            ("combine", "dispatch", message, sent),
-        )
-    )
-    returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
-    shared = _shared_elements(model, moe, shape)
-    behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
-    return [
-        _router(model, moe, shape),
-        MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
-        CoveredExchange(dispatch, tuple(behind[:-1])),
-        Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
-        *_arranged(moe, shape, gathered),
-        *_grouped_experts(model, moe, shape, routed * shape.expert_tensor),
-        *_arranged(moe, shape, gathered),
-        Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
-        CoveredExchange(combine, tuple(behind[-1:])),
-        MemoryBound(
-            "unpermute", busiest + vector * held, 2 * busiest + vector * held, saved=returned, gradients=busiest
-        ),
-        *after,
-    ]
+
+    return exchange("dispatch", "combine", sent, returned), exchange("combine", "dispatch", returned, sent)
 
 
 def _arranged(moe: Experts, shape: Shape, received: Array) -> list[Element]:
@@ -95,48 +176,3 @@ def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
     held = shape.resident_tokens
     traffic = shape.activation_bytes * held * model.hidden + 4 * FP32_BYTES * held * moe.experts
     return MemoryBound("router", traffic, 2 * traffic, saved=FP32_BYTES * held * moe.experts, kernels=6)
-
-
-def _grouped_experts(model: Model, moe: Experts, shape: Shape, rows: Array) -> list[Element]:
-    """This rank's experts, `rows` tokens in all; selective recomputation may drop what their activation makes.
-
-    Products of the rows that the busiest rank has beyond the mean stand apart.
-    """
-    local = moe.experts / shape.expert
-    inner = moe.ffn_hidden / shape.expert_tensor
-    outputs = (2 if model.gated else 1) * inner
-    hidden = float(model.hidden)
-    load, kept = shape.busiest_expert_rank, shape.activation_bytes * rows
-    products: list[Element] = [
-        Linear("expert up", rows / local, outputs, hidden, shape, local, saved=kept * hidden, load=load),
-        activation(
-            "expert activation",
-            model,
-            shape,
-            load * rows * inner,
-            selective=EXPERT_ACTIVATION in shape.selected,
-            kept=shape.expert_kept_bytes,
-        ),
-        Linear(
-            "expert down",
-            rows / local,
-            hidden,
-            inner,
-            shape,
-            local,
-            saved=kept * inner,
-            load=load,
-            input_dropped=EXPERT_ACTIVATION in shape.selected,
-        ),
-    ]
-    if np.ndim(load) == 0 and load == 1.0:
-        return products
-    late = rows / local * (load - 1.0)
-    return [*products, ExpertImbalance("busiest expert rank", late, hidden, outputs + inner, local, shape.precision)]
-
-
-def _shared_elements(model: Model, moe: Experts, shape: Shape) -> list[Element]:
-    if not moe.shared:
-        return []
-    width = moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
-    return dense_elements(model, shape, width, prefix="shared ")

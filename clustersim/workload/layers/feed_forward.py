@@ -1,27 +1,69 @@
-"""The feed-forward part of a layer, and the two ways in which the tensor group cuts a matrix."""
+"""The feed-forward part of a layer: up-projection, activation, down-projection."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from clustersim.inputs.model import Model
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import Element, MemoryBound
-from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.layer import Layer, Matrix
+from clustersim.workload.layers.linear import column, row
+from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.shape import Shape
 
 
-def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
-    """Up-projection (both halves when gated), activation, down-projection, cut by the tensor group.
+class FeedForwardLayer(Layer):
+    """Dense, cut by the tensor group."""
 
-    Every second product, counted from the queries' on, is the second of the gated up-projection's two, else the
-    down-projection.
+    @property
+    def label(self) -> str:
+        """Dense."""
+        return "dense"
+
+    def matrices(self, model: Model) -> Sequence[Matrix]:
+        """Up and down."""
+        return dense_matrices(model, model.ffn_hidden)
+
+    def vectors(self, model: Model) -> float:
+        """Biases of both."""
+        return float(model.hidden + up_width(model, model.ffn_hidden)) if model.bias else 0.0
+
+    def train(self, model: Model, shape: Shape) -> list[Element]:
+        """As `dense_elements`."""
+        return dense_elements(model, shape, model.ffn_hidden)
+
+    def serve(self, model: Model, shape: Shape, batch: Batch) -> Sequence[Forward]:
+        """As in training."""
+        return self.train(model, shape)
+
+
+def up_width(model: Model, ffn_hidden: float) -> float:
+    """Columns of the up-projection: both halves when gated."""
+    return (2 if model.gated else 1) * ffn_hidden
+
+
+def dense_matrices(model: Model, ffn_hidden: float, prefix: str = "") -> tuple[Matrix, Matrix]:
+    """Up-projection and down-projection.
+
+    Every second product of a layer, counted from the queries' on, is the second of the gated up-projection's two, else
+    the down-projection.
     """
-    inner, gated = ffn_hidden / shape.tensor, float(model.gated)
+    again_up, again_down = (ffn_hidden, 0.0) if model.gated else (0.0, model.hidden)
+    return (
+        Matrix(f"{prefix}ffn up", model.hidden, up_width(model, ffn_hidden), repeated=again_up),
+        Matrix(f"{prefix}ffn down", ffn_hidden, model.hidden, repeated=again_down),
+    )
+
+
+def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = "") -> list[Element]:
+    """Up-projection (both halves when gated), activation, down-projection."""
+    up, down = dense_matrices(model, ffn_hidden, prefix)
+    inner = ffn_hidden / shape.tensor
     return [
-        column(
-            f"{prefix}ffn up", model, shape, (2 if model.gated else 1) * inner, model.hidden, recomputed_share=gated / 2
-        ),
+        column(up, shape),
         activation(f"{prefix}activation", model, shape, shape.tokens * inner),
-        row(f"{prefix}ffn down", model, shape, inner, recomputed_share=1.0 - gated),
+        row(down, shape),
     ]
 
 
@@ -43,37 +85,4 @@ def activation(
         saved=(kept or shape.activation_bytes) * inputs * elements,
         recomputed_when_selective=selective,
         gradients=shape.activation_bytes * (inputs + 1) * elements,
-    )
-
-
-def column(
-    name: str, model: Model, shape: Shape, outputs: Array, inputs: float, *, recomputed_share: float = 0.5
-) -> Linear:
-    """A matrix cut by its outputs: every tensor rank needs the whole input, `hidden` wide."""
-    width = shape.activation_bytes * model.hidden
-    return Linear(
-        name,
-        shape.tokens,
-        outputs,
-        float(inputs),
-        shape,
-        gathers=True,
-        group_bytes=width * shape.tokens,
-        saved=width * shape.resident_tokens,
-        recomputed_share=recomputed_share,
-    )
-
-
-def row(name: str, model: Model, shape: Shape, inputs: Array, *, recomputed_share: float = 0.5) -> Linear:
-    """A matrix cut by its inputs: tensor ranks hold partial sums of an output `hidden` wide."""
-    return Linear(
-        name,
-        shape.tokens,
-        float(model.hidden),
-        inputs,
-        shape,
-        reduces=True,
-        group_bytes=shape.activation_bytes * shape.tokens * model.hidden,
-        saved=shape.activation_bytes * shape.tokens * inputs,
-        recomputed_share=recomputed_share,
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import Element
+from clustersim.workload.layers.layer import Matrix
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 from clustersim.workload.shape import Shape
 
@@ -199,3 +200,36 @@ class Linear(Element):
 
     def _collective(self, kind: str) -> Collective:
         return Collective(f"{self.name} {kind}", kind, "tensor", self.group_bytes)  # type: ignore[arg-type]
+
+
+def column(matrix: Matrix, shape: Shape) -> Linear:
+    """A matrix cut by its outputs: every tensor rank needs the whole input."""
+    width = shape.activation_bytes * matrix.inputs
+    return Linear(
+        matrix.name,
+        shape.tokens,
+        matrix.outputs / shape.tensor,
+        float(matrix.inputs),
+        shape,
+        gathers=True,
+        group_bytes=width * shape.tokens,
+        saved=width * shape.resident_tokens,
+        recomputed_when_selective=matrix.selected in shape.selected,
+        recomputed_share=matrix.repeated_share,
+    )
+
+
+def row(matrix: Matrix, shape: Shape) -> Linear:
+    """A matrix cut by its inputs: tensor ranks hold partial sums of the output."""
+    inputs = matrix.inputs / shape.tensor
+    return Linear(
+        matrix.name,
+        shape.tokens,
+        float(matrix.outputs),
+        inputs,
+        shape,
+        reduces=True,
+        group_bytes=shape.activation_bytes * shape.tokens * matrix.outputs,
+        saved=shape.activation_bytes * shape.tokens * inputs,
+        recomputed_share=matrix.repeated_share,
+    )

@@ -1,18 +1,14 @@
-"""How far attention reaches: the one place that knows the kinds of attention."""
+"""How far attention reaches, with a window (of so many tokens) or without."""
 
 from __future__ import annotations
 
-from clustersim.inputs.kinds import chosen
-from clustersim.inputs.model import AttentionKind, Model
+
+def reach(window: float | None, span: float) -> float:
+    """Tokens of `span` that a query attends to at most."""
+    return span if window is None else min(span, window)
 
 
-def reach(model: Model, kind: AttentionKind, span: float) -> float:
-    """Tokens of `span` that a layer of this kind attends to at most."""
-    window = span if model.window is None else min(span, model.window)
-    return chosen("model.attention_pattern", kind, {"full": span, "sliding": window})
-
-
-def mean_keys(model: Model, kind: AttentionKind, mean: float, spread: float) -> float:
+def mean_keys(window: float | None, mean: float, spread: float) -> float:
     """Keys that a query meets on average behind the causal mask; positions lie evenly within `mean` +- `spread`.
 
     The mean of min(position, reach). Over a whole sequence of s tokens, s/2 +- s/2, that is r (1 - r / 2s) for a reach
@@ -21,7 +17,7 @@ def mean_keys(model: Model, kind: AttentionKind, mean: float, spread: float) -> 
     section 3), and those beyond a window.
     """
     first, last = mean - spread, mean + spread
-    most = reach(model, kind, last)
+    most = reach(window, last)
     if most == last:
         return mean
     if most <= first:
@@ -29,6 +25,6 @@ def mean_keys(model: Model, kind: AttentionKind, mean: float, spread: float) -> 
     return (0.5 * (most**2 - first**2) + most * (last - most)) / (2.0 * spread)
 
 
-def causal_keys(model: Model, kind: AttentionKind, span: float) -> float:
+def causal_keys(window: float | None, span: float) -> float:
     """Keys that a query of a sequence (or packed document) of `span` tokens meets on average."""
-    return mean_keys(model, kind, span / 2.0, span / 2.0)
+    return mean_keys(window, span / 2.0, span / 2.0)
