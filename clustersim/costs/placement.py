@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clustersim.inputs.layout import ResolvedLayout
 from clustersim.workload.arrays import Array
+from clustersim.workload.sizes import Sizes
 
 DENSE_SIZES = ("tensor", "context", "data", "pipeline")
 
@@ -73,13 +73,13 @@ def mirrored(groups: Mapping[str, RankPlacement], copies: int) -> dict[str, Rank
     return {**groups, **widened}
 
 
-def group_sizes(layout: ResolvedLayout) -> dict[str, Array]:
-    """Sizes of the groups of one resolved layout."""
+def group_sizes(sizes: Sizes, pipeline: int) -> dict[str, Array]:
+    """Sizes of the groups by name."""
     return {
-        "tensor": 1.0 * layout.tensor,
-        "context": 1.0 * layout.context,
-        "data": 1.0 * layout.data,
-        "pipeline": 1.0 * layout.pipeline,
-        "expert": 1.0 * layout.expert,
-        "expert_tensor": 1.0 * layout.expert_tensor,
+        "tensor": sizes.tensor,
+        "context": sizes.context,
+        "data": sizes.data,
+        "pipeline": float(pipeline),
+        "expert": sizes.expert,
+        "expert_tensor": sizes.expert_tensor,
     }

@@ -14,6 +14,7 @@ from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 from clustersim.workload.imbalance import busiest_rank, expert_spread
+from clustersim.workload.sizes import Sizes, sizes_of
 from clustersim.workload.states import FP32_BYTES, GRADIENT_BYTES
 
 ACTIVATION_BYTES = 2.0  # bf16 or fp16
@@ -110,18 +111,21 @@ def activation_bytes_of(precision: str) -> float:
     return FP32_BYTES if precision in ("fp32", "tf32") else ACTIVATION_BYTES
 
 
-def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: Stack) -> Shape:
-    """The shape of one resolved layout."""
+def shape_of(
+    model: Model, training: Training, layout: ResolvedLayout, stack: Stack, sizes: Sizes | None = None
+) -> Shape:
+    """The shape of a resolved layout; or of many whose `sizes` alone differ from its own."""
+    sizes = sizes or sizes_of(layout)
     handled("layout.overlap", layout.overlap, sorted(OVERLAPS))
     handled("stack.selective_recompute", stack.selective_recompute, SELECTED)
     return Shape(
-        micro_batch=1.0 * layout.micro_batch,
+        micro_batch=sizes.micro_batch,
         sequence=float(training.sequence_length),
         span=float(training.attention_span),
-        tensor=1.0 * layout.tensor,
-        context=1.0 * layout.context,
-        expert=1.0 * layout.expert,
-        expert_tensor=1.0 * layout.expert_tensor,
+        tensor=sizes.tensor,
+        context=sizes.context,
+        expert=sizes.expert,
+        expert_tensor=sizes.expert_tensor,
         sequence_parallel=layout.sequence_parallel,
         fused_attention=stack.fuses_attention(model.position),
         context_kind=layout.context_kind,
@@ -130,7 +134,7 @@ def shape_of(model: Model, training: Training, layout: ResolvedLayout, stack: St
         precision=training.precision,
         accumulated_bytes=accumulated_bytes(training, layout, stack),
         accumulates_in_place=stack.fused_accumulation and layout.sharding not in REDUCED_AT_ONCE,
-        busiest_expert_rank=busiest_rank(model, training, 1.0 * layout.expert),
+        busiest_expert_rank=busiest_rank(model, training, sizes.expert),
         expert_spread=expert_spread(model, training),
         capacity=training.capacity_factor,
         **kept_by(stack, training),

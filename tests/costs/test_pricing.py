@@ -12,6 +12,7 @@ from clustersim.costs.machine import Machine, machine_of
 from clustersim.costs.placement import group_sizes, place_groups
 from clustersim.costs.pricing import bundle_times, bundles
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
+from clustersim.workload.sizes import sizes_of
 
 amounts = st.floats(1.0, 1e9)
 columns = st.one_of(amounts, st.lists(amounts, min_size=3, max_size=3).map(np.array))
@@ -44,7 +45,7 @@ operations = st.one_of(
 def machine() -> Machine:
     here = builders.scenario(tensor=4, data=4, nodes=2)
     layout, domain = here.resolved_layout, here.cluster.node.domain
-    groups = {group: np.atleast_1d(size) for group, size in group_sizes(layout).items()}
+    groups = {group: np.atleast_1d(size) for group, size in group_sizes(sizes_of(layout), layout.pipeline).items()}
     return machine_of(here.cluster, here.stack, place_groups(groups, layout.rank_order, domain))
 
 

@@ -12,6 +12,7 @@ from clustersim.engines.sharing import NO_LINK, Sharing
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Program, TaskType
 from clustersim.simulation.segment.demands import pass_demands, sharing_of
+from clustersim.simulation.step.side_by_side import side_by_side
 from clustersim.simulation.step.step import micro_batches_of, price_stages, step_machine, step_program
 from clustersim.simulation.step.step_demands import StepDemands
 from clustersim.simulation.step.task_prices import TaskPrices
@@ -30,11 +31,12 @@ def of_step(**layout: Any) -> tuple[Program, Sharing, Scenario]:
         sequence_parallel=True,
         **layout,
     )
-    machine = step_machine(here)
-    stages = price_stages(here, machine, 1)
+    columns = side_by_side([here])
+    machine = step_machine(columns)
+    stages = price_stages(columns, machine)
     program = step_program(here, micro_batches_of(here))
-    table = TaskPrices(here, machine, stages, program, 1).table()
-    return program, StepDemands(here, machine, stages, program, 1).sharing(table), here
+    table = TaskPrices(columns, machine, stages, program).table()
+    return program, StepDemands(columns, machine, stages, program).sharing(table), here
 
 
 def used(program: Program, sharing: Sharing, operation: TaskType, stage: int) -> dict[tuple[int, int], float]:
@@ -92,7 +94,7 @@ def test_operations_of_passes_have_a_device_a_pass() -> None:
     builder = PassBuilder()
     builder.run(Gemm("product", 1e3, 1e3, 1e3))
     builder.communicate(Collective("gather", "all-gather", "tensor", 1e9))
-    machine, work = step_machine(here), builder.build()
+    machine, work = step_machine(side_by_side([here])), builder.build()
     seconds = np.array([[1.0], [machine.time(work.operations[1])[0]]] * 2)
     sharing = sharing_of(pass_demands([work, work], seconds, machine), machine)
     assert sharing.device.tolist() == [0, 0, 1, 1]

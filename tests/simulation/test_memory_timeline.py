@@ -11,6 +11,7 @@ from clustersim.schedules import in_flight
 from clustersim.simulation.inspect.memory_timeline import memory_timeline
 from clustersim.simulation.memory.holdings import memory_parts, sharding_of
 from clustersim.simulation.step.step import play_step, result_of
+from clustersim.workload.sizes import sizes_of
 
 LAYOUTS = [
     {"pipeline": 4, "schedule": "gpipe"},
@@ -52,7 +53,7 @@ def test_peaks_are_the_reports_and_the_schedules(layout: dict[str, object]) -> N
     for held, peak in zip(memory_timeline(step), report.stages, strict=True):
         assert held.bytes.max() == pytest.approx(peak.peak_bytes)
         chunks = step.stages[held.stage :: plan.pipeline]
-        sharding = sharding_of(step.scenario, step.program.micro_batches)
+        sharding = sharding_of(step.scenario, sizes_of(step.scenario.resolved_layout), step.program.micro_batches)
         counted = memory_parts(chunks, float(flying[held.stage]), sharding, step.scenario.stack)
         assert peak.parts["activations"] == pytest.approx(float(counted["activations"][0]))
         assert peak.parts["parameters"] == pytest.approx(float(counted["parameters"][0]))

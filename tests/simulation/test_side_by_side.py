@@ -109,10 +109,13 @@ def test_uneven_replicas_are_played_alone() -> None:
 def test_what_does_not_differ_stays_a_number() -> None:
     here, there = builders.scenario(tensor=2), builders.scenario(tensor=4)
     both = side_by_side([here, there])
-    assert both.resolved_layout.tensor.tolist() == [2.0, 4.0]  # type: ignore[attr-defined]
-    assert both.resolved_layout.pipeline == 1
-    assert both.cluster.node.scale_up is here.cluster.node.scale_up or both.cluster.node.scale_up.bandwidth == 100e9
-    assert side_by_side([here]) is here
+    assert np.asarray(both.sizes.tensor).tolist() == [2.0, 4.0]
+    assert both.sizes.context == 1.0
+    assert both.points == 2
+    assert both.scenario.resolved_layout == here.resolved_layout
+    assert both.scenario.cluster.node.scale_up.bandwidth == 100e9
+    alone = side_by_side([here])
+    assert (alone.scenario, alone.sizes.tensor, alone.points) == (here, 2.0, 1)
 
 
 @pytest.mark.parametrize(

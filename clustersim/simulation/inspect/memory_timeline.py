@@ -20,6 +20,7 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.schedules.program import COMPUTE_PASSES, FORWARDS, Kind, TaskType
 from clustersim.simulation.memory.holdings import offloaded_activations, resident_parts, sharding_of
+from clustersim.workload.sizes import sizes_of
 
 if TYPE_CHECKING:
     from clustersim.simulation.step.step import PlayedStep
@@ -63,7 +64,9 @@ def memory_timeline(step: PlayedStep) -> tuple[StageMemory, ...]:
 def _stage_memory(step: PlayedStep, stage: int, times: Floats, moving: Floats) -> StageMemory:
     scenario, program = step.scenario, step.program
     chunks = [step.stages[virtual] for virtual in program.placement.virtual[:, stage]]
-    sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
+    sharding = sharding_of(
+        scenario, sizes_of(scenario.resolved_layout), program.micro_batches, program.placement.copies
+    )
     resident = resident_parts(chunks, sharding, scenario.stack)
     parts = {name: np.broadcast_to(held, times.shape) for name, held in resident.items()}
     parts |= {name: moving[:, column] for column, name in enumerate(MOVING)}

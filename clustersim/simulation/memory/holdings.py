@@ -15,6 +15,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.segment.stages import Stage
 from clustersim.workload.arrays import Array
+from clustersim.workload.sizes import Sizes
 from clustersim.workload.states import StateBytes, held_states, shard_sizes, state_bytes_of
 
 LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
@@ -32,15 +33,15 @@ class ShardedStates:
     each: StateBytes  # of a parameter
 
 
-def sharding_of(scenario: Scenario, micro_batches: int, copies: int = 1) -> ShardedStates:
-    """How a scenario with a resolved layout cuts its states; `micro_batches` that one replica runs in a step, which
+def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: int = 1) -> ShardedStates:
+    """How layouts of a scenario's structure cut their states; `micro_batches` that one replica runs in a step, which
     holds the model `copies` times.
     """
     layout = scenario.resolved_layout
-    replicas: Array = 1.0 * layout.data * layout.context * copies
-    expert_replicas = replicas * layout.tensor / (layout.expert * layout.expert_tensor)
+    replicas = sizes.data * sizes.context * copies
+    expert_replicas = replicas * sizes.tensor / (sizes.expert * sizes.expert_tensor)
     if layout.sharding == "hybrid":
-        replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // layout.tensor))
+        replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // sizes.tensor))
     each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding

@@ -21,6 +21,7 @@ from clustersim.simulation.device_tasks import device_tasks
 from clustersim.simulation.memory.holdings import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
 from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.segment.stages import Stage
+from clustersim.workload.sizes import Sizes
 
 FLYING, FORWARD, BACKWARD, LATER = range(4)  # kept for backward; running forward; backward; for weights' gradients
 STARTS = dict.fromkeys(FORWARDS, (1, 1, 0, 0)) | dict.fromkeys(BACKWARDS, (0, 0, 1, 0))
@@ -38,10 +39,12 @@ class States(NamedTuple):
     virtual: Ints  # [states, chunks] the virtual stage that a chunk of the device is
 
 
-def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> list[MemoryReport]:
-    """What every pipeline stage holds when it holds most, for every point of a scenario whose numbers may be arrays."""
+def memory_reports(
+    program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
+) -> list[MemoryReport]:
+    """What every pipeline stage holds when it holds most, for every point; `sizes` may differ from point to point."""
     bounds = states_of(program).bounds
-    held = _resident(program, stages, scenario, points)  # {part: [stages, points]}
+    held = _resident(program, stages, scenario, sizes, points)  # {part: [stages, points]}
     moving = _moving(program, stages, scenario, points)  # {part: [states, points]}
     states_a_stage = np.diff(bounds)
     total = sum(moving.values(), np.repeat(sum(held.values()), states_a_stage, axis=0))
@@ -55,13 +58,15 @@ def memory_reports(program: Program, stages: Sequence[Stage], scenario: Scenario
     return [MemoryReport(names, by_stage, most) for by_stage, most in zip(by_point, usable, strict=True)]
 
 
-def _resident(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
+def _resident(
+    program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
+) -> dict[str, Floats]:
     """Bytes [stages, points] that stay all step, by part."""
     each = {id(stage): holdings(stage) for stage in stages}  # virtual stages that hold the same are one object
     place = {key: row for row, key in enumerate(each)}
     rows = np.array([place[id(stage)] for stage in stages])[program.placement.virtual]  # [chunks, stages]
     held = held_by(np.array(list(each.values()))[rows])
-    sharding = sharding_of(scenario, program.micro_batches, program.placement.copies)
+    sharding = sharding_of(scenario, sizes, program.micro_batches, program.placement.copies)
     nothing = np.zeros((program.stages, points))
     return {part: nothing + bytes_ for part, bytes_ in kept_all_step(held, sharding, scenario.stack).items()}
 

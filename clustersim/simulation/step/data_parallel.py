@@ -76,8 +76,7 @@ def pass_traffic(layout: ResolvedLayout, operation: TaskType, at_end: bool) -> D
 
 def has_no_replicas(layout: ResolvedLayout) -> bool:
     """Whether nobody else holds the same parameters."""
-    alone = layout.data * layout.context == 1
-    return alone if isinstance(alone, bool) else bool(np.all(alone))
+    return layout.data * layout.context == 1
 
 
 def gathers(layout: ResolvedLayout) -> Literal["none", "beside", "before", "after"]:

@@ -52,7 +52,7 @@ def gather_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Arr
 def embedding_sync_time(scenario: Scenario, machine: Machine) -> Array:
     """Seconds for first and last stage to sum the gradients of a tied embedding: an all-reduce of two ranks."""
     model = scenario.model
-    message = gradient_bytes(scenario) * model.hidden * model.vocab / scenario.resolved_layout.tensor
+    message = gradient_bytes(scenario) * model.hidden * model.vocab / machine.groups["tensor"].ranks
     return machine.transfer_time(message, stage=machine.groups["pipeline"].inside - 1.0)
 
 

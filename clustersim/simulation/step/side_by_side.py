@@ -2,13 +2,14 @@
 
 Points have one **structure** where all that fixes operations, their order and the step's task graph is the same: the
 model, the sizes of the pipeline, the number of micro-batches, every choice that is a word. What else they have are
-numbers: of the hardware, of the stack, of the groups that cut the model. These become arrays, one entry a point, in a
-scenario that array-first formulas read like any other.
+numbers: of the hardware and the stack, which become arrays, one entry a point, in a scenario that array-first formulas
+read like any other; and sizes of the groups that cut the model, which stand beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,10 +19,11 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.registry import traits_of
 from clustersim.simulation.step.unfolded import is_uneven
 from clustersim.workload.imbalance import busiest_rank
+from clustersim.workload.sizes import Sizes, sizes_of
 
 Part = TypeVar("Part", bound=Description)
 
-SIZES = frozenset({"tensor", "data", "context", "expert", "expert_tensor", "micro_batch"})  # may differ
+SIZES = frozenset(Sizes.__dataclass_fields__)  # of layouts, may differ
 TRAINING = frozenset({"global_batch", "tokens"})
 SAID = frozenset(  # to people, or beyond the step
     {"name", "vendor", "vendors", "year", "technology", "evidence", "other_peaks", "vector", "power", "price", "node"}
@@ -52,13 +54,24 @@ def is_alone(scenario: Scenario) -> bool:
     return unlike or traits_of(scenario.resolved_layout.schedule).planned
 
 
-def side_by_side(scenarios: Sequence[Scenario]) -> Scenario:
-    """Points of one structure as one scenario, whose numbers are arrays [points] where points differ."""
-    first = scenarios[0]
-    if len(scenarios) == 1:
-        return first
-    parts = ("cluster", "training", "layout", "stack")
-    return first.model_copy(update={name: _columns([getattr(point, name) for point in scenarios]) for name in parts})
+@dataclass(frozen=True)
+class Columns:
+    """Points of one structure as one."""
+
+    scenario: Scenario  # the first one; what floats of cluster and stack differ are arrays [points]
+    sizes: Sizes
+    points: int
+
+
+def side_by_side(scenarios: Sequence[Scenario]) -> Columns:
+    """Points of one structure as one, whose numbers are arrays [points] where points differ."""
+    first, points = scenarios[0], len(scenarios)
+    if points == 1:
+        return Columns(first, sizes_of(first.resolved_layout), 1)
+    parts = {name: _columns([getattr(point, name) for point in scenarios]) for name in ("cluster", "stack")}
+    each = [vars(sizes_of(point.resolved_layout)) for point in scenarios]
+    sizes = {name: _columns([row[name] for row in each]) for name in each[0]}
+    return Columns(first.model_copy(update=parts), Sizes(**sizes), points)
 
 
 def _words(part: Description) -> Hashable:
@@ -84,7 +97,7 @@ def _columns(values: Sequence[Any]) -> Any:
         return first.model_copy(update={name: _columns([row[name] for row in rows]) for name in rows[0]})
     if isinstance(first, dict):
         return {key: _columns([value.get(key) for value in values]) for key in first}
-    if isinstance(first, (int, float)) and not isinstance(first, bool) and None not in values:
+    if isinstance(first, float) and None not in values:
         numbers = np.array(values, dtype=np.float64)
         return first if (numbers == numbers[0]).all() else numbers
     return first

@@ -29,7 +29,7 @@ from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.step.even_stages import even_idle
 from clustersim.simulation.step.limits import check_tasks
 from clustersim.simulation.step.planned_ratios import planned_ratios
-from clustersim.simulation.step.side_by_side import side_by_side
+from clustersim.simulation.step.side_by_side import Columns, side_by_side
 from clustersim.simulation.step.step_demands import StepDemands
 from clustersim.simulation.step.task_prices import Parts, PriceTable, TaskPrices, boundary_seconds
 from clustersim.simulation.step.unfolded import is_uneven, unfolded_seconds
@@ -70,7 +70,7 @@ class PlayedSteps:
     """Steps of scenarios of one structure, played side by side: a column of the timeline each."""
 
     scenarios: tuple[Scenario, ...]
-    columns: Scenario  # all of them as one, whose numbers are arrays [points] where they differ
+    columns: Columns  # all of them as one
     program: Program
     timeline: Timeline
     table: PriceTable  # what every kind of task takes, by part of the breakdown
@@ -110,7 +110,7 @@ def play_step(scenario: Scenario, *, engine: str = "auto") -> PlayedStep:
     played = play_steps([scenario], engine=engine)
     plain = [{part: float(seconds[0]) for part, seconds in row.items()} for row in played.table.rows]
     parts = tuple(plain[number] for number in played.table.row.tolist())
-    machine, late = step_machine(scenario, of_one=True), float(played.imbalance_s[0])
+    machine, late = step_machine(side_by_side([scenario]), of_one=True), float(played.imbalance_s[0])
     return PlayedStep(scenario, played.program, played.timeline, parts, played.stages, machine, late, played.coupled)
 
 
@@ -118,45 +118,46 @@ def play_steps(scenarios: Sequence[Scenario], *, engine: str = "auto") -> Played
     """Play one optimizer step of every scenario, all of one structure. Raises InfeasibleError as `simulate_step`."""
     for scenario in scenarios:
         refuse_misfits(scenario.resolved_layout, scenario.model)
-    first, columns, points = scenarios[0], side_by_side(scenarios), len(scenarios)
+    first, columns = scenarios[0], side_by_side(scenarios)
     machine = step_machine(columns)
-    stages = price_stages(columns, machine, points)
+    stages = price_stages(columns, machine)
     ratios = None
     if traits_of(first.resolved_layout.schedule).planned:
-        transfer = float(boundary_seconds(columns, machine, points)[0, 0])
+        transfer = float(boundary_seconds(columns, machine)[0, 0])
         ratios = planned_ratios(stages, transfer, ends_meet=first.model.tied_embeddings)
     check_tasks(first.resolved_layout, micro_batches_of(first))
     program = step_program(first, micro_batches_of(first), ratios)
-    prices = TaskPrices(columns, machine, stages, program, points)
+    prices = TaskPrices(columns, machine, stages, program)
     table = prices.table()
     durations, coupled = table.seconds, None
     if first.stack.coupling:
-        sharing = StepDemands(columns, machine, stages, program, points).sharing(table)
+        sharing = StepDemands(columns, machine, stages, program).sharing(table)
         coupled = play_coupled(program.graph, durations, sharing, first.stack.coupling, engine)
     timeline = coupled.timeline if coupled else play(program.graph, durations, engine=engine)
-    late = np.zeros(points)
+    late = np.zeros(columns.points)
     if is_uneven(first.cluster):
         took = durations[program.graph.kind] * (coupled.stretch if coupled else 1.0)  # [tasks, points] seconds
         late += unfolded_seconds(first, program, took[:, 0]) - timeline.makespan
     return PlayedSteps(tuple(scenarios), columns, program, timeline, table, tuple(stages), late, coupled)
 
 
-def price_stages(columns: Scenario, machine: Machine, points: int) -> list[Stage]:
-    """Price the passes of every virtual stage, for points whose numbers stand side by side in `columns`."""
-    layout = columns.resolved_layout
-    shape = shape_of(columns.model, columns.training, layout, columns.stack)
+def price_stages(columns: Columns, machine: Machine) -> list[Stage]:
+    """Price the passes of every virtual stage."""
+    scenario, layout, points = columns.scenario, columns.scenario.resolved_layout, columns.points
+    shape = shape_of(scenario.model, scenario.training, layout, scenario.stack, columns.sizes)
     modes = recomputations(layout.recompute)
-    pieces = price_layers(columns.model, shape, machine, modes, points, operations=passes_played(layout))
+    pieces = price_layers(scenario.model, shape, machine, modes, points, operations=passes_played(layout))
     return assemble_stages(pieces, layout.stage_layers, layout.recompute)
 
 
-def step_machine(columns: Scenario, *, of_one: bool = False) -> Machine:
+def step_machine(columns: Columns, *, of_one: bool = False) -> Machine:
     """The cluster and stack of some points, their groups placed on the network; `of_one` point: in plain floats."""
-    layout, sizes = columns.resolved_layout, group_sizes(columns.resolved_layout)
+    scenario, layout = columns.scenario, columns.scenario.resolved_layout
+    sizes = group_sizes(columns.sizes, layout.pipeline)
     if not of_one:  # arrays for one point too: NumPy may round powers and logarithms of a single float otherwise
         sizes = {group: np.atleast_1d(size) for group, size in sizes.items()}
-    groups = place_groups(sizes, layout.rank_order, columns.cluster.node.domain)
-    return machine_of(columns.cluster, columns.stack, mirrored(groups, copies_of(layout)))
+    groups = place_groups(sizes, layout.rank_order, scenario.cluster.node.domain)
+    return machine_of(scenario.cluster, scenario.stack, mirrored(groups, copies_of(layout)))
 
 
 def passes_played(layout: ResolvedLayout) -> frozenset[TaskType]:
@@ -217,11 +218,11 @@ def _as_column(step: PlayedStep) -> PlayedSteps:
     place = {key: number for number, key in enumerate(rows)}
     table = PriceTable(list(rows.values()), np.array([place[id(row)] for row in step.parts]), 1)
     late, one = np.array([step.imbalance_s]), step.scenario
-    return PlayedSteps((one,), one, step.program, step.timeline, table, step.stages, late, step.coupled)
+    return PlayedSteps((one,), side_by_side([one]), step.program, step.timeline, table, step.stages, late, step.coupled)
 
 
 def _spent(played: PlayedSteps, windows: Windows, computed: Parts) -> dict[str, Floats]:
-    even = even_idle(played.program, played.columns.resolved_layout.schedule, played.table.seconds)
+    even = even_idle(played.program, played.columns.scenario.resolved_layout.schedule, played.table.seconds)
     spent = breakdown(played.program, played.timeline, windows, computed, even)
     return spent | {"imbalance": spent["imbalance"] + played.imbalance_s}
 
@@ -240,13 +241,13 @@ def results_of(played: PlayedSteps, *, intervals: bool = True) -> list[StepResul
     computed = computed_parts(played.program, played.table, played.stretch)
     busy_any, busy_compute = busy_seconds(played.program, played.timeline, windows, computed)
     spent = _spent(played, windows, computed)
-    base_peaks = played.columns.cluster.accelerator.base_peak
+    base_peaks = played.columns.scenario.cluster.accelerator.base_peak
     figures = [seconds, busy_any / seconds, busy_compute / seconds, _weight_product_flops(played.stages) / base_peaks]
     rows = zip(
         played.scenarios,
         *(figure.tolist() for figure in figures),
         zip(*(part.tolist() for part in spent.values()), strict=True),
-        memory_reports(played.program, played.stages, played.columns, count),
+        memory_reports(played.program, played.stages, played.columns.scenario, played.columns.sizes, count),
         played.coupled.coupling_residual.tolist() if played.coupled else [None] * count,
         strict=True,
     )

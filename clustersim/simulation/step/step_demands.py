@@ -17,6 +17,7 @@ from clustersim.simulation.segment.demands import TIERS, Demand, collective_dema
 from clustersim.simulation.segment.stages import LayerRun, Stage
 from clustersim.simulation.step.data_parallel import DataTraffic, data_messages, pass_traffic
 from clustersim.simulation.step.optimizer_step import reduce_stage_time
+from clustersim.simulation.step.side_by_side import Columns
 from clustersim.simulation.step.task_prices import Parts, PriceTable, boundary_bytes, boundary_of
 from clustersim.workload import operations
 from clustersim.workload.states import state_bytes_of
@@ -28,12 +29,21 @@ GATHERS, REDUCES = DataTraffic(gathers=True), DataTraffic(reduces=True)
 class StepDemands:
     """Says of every kind of task of a step what it draws on."""
 
-    scenario: Scenario
+    columns: Columns
     machine: Machine
     stages: Sequence[Stage]  # virtual stages in pipeline order
     program: Program
-    points: int
     _known: dict[Hashable, Floats] = field(default_factory=dict)  # bytes of stages
+
+    @property
+    def scenario(self) -> Scenario:
+        """The first of the steps."""
+        return self.columns.scenario
+
+    @property
+    def points(self) -> int:
+        """How many steps."""
+        return self.columns.points
 
     def sharing(self, table: PriceTable) -> Sharing:
         """Of all kinds, from what they take alone."""
@@ -66,7 +76,7 @@ class StepDemands:
         """A message to the stage on the other side of the boundary."""
         boundary = boundary_of(self.program, kind)
         ends = (boundary, (boundary + 1) % self.program.stages)
-        message = boundary_bytes(self.scenario) / self.scenario.resolved_layout.tensor + np.zeros(self.points)
+        message = boundary_bytes(self.columns) / self.columns.sizes.tensor + np.zeros(self.points)
         _, near, far = self.machine.transfer(message, float(boundary))
         return Demand(
             kind.stage, seconds, moving=1.0, sent=np.array([near, far]), receiver=ends[kind.stage == boundary]

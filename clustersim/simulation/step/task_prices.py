@@ -24,6 +24,7 @@ from clustersim.simulation.step.optimizer_step import (
     optimizer_time,
     reduce_stage_time,
 )
+from clustersim.simulation.step.side_by_side import Columns
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 from clustersim.workload.shape import activation_bytes_of
@@ -62,12 +63,21 @@ OF_A_STAGE = COMPUTE_PASSES | {  # what takes the same on virtual stages that ho
 class TaskPrices:
     """Prices the kinds of tasks of steps of one structure."""
 
-    scenario: Scenario
+    columns: Columns
     machine: Machine
     stages: Sequence[Stage]  # virtual stages in pipeline order; those that hold the same are one object
     program: Program
-    points: int
     _known: dict[Hashable, Parts] = field(default_factory=dict)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The first of them."""
+        return self.columns.scenario
+
+    @property
+    def points(self) -> int:
+        """How many steps."""
+        return self.columns.points
 
     def table(self) -> PriceTable:
         """What all kinds of the program take."""
@@ -157,7 +167,7 @@ class TaskPrices:
     @cached_property
     def transfers(self) -> Floats:
         """Seconds [boundaries, points] of a message between two stages."""
-        return boundary_seconds(self.scenario, self.machine, self.points)
+        return boundary_seconds(self.columns, self.machine)
 
     def _every_point(self, seconds: Array) -> Floats:
         return np.zeros(self.points) + seconds
@@ -197,25 +207,25 @@ def _endings(program: Program) -> dict[tuple[int, int], TaskType]:
     return {(kind.stage, kind.chunk): kind.operation for kind in kinds}
 
 
-def boundary_seconds(scenario: Scenario, machine: Machine, points: int) -> Floats:
+def boundary_seconds(columns: Columns, machine: Machine) -> Floats:
     """Seconds [boundaries, points] between two stages: each tensor rank sends its 1/t; without sequence parallelism
     they regather it.
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather optimization).
     """
-    layout, message = scenario.resolved_layout, boundary_bytes(scenario)
+    layout, message = columns.scenario.resolved_layout, boundary_bytes(columns)
     boundaries = np.arange(float(layout.pipeline))[:, np.newaxis]
-    seconds = machine.transfer_time(message / layout.tensor, boundaries)
+    seconds = machine.transfer_time(message / columns.sizes.tensor, boundaries)
     if not layout.sequence_parallel:
         seconds = seconds + machine.collective_time(Collective("regather", "all-gather", "tensor", message))
-    return np.zeros((len(boundaries), points)) + seconds
+    return np.zeros((len(boundaries), columns.points)) + seconds
 
 
-def boundary_bytes(scenario: Scenario) -> Array:
+def boundary_bytes(columns: Columns) -> Array:
     """Bytes of what one micro-batch hands to the next stage, on all tensor ranks together."""
-    layout, training = scenario.resolved_layout, scenario.training
-    tokens = layout.micro_batch * training.sequence_length / layout.context
-    return activation_bytes_of(training.precision) * tokens * scenario.model.hidden
+    sizes, training = columns.sizes, columns.scenario.training
+    tokens = sizes.micro_batch * training.sequence_length / sizes.context
+    return activation_bytes_of(training.precision) * tokens * columns.scenario.model.hidden
 
 
 def boundary_of(program: Program, kind: Kind) -> int:

@@ -19,6 +19,7 @@ from clustersim.schedules.registry import find_schedule, traits_of
 from clustersim.simulation.memory.holdings import ShardedStates, memory_parts, resident_parts, sharding_of
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
+from clustersim.simulation.step.side_by_side import Columns
 from clustersim.simulation.step.step import passes_played
 from clustersim.simulation.step.task_prices import TaskPrices
 
@@ -171,11 +172,12 @@ class Chains:
         return sum(gathered, self.seconds(TaskType.OPTIMIZER, stage))
 
 
-def memory_bound(scenario: Scenario, stages: Sequence[Stage], program: Program, micro_batches: Floats) -> Floats:
+def memory_bound(columns: Columns, stages: Sequence[Stage], program: Program, micro_batches: Floats) -> Floats:
     """Bytes [points] that the fullest device holds at least."""
-    several = _held(scenario, stages, program, micro_batches, sharding_of(scenario, 2))
-    once = sharding_of(scenario, 1)  # a single micro-batch's gradients may be cut as they come
-    if once.kind == sharding_of(scenario, 2).kind:
+    scenario = columns.scenario
+    once, often = (sharding_of(scenario, columns.sizes, count) for count in (1, 2))
+    several = _held(scenario, stages, program, micro_batches, often)
+    if once.kind == often.kind:  # a single micro-batch's gradients may be cut as they come
         return several
     return np.where(micro_batches == 1.0, _held(scenario, stages, program, micro_batches, once), several)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from clustersim.schedules.program import Program, TaskType
 from clustersim.schedules.registry import passes_of, traits_of, usual_schedule
 from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
 from clustersim.simulation.segment.stages import Stage, assemble_stages
+from clustersim.simulation.step.side_by_side import Columns
 from clustersim.simulation.step.step import step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
 from clustersim.studies.layouts.bounds import memory_bound, step_bound
@@ -30,6 +31,7 @@ from clustersim.workload.imbalance import busiest_rank
 from clustersim.workload.layers.registry import layer_problems
 from clustersim.workload.passes import Recomputation
 from clustersim.workload.shape import Shape, shape_of
+from clustersim.workload.sizes import Sizes
 
 LONGEST_PIPELINE = 64
 VIRTUAL_STAGES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
@@ -209,12 +211,16 @@ def _grids(scenario: Scenario, space: Space, pairs: bool) -> Iterator[Grid]:
         yield grid[(structures == structure[:, np.newaxis]).all(axis=0)]
 
 
-def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats) -> Scenario:
-    """The layouts of a grid side by side, as `simulation.columns` has scenarios."""
+def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats, first: int = 0) -> Columns:
+    """The layouts of a grid side by side, as steps have scenarios; the one at place `first` stands for all."""
     defaults = scenario.stack.defaults
-    sizes: dict[str, Any] = vars(grid) | {"data": data}
-    layout = ResolvedLayout.model_construct(
-        **sizes,
+    layout = ResolvedLayout(
+        tensor=int(grid.tensor[first]),
+        context=int(grid.context[first]),
+        expert=int(grid.expert[first]),
+        expert_tensor=int(grid.expert_tensor[first]),
+        micro_batch=int(grid.micro_batch[first]),
+        data=int(data[first]),
         pipeline=structure.pipeline,
         virtual_stages=structure.chunks,
         schedule=structure.schedule,
@@ -226,7 +232,7 @@ def _columns(scenario: Scenario, grid: Grid, structure: Structure, data: Floats)
         sequence_parallel=bool(grid.tensor[0] > 1.0) and defaults.sequence_parallel,
         stage_layers=_stage_layers(scenario.model, structure),
     )
-    return scenario.model_copy(update={"layout": layout})
+    return Columns(scenario.model_copy(update={"layout": layout}), Sizes(**vars(grid), data=data), len(grid))
 
 
 def _stage_layers(model: Model, structure: Structure) -> tuple[int, ...]:
@@ -249,7 +255,8 @@ def _pieces(
     alike: list[list[Sharding]] = []
     for sharding in shardings:
         columns = _columns(scenario, grid, Structure(1, 1, "1f1b", mode, sharding), data)
-        shape = shape_of(columns.model, columns.training, columns.resolved_layout, columns.stack)
+        described = columns.scenario
+        shape = shape_of(described.model, described.training, described.resolved_layout, described.stack, columns.sizes)
         same = [number for number, other in enumerate(shapes) if _words(other) == _words(shape)]
         if same:
             alike[same[0]].append(sharding)
@@ -259,7 +266,7 @@ def _pieces(
     for shape, together in zip(shapes, alike, strict=True):
         columns = _columns(scenario, grid, Structure(1, 1, "1f1b", mode, together[0]), data)
         machine = step_machine(columns)
-        yield price_layers(columns.model, shape, machine, [mode], len(grid), operations=passes), together
+        yield price_layers(scenario.model, shape, machine, [mode], len(grid), operations=passes), together
 
 
 def _words(shape: Shape) -> list[object]:
@@ -299,13 +306,14 @@ def _bounded(
     data, micro_batches = np.where(some, data, 1.0 if alone else 2.0), np.where(some, micro_batches, 1.0)
     sound = Grid(**{name: np.where(some, size, 1.0) if name in HARMFUL else size for name, size in vars(grid).items()})
     program = _program(first.schedule, first.pipeline, first.chunks, scenario.stack.blocking_transfers)
-    machine = step_machine(_columns(scenario, sound, first, data))
+    place = int(np.flatnonzero(some)[0])
+    machine = step_machine(_columns(scenario, sound, first, data, place))
     for structure in structures:
-        columns = _columns(scenario, sound, structure, data)
+        columns = _columns(scenario, sound, structure, data, place)
         allowed = some & _meets(scenario, space, grid, structure, data)
         held = memory_bound(columns, stages, program, micro_batches)
         fits = allowed & (held <= scenario.cluster.accelerator.memory.usable_bytes)
-        bound = step_bound(TaskPrices(columns, machine, stages, program, len(grid)), micro_batches)
+        bound = step_bound(TaskPrices(columns, machine, stages, program), micro_batches)
         dropped = Counter({"condition not met": int((some & ~allowed).sum()), MEMORY: int((allowed & ~fits).sum())})
         least = float(held[allowed].min(initial=np.inf))
         experts = scenario.model.moe is not None
