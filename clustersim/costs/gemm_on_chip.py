@@ -9,8 +9,6 @@ from clustersim.inputs.hardware import Accelerator
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Gemm
 
-ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5}
-
 
 def product_time(gemm: Gemm, chip: Accelerator, level: float, *, apart: bool = False) -> Array:
     """Seconds of matrix products at `level` of the chip's best rate, one launch at least; `apart`: a kernel for each.
@@ -35,7 +33,7 @@ def product_time(gemm: Gemm, chip: Accelerator, level: float, *, apart: bool = F
         short_k=kernels.gemm_short_k,
         overhead=2.0 * kernels.gemm_small / wide,
         kernels=launches,
-        element_bytes=ELEMENT_BYTES.get(gemm.precision, 2.0),
+        element_bytes=gemm.element_bytes,
         summed_bytes=gemm.summed_bytes,
         sum_exposed=kernels.sum_exposed,
     )

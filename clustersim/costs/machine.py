@@ -13,10 +13,10 @@ from clustersim.costs.gemm_on_chip import product_time
 from clustersim.costs.links import Link, link_of
 from clustersim.costs.placement import RankPlacement
 from clustersim.inputs.hardware import Accelerator, Cluster
+from clustersim.inputs.precisions import WIDE
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
-from clustersim.workload.shape import LOW_PRECISION_BYTES
 
 AWAITED = 10e-6  # seconds until a host that waits for the device knows of a kernel's end: assumed
 
@@ -55,7 +55,7 @@ class Machine:
         """Seconds of matrix products, at the level that chip and software sustain."""
         kernels = self.accelerator.kernels
         level = kernels.sustained * self.stack.sustained * (1.0 - self.stack.reserved_cores)
-        if gemm.precision in LOW_PRECISION_BYTES:
+        if gemm.precision not in WIDE:
             level = level * self.stack.low_precision_share
         if gemm.precision == "nvfp4":
             level = level * kernels.four_bit

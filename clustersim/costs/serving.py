@@ -12,7 +12,8 @@ from clustersim.costs.machine import Machine, fused_attention_time, machine_of
 from clustersim.costs.placement import RankPlacement, place
 from clustersim.inputs.hardware import Cluster, Node
 from clustersim.inputs.model import Experts
-from clustersim.inputs.serving import BYTES, ExchangeRates, PhaseKernels, ServingStack, Unit, WeightPrecision
+from clustersim.inputs.precisions import element_bytes
+from clustersim.inputs.serving import ExchangeRates, PhaseKernels, ServingStack, Unit, WeightPrecision
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm
 
@@ -47,7 +48,7 @@ class ServingMachine(Machine):
             bandwidth=self.memory_bandwidth,
             short_k=chip.gemm_short_k,
             overhead=2.0 * chip.gemm_small / (rate * chip.sustained * self.stack.sustained),
-            element_bytes=BYTES[self.weights],
+            element_bytes=element_bytes(self.weights),
         )
         return np.maximum(seconds, chip.launch)
 

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_va
 
 from clustersim.inputs.base import Description, Follows, Reference, refusal
 from clustersim.inputs.plausible import Plausible
+from clustersim.inputs.precisions import Precision
 from clustersim.inputs.units import (
     Bytes,
     BytesPerSecond,
@@ -18,7 +19,6 @@ from clustersim.inputs.units import (
     Watts,
 )
 
-Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
 Efficiency = Annotated[Fraction, Field(gt=0)]
 Peak = Annotated[FlopsPerSecond, Field(gt=0)]
 Bandwidth = Annotated[BytesPerSecond, Field(gt=0)]

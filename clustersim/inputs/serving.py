@@ -13,7 +13,6 @@ from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import Bytes, BytesPerSecond, Count, DollarsPerHour, FlopsPerSecond, Fraction, Seconds
 
 WeightPrecision = Literal["bf16", "fp16", "fp8", "int8"]
-BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}  # an element, without its share of scales
 
 
 class Measured(Description):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PositiveInt
 
 from clustersim.inputs.base import Description
-from clustersim.inputs.hardware import Precision
+from clustersim.inputs.precisions import Precision
 from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.units import Count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from clustersim.inputs.precisions import element_bytes
 from clustersim.workload.arrays import Array
 
 CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "dispatch", "combine"]
@@ -41,11 +42,17 @@ class Gemm:
     precision: str = "bf16"
     part: str = "gemm"
     summed_bytes: Array = 0.0
+    blockwise: bool = False  # fp8 with a scale for every 128 elements
 
     @property
     def flops(self) -> Array:
         """FLOP: 2 m n k for each product."""
         return 2.0 * self.m * self.n * self.k * self.count
+
+    @property
+    def element_bytes(self) -> float:
+        """Bytes of an element, with its share of the scales."""
+        return element_bytes(self.precision, blockwise=self.blockwise)
 
 
 @dataclass(frozen=True)

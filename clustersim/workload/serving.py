@@ -9,21 +9,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.precisions import FP32_BYTES, HALF_BYTES
 from clustersim.workload.layers.elements import MemoryBound
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.registry import layers_of
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.operations import Attention, Collective, Pass, PassBuilder
 from clustersim.workload.passes import interleave, runs_of
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
-from clustersim.workload.states import FP32_BYTES
+from clustersim.workload.shape import Shape
 
 STAGGER = 1.5  # stages, of three that a layer of experts has
 
 
 def layer_elements(model: Model, kind: BlockKind, shape: Shape, batch: Batch) -> list[Forward]:
     """A transformer layer: what mixes tokens and what follows it, each after a norm that takes in the residual."""
-    norm = MemoryBound("norm and residual", 4.0 * ACTIVATION_BYTES * shape.tokens * model.hidden, 0.0)
+    norm = MemoryBound("norm and residual", 4.0 * HALF_BYTES * shape.tokens * model.hidden, 0.0)
     parts = (layer.serve(model, shape, batch) for layer in layers_of(model, kind))
     return [element for part in parts for element in (norm, *part)]
 
@@ -40,7 +40,7 @@ def head_elements(model: Model, shape: Shape, batch: Batch) -> list[Forward]:
 
 def draft_elements(model: Model, shape: Shape) -> list[Forward]:
     """What a multi-token-prediction module adds to its layer. Source: DeepSeek-V3, arXiv 2412.19437, section 2.2."""
-    vector = ACTIVATION_BYTES * shape.tokens * model.hidden
+    vector = HALF_BYTES * shape.tokens * model.hidden
     norms = MemoryBound("draft norms", 4.0 * vector, 0.0, kernels=2)
     return [norms, Linear("draft projection", shape.tokens, float(model.hidden), 2.0 * model.hidden, shape)]
 

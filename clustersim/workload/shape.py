@@ -10,21 +10,16 @@ import numpy as np
 from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
+from clustersim.inputs.precisions import FP32_BYTES, HALF_BYTES, WIDE, activation_bytes_of, element_bytes
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 from clustersim.workload.imbalance import busiest_rank, expert_spread
 from clustersim.workload.sizes import Sizes, sizes_of
-from clustersim.workload.states import FP32_BYTES, GRADIENT_BYTES
+from clustersim.workload.states import GRADIENT_BYTES
 
-ACTIVATION_BYTES = 2.0  # bf16 or fp16
-BLOCKWISE = "fp8 blockwise"
 # What selective recomputation may run again.
 CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
-# Bytes of an element in low precision with its share of the scales: one a tensor; 4 bytes for 128 elements; one for 32;
-# one for 16. Source: Micikevicius et al. 2022, arXiv 2209.05433; DeepSeek-V3, arXiv 2412.19437, section 3.3.2; OCP
-# Microscaling Formats 1.0; NVIDIA, NVFP4.
-LOW_PRECISION_BYTES = {"fp8": 1.0, BLOCKWISE: 1.0 + 4.0 / 128, "mxfp8": 1.0 + 1.0 / 32, "nvfp4": 0.5 + 1.0 / 16}
 BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
 SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
 OVERLAPS = frozenset(  # communication that is known to hide behind compute, in layers or between them
@@ -32,7 +27,6 @@ OVERLAPS = frozenset(  # communication that is known to hide behind compute, in 
     | {"expert", "shared_expert", "context"}
 )
 REDUCED_AT_ONCE = ("zero2", "zero3", "fsdp", "hybrid")  # shardings whose gradients are messages as they are made
-WIDE_PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Shape:
     expert_spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
     capacity: float | None = None  # of experts, over their mean load; None: without limit
     dispatcher: str = "alltoall"  # how tokens reach experts
-    dispatch_bytes: float = ACTIVATION_BYTES  # an element of a token on its way to experts
+    dispatch_bytes: float = HALF_BYTES  # an element of a token on its way to experts
     weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
@@ -78,12 +72,12 @@ class Shape:
 
         Source: Micikevicius et al. 2022, arXiv 2209.05433, section 3; DeepSeek-V3, arXiv 2412.19437, section 3.3.1.
         """
-        return self.precision if self.precision in WIDE_PRECISIONS else "bf16"
+        return self.precision if self.precision in WIDE else "bf16"
 
     @property
     def product_bytes(self) -> float:
         """Bytes of an element, with its share of the scales, that the products of layers read."""
-        return LOW_PRECISION_BYTES.get(BLOCKWISE if self.blockwise else self.precision, self.activation_bytes)
+        return element_bytes(self.precision, blockwise=self.blockwise)
 
     @property
     def expert_kept_bytes(self) -> float:
@@ -104,11 +98,6 @@ class Shape:
     def resident_tokens(self) -> Array:
         """Tokens whose full hidden vector a rank holds outside tensor-parallel regions."""
         return self.tokens / self.tensor if self.sequence_parallel else self.tokens
-
-
-def activation_bytes_of(precision: str) -> float:
-    """Bytes of an element of activations: 4 where weights are in fp32 (tf32 rounds inside products alone), else 2."""
-    return FP32_BYTES if precision in ("fp32", "tf32") else ACTIVATION_BYTES
 
 
 def shape_of(
@@ -146,7 +135,7 @@ def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
     blocks = chosen("training.fp8_recipe", training.fp8_recipe, BLOCKWISE_RECIPES)
     blockwise = training.precision == "fp8" and blocks
     wide = activation_bytes_of(training.precision)
-    low = LOW_PRECISION_BYTES.get(BLOCKWISE if blockwise else training.precision, wide)
+    low = element_bytes(training.precision, blockwise=blockwise)
     return {
         "dispatch_bytes": low if stack.low_precision_dispatch else wide,
         "blockwise": blockwise,
@@ -169,7 +158,7 @@ def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) 
     reduced = chosen("training.grad_reduce_precision", training.grad_reduce_precision or "fp32", GRADIENT_BYTES)
     if layout.sharding in REDUCED_AT_ONCE:
         return _message_bytes(reduced, stack)
-    return 2.0 * reduced + (-ACTIVATION_BYTES if stack.fused_accumulation else ACTIVATION_BYTES)
+    return 2.0 * reduced + (-HALF_BYTES if stack.fused_accumulation else HALF_BYTES)
 
 
 def _message_bytes(reduced: float, stack: Stack) -> float:
@@ -179,7 +168,7 @@ def _message_bytes(reduced: float, stack: Stack) -> float:
     them to the reduction's precision and to divide them by a part of the ranks. Source: Zhao et al. 2023, PyTorch FSDP,
     arXiv 2304.11277, sections 3.2.1 and 4.4; torch/distributed/fsdp/_runtime_utils.py of 2.0 (recalled).
     """
-    cast = 0.0 if reduced == ACTIVATION_BYTES else ACTIVATION_BYTES + reduced
+    cast = 0.0 if reduced == HALF_BYTES else HALF_BYTES + reduced
     if not stack.copied_gradients:
         return cast or 2.0 * reduced
-    return 2.0 * ACTIVATION_BYTES + cast + 2.0 * reduced
+    return 2.0 * HALF_BYTES + cast + 2.0 * reduced

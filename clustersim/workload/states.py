@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Offload
+from clustersim.inputs.precisions import BYTES, FP32_BYTES, HALF_BYTES
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 
-FP32_BYTES = 4.0
-HALF_BYTES = 2.0
-GRADIENT_BYTES = {"fp32": FP32_BYTES, "bf16": HALF_BYTES, "fp16": HALF_BYTES}
-MOMENT_BYTES = {"fp32": FP32_BYTES, "bf16": HALF_BYTES}
+GRADIENT_BYTES = {precision: BYTES[precision] for precision in ("fp32", "bf16", "fp16")}
+MOMENT_BYTES = {precision: BYTES[precision] for precision in ("fp32", "bf16")}
 MOMENTS = {"adam": 2}  # of each optimizer, a parameter
 CUT = {  # by each sharding: parameters, gradients, optimizer states
     "none": (False, False, False),

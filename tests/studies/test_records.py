@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from clustersim.inputs.catalog import document, load, names
-from clustersim.inputs.hardware import Precision
+from clustersim.inputs.precisions import Precision
 from clustersim.studies.published import COMPARABLE, WORDS, Record, best_published, published_series, training_records
 
 RECORDS = training_records()

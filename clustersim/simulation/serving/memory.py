@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from clustersim.inputs.model import BlockKind, Model
-from clustersim.inputs.serving import BYTES, Serving, Unit
+from clustersim.inputs.precisions import BYTES, HALF_BYTES
+from clustersim.inputs.serving import Serving, Unit
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.registry import layers_of
 from clustersim.workload.parameters import (
@@ -14,7 +15,6 @@ from clustersim.workload.parameters import (
     head_parameters,
     prediction_parameters,
 )
-from clustersim.workload.shape import ACTIVATION_BYTES
 
 
 def kinds_of(model: Model, first: int, layers: int) -> Counter[BlockKind]:
@@ -37,7 +37,7 @@ def weights(serving: Serving, unit: Unit, drafts: bool) -> float:
         held += layers * (block.tensor / unit.tensor + block.replicated + block.expert * spread)
     ends = embedding_parameters(model) + head_parameters(model)
     modules = model.mtp_layers * prediction_parameters(model) if drafts else 0.0
-    return width * (held + modules) + ACTIVATION_BYTES * ends / unit.tensor
+    return width * (held + modules) + HALF_BYTES * ends / unit.tensor
 
 
 def cache_bytes_of(serving: Serving, unit: Unit, length: float, drafts: bool) -> float:
@@ -56,4 +56,4 @@ def workspace(model: Model, tokens: Array) -> Array:
     """Bytes of activations at the widest point of a layer: inputs and outputs of experts, or of the feed-forward."""
     moe = model.moe
     width = 2.0 * model.hidden * moe.top_k if moe is not None else 2.0 * model.ffn_hidden
-    return ACTIVATION_BYTES * tokens * (width + 2.0 * model.hidden)
+    return HALF_BYTES * tokens * (width + 2.0 * model.hidden)

@@ -11,7 +11,8 @@ from clustersim.costs.serving import ServingMachine, serving_machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import Model
-from clustersim.inputs.serving import BYTES, Serving, Unit
+from clustersim.inputs.precisions import BYTES, element_bytes
+from clustersim.inputs.serving import Serving, Unit
 from clustersim.simulation.segment.segment import Segment, empty_segment, play_segment
 from clustersim.simulation.serving.memory import kinds_of
 from clustersim.simulation.serving.transfers import transfer_seconds
@@ -27,7 +28,6 @@ from clustersim.workload.serving import (
 )
 from clustersim.workload.shape import Shape
 
-FP8_SCALE = 4.0 / 128.0  # bytes an element: a scale in fp32 for 128 of them. DeepSeek-V3, arXiv 2412.19437, section 3.3
 SHORT, LONG = 2, 6  # layers played: what the longer run takes more is that of layers in the middle
 
 
@@ -143,7 +143,7 @@ def _batch(serving: Serving, phase: ServingPhase, tokens: Floats, answers: Float
 def _shape(serving: Serving, unit: Unit, tokens: Floats) -> Shape:
     """Sizes for training's elements: a batch is so many sequences of one token."""
     experts = float(unit.devices) if serving.model.moe is not None else 1.0
-    sent = BYTES[serving.dispatch_precision] + (FP8_SCALE if serving.dispatch_precision == "fp8" else 0.0)
+    sent = element_bytes(serving.dispatch_precision, blockwise=True)  # DeepSeek-V3, arXiv 2412.19437, section 3.3
     return Shape(
         micro_batch=tokens * unit.tensor,
         sequence=1.0,

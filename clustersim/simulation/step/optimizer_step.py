@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from clustersim.costs.machine import Machine
+from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gather_time, reduce_time
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Pointwise
-from clustersim.workload.states import FP32_BYTES, StateBytes, shard_sizes, state_bytes_of
+from clustersim.workload.states import StateBytes, shard_sizes, state_bytes_of
 
 # Bytes a parameter that a device updates, with fp32 gradients (Megatron-LM's mixed-precision optimizer).
 NORM_BYTES = 4.0  # read the gradient

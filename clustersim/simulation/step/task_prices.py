@@ -12,6 +12,7 @@ import numpy as np
 from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.layout import ResolvedLayout
+from clustersim.inputs.precisions import activation_bytes_of
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import COMPUTE_PASSES, Kind, Position, Program, TaskType
 from clustersim.simulation.memory.holdings import offloaded_activations
@@ -27,7 +28,6 @@ from clustersim.simulation.step.optimizer_step import (
 from clustersim.simulation.step.side_by_side import Columns
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
-from clustersim.workload.shape import activation_bytes_of
 from clustersim.workload.states import StateBytes, state_bytes_of
 
 Parts: TypeAlias = Mapping[str, Floats]  # seconds [points] by part of the breakdown

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clustersim.inputs.claim_metrics import MFU
-from clustersim.inputs.hardware import Accelerator, Precision
+from clustersim.inputs.hardware import Accelerator
+from clustersim.inputs.precisions import Precision
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import StepResult
 from clustersim.workload.flops import Convention, model_flops_per_token

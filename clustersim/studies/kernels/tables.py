@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from clustersim.inputs.precisions import BYTES, HALF_BYTES
 from clustersim.workload.operations import CollectiveKind, Gemm
 
 CHIPS = {
@@ -37,7 +38,8 @@ KINDS: dict[str, CollectiveKind] = {
     "reducescatter": "reduce-scatter",
 }
 PRECISIONS = ("bf16", "fp16")
-SUM_BYTES = {"fp32": 6.0, "bf16": 2.0}  # an element of a sum in place: read and written, beyond writing it in 16 bits
+# An element of a sum in place: read and written, beyond writing it in 16 bits.
+SUM_BYTES = {precision: 2.0 * BYTES[precision] - HALF_BYTES for precision in ("fp32", "bf16")}
 
 
 @dataclass(frozen=True)

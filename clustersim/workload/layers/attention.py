@@ -10,6 +10,7 @@ from clustersim.inputs.checks import head_problems
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.model import Model
+from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.attention_cores import FusedAttention, UnfusedAttention
 from clustersim.workload.layers.cached_attention import CachedAttention, served_rotary
@@ -20,7 +21,6 @@ from clustersim.workload.layers.linear import column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.layers.spans import causal_keys, mean_keys, reach
 from clustersim.workload.shape import CORE_ATTENTION, Shape
-from clustersim.workload.states import FP32_BYTES
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clustersim.inputs.precisions import HALF_BYTES
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import MemoryBound
 from clustersim.workload.operations import Attention, Gemm, PassBuilder
-from clustersim.workload.shape import ACTIVATION_BYTES, Shape
+from clustersim.workload.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,4 @@ class Absorbed:
 
 def served_rotary(width: float, shape: Shape) -> MemoryBound:
     """Rotary positions of vectors of a width, heads together."""
-    return MemoryBound("rotary", 2.0 * ACTIVATION_BYTES * shape.tokens * width / shape.tensor, 0.0)
+    return MemoryBound("rotary", 2.0 * HALF_BYTES * shape.tokens * width / shape.tensor, 0.0)

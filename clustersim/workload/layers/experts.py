@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from clustersim.inputs.model import Experts, Model
+from clustersim.inputs.precisions import FP32_BYTES, NARROW
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements, dense_matrices, up_width
 from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.shape import EXPERT_ACTIVATION, LOW_PRECISION_BYTES, Shape
-from clustersim.workload.states import FP32_BYTES
+from clustersim.workload.shape import EXPERT_ACTIVATION, Shape
 
 
 class ExpertLayer(Layer):
@@ -166,7 +166,7 @@ def _arranged(moe: Experts, shape: Shape, received: Array) -> list[Element]:
     if shape.dispatcher == "alltoall":
         several = np.where(moe.experts / shape.expert > 1.0, 2.0, 0.0)
         copies.append(MemoryBound("expert sort", several * received, several * received, gradients=received))
-    if shape.precision in LOW_PRECISION_BYTES and not shape.padded_routing:
+    if shape.precision in NARROW and not shape.padded_routing:
         copies.append(MemoryBound("expert padding", 2.0 * received, 2.0 * received, gradients=received))
     return copies
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from clustersim.inputs.model import LatentAttention, Model
+from clustersim.inputs.precisions import HALF_BYTES
 from clustersim.workload.layers.attention import AttentionLayer, trained_rotary
 from clustersim.workload.layers.cached_attention import Absorbed, CachedAttention, served_rotary
 from clustersim.workload.layers.elements import Element, MemoryBound
 from clustersim.workload.layers.layer import Matrix, norm_parameters
 from clustersim.workload.layers.linear import Linear, column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.shape import ACTIVATION_BYTES, LATENT_UP, Shape
+from clustersim.workload.shape import LATENT_UP, Shape
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class LatentAttentionLayer(AttentionLayer):
         rows, heads = shape.tokens, model.heads / shape.tensor
         first: list[Forward] = [
             Linear(down.name, rows, down.outputs, down.inputs, shape),
-            MemoryBound("latent norms", 2.0 * ACTIVATION_BYTES * rows * down.outputs, 0.0, kernels=2),
+            MemoryBound("latent norms", 2.0 * HALF_BYTES * rows * down.outputs, 0.0, kernels=2),
             Linear(query_up.name, rows, query_up.outputs / shape.tensor, query_up.inputs, shape),
             served_rotary(latent.qk_rope_head_dim * (model.heads + 1), shape),
         ]

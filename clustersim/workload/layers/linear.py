@@ -196,7 +196,8 @@ class Linear(Element):
         return builder.launch(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
 
     def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
-        return Gemm(name, m, n, k, self.count, self.precision or self.shape.precision)
+        precision = self.precision or self.shape.precision
+        return Gemm(name, m, n, k, self.count, precision, blockwise=self.shape.blockwise)
 
     def _collective(self, kind: str) -> Collective:
         return Collective(f"{self.name} {kind}", kind, "tensor", self.group_bytes)  # type: ignore[arg-type]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from clustersim.inputs.precisions import HALF_BYTES
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import PassBuilder
-from clustersim.workload.shape import ACTIVATION_BYTES
 
 ServingPhase = Literal["prefill", "decode"]
 
@@ -29,5 +29,5 @@ class Batch:
     span: float  # tokens that each attends to on average, without a window
     cached: Array  # tokens whose keys and values are read from the cache, over all sequences
     heads: Array  # new tokens whose next one is wanted: all of them in decode, a prompt's last one in prefill
-    cache_bytes: float = ACTIVATION_BYTES  # an element of keys and values
+    cache_bytes: float = HALF_BYTES  # an element of keys and values
     spread: float = 0.0  # their positions lie evenly within so many tokens on both sides of `span`
