@@ -56,7 +56,7 @@ def laid_out(scenario: Scenario) -> tuple[Scenario, str]:
     """The scenario with a layout, and how that was found where it was searched; raises InfeasibleError if none fits."""
     if scenario.layout != "search":
         return scenario, ""
-    from clustersim.studies.amounts import counted
+    from clustersim.inputs.amounts import counted
     from clustersim.studies.layouts.search import search_layouts
 
     with progress_bar("playing the best layouts") as progress:

@@ -69,7 +69,7 @@ def command(
     VALUES are a list, 16,32,64, or a range: 1..8, "16..1024 x2", "0..100 step 10". Results go to results/<name>:
     sweep.yaml, journal.jsonl, results.csv and figures. Ctrl-C loses nothing that is finished.
     """
-    from clustersim.studies.amounts import counted
+    from clustersim.inputs.amounts import counted
     from clustersim.studies.sweeps.sweep import run_sweep
 
     with progress_bar(f"sweep {sweep}") as progress, _executor(dask) as executor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clustersim.errors import InfeasibleError
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.reliability import Checkpoint, Reliability
 from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.results import RunResult
@@ -18,7 +19,6 @@ from clustersim.simulation.run import bill_of
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
 from clustersim.simulation.run_clock.slow_nodes import slow_among
-from clustersim.studies.amounts import counted
 
 NEAR_BEST = 0.995  # of the goodput with a spare always at hand: the target of spares unless one is given
 LEAST_SAVED = 1e-6  # of the run: a change that does less has nothing to better

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.catalog import document, load, names, plain_document
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.search_path import slug
 from clustersim.inputs.training import Training
 from clustersim.inputs.units import parse_quantity, shown
-from clustersim.studies.amounts import counted
 from clustersim.workload.flops import Convention, model_flops_per_token
 
 CONVENTIONS: tuple[Convention, ...] = ("full", "causal", "6N")

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.amounts import counted
+from clustersim.inputs.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
 from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.views.words import percent

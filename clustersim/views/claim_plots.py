@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from clustersim.inert import inert
-from clustersim.studies.amounts import amount
+from clustersim.inputs.amounts import amount
 from clustersim.studies.claims.requirements import Requirement
 from clustersim.studies.claims.sensitivity import Swing
 from clustersim.studies.claims.verdicts import ClaimedFigure

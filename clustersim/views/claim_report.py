@@ -11,8 +11,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from clustersim.inert import inert
+from clustersim.inputs.amounts import amount, counted
 from clustersim.simulation.intervals import model_error
-from clustersim.studies.amounts import amount, counted
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from clustersim.inputs.amounts import amount
 from clustersim.simulation.results import RunResult
-from clustersim.studies.amounts import amount
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.insights import Insight
 from clustersim.studies.claims.judge import AssertionRow, ClaimReport, Equation

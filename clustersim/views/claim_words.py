@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from clustersim.inputs.amounts import amount
 from clustersim.inputs.figures import FIGURES
 from clustersim.simulation.results import RunResult
-from clustersim.studies.amounts import amount
 from clustersim.studies.claims.assertion_rows import AssertionRow
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant

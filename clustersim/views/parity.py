@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from clustersim.studies.amounts import counted
+from clustersim.inputs.amounts import counted
 from clustersim.studies.validation.summaries import ValidationRow
 from clustersim.studies.validation.validation import ValidationReport
 from clustersim.views.drawing import COLOURS, GREY, MARKERS, canvas, plain_numbers

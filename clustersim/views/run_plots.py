@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run_clock.ledger import Span
 from clustersim.simulation.run_clock.play import PlayedRun
 from clustersim.simulation.run_clock.runs import PlayedRuns
-from clustersim.studies.amounts import counted
 from clustersim.views.drawing import COLOURS, GREY, canvas
 from clustersim.views.losses_table import cause_words
 from clustersim.views.words import percent, significant

@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.intervals import model_error
 from clustersim.simulation.results import RunResult, value_of
-from clustersim.studies.amounts import counted
 from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, figure_words, layout_words, percent, significant

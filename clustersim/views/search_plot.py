@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.units import GIB
 from clustersim.simulation.results import RunResult
-from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.amounts import counted
+from clustersim.inputs.amounts import counted
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, gib, layout_words, percent, significant

@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.serving.fleet import Fleet
 from clustersim.simulation.serving.serving import PHASES, PhaseResult, ServingResult
-from clustersim.studies.amounts import counted
 from clustersim.studies.serving.price import Spread
 from clustersim.studies.serving.report import ServingReport
 from clustersim.views.words import PART_NAMES, between, count, dollars, gib, percent, significant

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.hardware import Accelerator, Cluster, Node
 from clustersim.inputs.model import Model
 from clustersim.inputs.problems import did_you_mean
@@ -20,7 +21,6 @@ from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
 from clustersim.simulation.evidence import evidence
-from clustersim.studies.amounts import counted
 from clustersim.views.words import count, gib, percent
 from clustersim.workload.counts import counts_of
 

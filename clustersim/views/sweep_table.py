@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import shown
-from clustersim.studies.amounts import counted
 from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.amounts import counted
+from clustersim.inputs.amounts import counted
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.summaries import Summary, ValidationRow
 from clustersim.studies.validation.validation import ValidationReport

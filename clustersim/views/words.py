@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import Figure
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import GIB, SECONDS_A_DAY, format_quantity
-from clustersim.studies.amounts import counted
 
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
 PART_NAMES = {

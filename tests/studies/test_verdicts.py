@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clustersim.studies.amounts import amount, number, times, whole
+from clustersim.inputs.amounts import amount, number, times, whole
 from clustersim.studies.claims.verdicts import (
     PROBABILITY_FLOOR,
     ClaimedFigure,

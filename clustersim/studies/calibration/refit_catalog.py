@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.catalog import load
 from clustersim.simulation.evidence import FILE
 from clustersim.simulation.intervals import layout_kinds
-from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.extrapolation import Departure, departures, widening
 from clustersim.studies.calibration.held_out import COLUMNS, LeftOut, left_out
 from clustersim.studies.calibration.lineage import Member, members

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.catalog import load
-from clustersim.studies.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
 
 UNITS = {

@@ -6,18 +6,19 @@ or how many FLOP/s; a model's FLOPs a token join the two, by each convention.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from clustersim.inputs.claim import Claim
+from clustersim.inputs.amounts import amount, number, times, whole
+from clustersim.inputs.claim import Claim, Relation
 from clustersim.inputs.claim_metrics import MFU
 from clustersim.inputs.units import SECONDS_A_DAY, SECONDS_AN_HOUR
-from clustersim.studies.amounts import amount, number, times, whole
 from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, flops_a_token
 from clustersim.studies.claims.equations import Equation, chips_of, share
 from clustersim.studies.claims.utilization import counting_bases
+from clustersim.studies.serving.list_prices import PRICED, SAME_PRICE, WORDS, listed
 
 ROUNDED = 0.05  # figures that are stated as rounded may differ by as much
 CONVENTION_WORDS = {"mfu": "full attention", "mfu_causal": "causal attention", "mfu_6n": "6N"}
@@ -52,37 +53,37 @@ def stated_figures(claim: Claim) -> list[StatedFigure]:
     return asserted + [StatedFigure(name, name, value, ROUNDED) for name, value in claim.stated.items()]
 
 
-def tied(claim: Claim, evidence: ClaimContext) -> list[Equation]:
+def tied(claim: Claim, context: ClaimContext) -> list[Equation]:
     """Every pair of figures that says the same in two ways, as equations."""
     said = stated_figures(claim)
-    speeds = [speed for figure in said if (speed := _speed(figure, claim, evidence)) is not None]
-    equations = [*_speed_pairs(speeds), *_hours(said, evidence), *_prices_an_hour(said, claim)]
+    speeds = [speed for figure in said if (speed := _speed(figure, claim, context)) is not None]
+    equations = [*_speed_pairs(speeds), *_hours(said, context), *_prices_an_hour(said, claim)]
     for speed in speeds:
-        equations += [*_shares_of_speed(claim, evidence, speed), *_totals_of_speed(said, evidence, speed)]
-    return [*_chips(claim, said, evidence), *_shares_of_devices(claim, said, evidence), *equations]
+        equations += [*_shares_of_speed(claim, context, speed), *_totals_of_speed(said, context, speed)]
+    return [*_chips(claim, said, context), *_shares_of_devices(claim, said, context), *equations]
 
 
-def _chips(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
+def _chips(claim: Claim, said: list[StatedFigure], context: ClaimContext) -> Iterator[Equation]:
     """How many devices the stated FLOP/s and utilizations make together, base by base."""
     for total in (figure for figure in said if figure.metric == "achieved_flops"):
         for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
-            for name, peak in counting_bases(utilization, evidence).items():
+            for name, peak in counting_bases(utilization, context).items():
                 yield chips_of(
                     total.value,
                     utilization.claimed,
                     name,
                     peak,
-                    evidence.devices,
+                    context.devices,
                     total.tolerance,
                     ties=(utilization.id, total.id),
                 )
 
 
-def _shares_of_devices(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
+def _shares_of_devices(claim: Claim, said: list[StatedFigure], context: ClaimContext) -> Iterator[Equation]:
     """FLOP/s of one device over each base, beside the stated utilization."""
     for each in (figure for figure in said if figure.metric == "achieved_flops_per_device"):
         for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
-            for name, peak in counting_bases(utilization, evidence).items():
+            for name, peak in counting_bases(utilization, context).items():
                 implied = each.value / peak
                 agree = abs(implied / utilization.claimed - 1) <= each.tolerance
                 equation = f"{amount(each.value, 'FLOP/s')} / {amount(peak, 'FLOP/s')} = {share(implied, 1)}"
@@ -91,9 +92,9 @@ def _shares_of_devices(claim: Claim, said: list[StatedFigure], evidence: ClaimCo
                 yield Equation(name, equation, implied, None, verdict, reason, (utilization.id, each.id))
 
 
-def _speed(said: StatedFigure, claim: Claim, evidence: ClaimContext) -> Speed | None:
+def _speed(said: StatedFigure, claim: Claim, context: ClaimContext) -> Speed | None:
     """Tokens a second and device that a figure means; None where something that it takes isn't stated."""
-    devices, training = evidence.devices, evidence.scenario.training
+    devices, training = context.devices, context.scenario.training
     tokens = training.tokens if "tokens" in _training(claim) else None
     count = devices.most if devices.stated else None
     value = said.value
@@ -136,13 +137,13 @@ def _speed_pairs(speeds: list[Speed]) -> Iterator[Equation]:
         yield Equation("", equation, fast.rate / slow.rate, None, verdict, reason, (slow.said.id, fast.said.id))
 
 
-def _shares_of_speed(claim: Claim, evidence: ClaimContext, speed: Speed) -> Iterator[Equation]:
+def _shares_of_speed(claim: Claim, context: ClaimContext, speed: Speed) -> Iterator[Equation]:
     """The share of each base that a speed means, by each convention that the stated utilization may have."""
     for utilization in (assertion for assertion in claim.assertions if assertion.is_mfu):
         meanings = MFU if utilization.meaning == "unstated" else (utilization.meaning,)
         for definition in meanings:
-            each = flops_a_token(evidence.steps[0], CONVENTIONS[definition])
-            for name, peak in counting_bases(utilization, evidence).items():
+            each = flops_a_token(context.steps[0], CONVENTIONS[definition])
+            for name, peak in counting_bases(utilization, context).items():
                 implied = speed.rate * each / peak
                 above = implied > utilization.claimed * (1 + speed.said.tolerance)
                 below = implied < utilization.claimed * (1 - speed.said.tolerance)
@@ -166,13 +167,13 @@ def _shares_of_speed(claim: Claim, evidence: ClaimContext, speed: Speed) -> Iter
                 )
 
 
-def _totals_of_speed(said: list[StatedFigure], evidence: ClaimContext, speed: Speed) -> Iterator[Equation]:
+def _totals_of_speed(said: list[StatedFigure], context: ClaimContext, speed: Speed) -> Iterator[Equation]:
     """The FLOP/s that a speed takes, by 6N, which asks least, beside the stated ones."""
-    least = flops_a_token(evidence.steps[0], "6N")
-    most = flops_a_token(evidence.steps[0], "full")
+    least = flops_a_token(context.steps[0], "6N")
+    most = flops_a_token(context.steps[0], "full")
     for figure in said:
-        if figure.metric == "achieved_flops" and evidence.devices.stated:
-            stated = figure.value / evidence.devices.most
+        if figure.metric == "achieved_flops" and context.devices.stated:
+            stated = figure.value / context.devices.most
         elif figure.metric == "achieved_flops_per_device":
             stated = figure.value
         else:
@@ -189,12 +190,12 @@ def _totals_of_speed(said: list[StatedFigure], evidence: ClaimContext, speed: Sp
         yield Equation("", equation, low, stated, verdict, reason, (figure.id, speed.said.id))
 
 
-def _hours(said: list[StatedFigure], evidence: ClaimContext) -> Iterator[Equation]:
+def _hours(said: list[StatedFigure], context: ClaimContext) -> Iterator[Equation]:
     """Days x devices x 24 against device-hours."""
     for days in (figure for figure in said if figure.metric == "training_days"):
         for hours in (figure for figure in said if figure.metric == "device_hours"):
             implied = hours.value / (24 * days.value)
-            devices = evidence.devices
+            devices = context.devices
             agree = devices.fewest * 0.9 <= implied <= devices.most * 1.1
             verdict = "consistent" if agree else "inconsistent" if devices.stated else "informative"
             equation = (
@@ -221,3 +222,24 @@ def _prices_an_hour(said: list[StatedFigure], claim: Claim) -> Iterator[Equation
                 reason = f"the claim states {number(price)} USD"
             equation = f"{number(cost.value)} USD / {number(hours.value)} device-hours = {number(implied)} USD an hour"
             yield Equation("", equation, implied, None, verdict, reason, (cost.id, hours.id))
+
+
+def savings(relation: Relation, said: Sequence[StatedFigure]) -> Iterator[Equation]:
+    """What each stated price of tokens saves against the list price of the same kind, beside the claimed saving."""
+    assert relation.list_price is not None
+    price, claimed = listed(relation.list_price), relation.asserted.value
+    for figure in said:
+        for kind in PRICED.get(figure.metric, ())[:1]:
+            if kind not in price.prices:
+                continue
+            theirs = price.prices[kind]
+            implied = 1.0 - figure.value / theirs
+            agree = abs(implied - claimed) <= SAME_PRICE
+            exceeds = implied > claimed and not agree
+            whose = f"{price.model}'s {WORDS[kind]}"
+            equation = f"1 - {number(figure.value)} / {number(theirs)} USD ({whose}) = {share(implied, 1)}"
+            reason = f"the claim says {share(claimed, 1)}"
+            if exceeds:
+                reason += ", less than its own price saves: another price was meant"
+            verdict = "consistent" if agree else "informative" if exceeds else "inconsistent"
+            yield Equation("", equation, implied, None, verdict, reason, (relation.id, figure.id))

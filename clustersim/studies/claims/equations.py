@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clustersim.studies.amounts import amount, number, whole
+from clustersim.inputs.amounts import amount, number, whole
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from clustersim.inputs.amounts import amount, number
 from clustersim.inputs.catalog import load, names
 from clustersim.inputs.reliability import Reliability
 from clustersim.randomness import rng
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.run import expected_goodput
-from clustersim.studies.amounts import amount, number
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.verdicts import THE_WHOLE_TIME, ClaimedFigure
@@ -19,13 +19,13 @@ from clustersim.studies.claims.verdicts import THE_WHOLE_TIME, ClaimedFigure
 LONG_RUN_S = 30 * 86_400.0  # of the run whose goodput is asked for: long beside restarts and checkpoints
 
 
-def goodput_row(name: str, claimed: float, tolerance: float, evidence: ClaimContext) -> AssertionRow:
+def goodput_row(name: str, claimed: float, tolerance: float, context: ClaimContext) -> AssertionRow:
     """The productive share of the time: which published profile holds is drawn, unless the claim gives one."""
-    stated = evidence.scenario.reliability
+    stated = context.scenario.reliability
     profiles = _published() if stated is None else (stated,)
-    reached = np.array([[_goodput(step, profile) for profile in profiles] for step in evidence.steps])
-    chosen = (rng(evidence.seed, "claims", "failures").random(DRAWS) * len(profiles)).astype(np.int64)
-    drawn = reached[evidence.draws.at, chosen]
+    reached = np.array([[_goodput(step, profile) for profile in profiles] for step in context.steps])
+    chosen = (rng(context.seed, "claims", "failures").random(DRAWS) * len(profiles)).astype(np.int64)
+    drawn = reached[context.draws.at, chosen]
     boast = ClaimedFigure(claimed, drawn, 1.0, "%", tolerance=tolerance, limit=THE_WHOLE_TIME)
     worst, best = (amount(float(figure), "%") for figure in (reached.min(), reached.max()))
     words = f"under the {number(len(profiles))} published failure profiles" if stated is None else f"with {stated.name}"

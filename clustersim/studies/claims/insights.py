@@ -33,7 +33,7 @@ class Insight:
         }
 
 
-def insights(rows: Sequence[AssertionRow], evidence: ClaimContext) -> tuple[Insight, ...]:
+def insights(rows: Sequence[AssertionRow], context: ClaimContext) -> tuple[Insight, ...]:
     """An insight for every figure that has something to be drawn."""
     found = []
     own = [row for row in counting(rows) if row.boast is not None]
@@ -41,9 +41,9 @@ def insights(rows: Sequence[AssertionRow], evidence: ClaimContext) -> tuple[Insi
         readings = [row for row in own if row.id == name]
         kindest = min(readings, key=_kindness)
         at_peak = next((row for row in readings if row.base_name == MATRIX_PEAK), kindest)
-        asked = [requirement(row, evidence) for row in dict.fromkeys((kindest, at_peak))]
+        asked = [requirement(row, context) for row in dict.fromkeys((kindest, at_peak))]
         assert kindest.boast is not None
-        moved = () if kindest.definition in WITHOUT_UNKNOWNS else swings(kindest.boast, evidence)
+        moved = () if kindest.definition in WITHOUT_UNKNOWNS else swings(kindest.boast, context)
         found.append(Insight(kindest, moved, tuple(need for need in asked if need is not None)))
     return tuple(found)
 

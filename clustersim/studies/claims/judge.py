@@ -15,7 +15,7 @@ from clustersim.inputs.load import load_claim
 from clustersim.simulation.results import RunResult
 from clustersim.studies.claims.alternatives import AlternativeSettings, longer_sequences, smaller_cluster
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, counting, untestable_row
-from clustersim.studies.claims.cross_checks import stated_figures, tied
+from clustersim.studies.claims.cross_checks import savings, stated_figures, tied
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.equations import Equation
 from clustersim.studies.claims.insights import Insight, insights
@@ -30,7 +30,6 @@ from clustersim.studies.claims.without_layout import rows_without_layout
 from clustersim.studies.measured.records import measured_records
 from clustersim.studies.progress import Progress
 from clustersim.studies.published import training_records
-from clustersim.studies.serving.list_prices import savings
 
 __all__ = ["AssertionRow", "ClaimReport", "Equation", "check_claims", "verdicts_by_figure"]
 
@@ -125,10 +124,10 @@ class Judge:
         points = tuple(outcome for outcome in self.mine if isinstance(outcome, BestLayout))
         reasons = tuple(dict.fromkeys(outcome for outcome in self.mine if isinstance(outcome, str)))
         equations: list[Equation] = []
-        evidence = None
+        context = None
         if points:
-            evidence = self._evidence(points, possible.open_devices)
-            rows, equations = self._judged(evidence)
+            context = self._context(points, possible.open_devices)
+            rows, equations = self._judged(context)
         else:
             rows = self._without_layout(possible, reasons)
         figures = verdicts_by_figure(rows, equations)
@@ -142,7 +141,7 @@ class Judge:
             figures,
             reasons,
             tuple(dict.fromkeys((*self.claim.assumptions, *possible.assumed))),
-            insights(rows, evidence) if evidence is not None else (),
+            insights(rows, context) if context is not None else (),
         )
 
     def _without_layout(self, possible: Possible, reasons: Sequence[str]) -> list[AssertionRow]:
@@ -156,23 +155,23 @@ class Judge:
             raise next(setting for setting in possible.settings if isinstance(setting, InputError))
         raise InfeasibleError(f"no layout can run what the claim describes: {'; '.join(reasons)}")
 
-    def _evidence(self, points: tuple[BestLayout, ...], open_devices: bool) -> ClaimContext:
+    def _context(self, points: tuple[BestLayout, ...], open_devices: bool) -> ClaimContext:
         chips = {point.result.step.scenario.cluster.accelerator.name for point in points}
         measured = [record for chip in sorted(chips) for record in measured_records(chip)]
         return ClaimContext(points, (*training_records(), *measured), open_devices, self.seed)
 
-    def _judged(self, evidence: ClaimContext) -> tuple[list[AssertionRow], list[Equation]]:
-        pairs = {name: self._pair(evidence, outcomes) for name, outcomes in self.others.items()}
+    def _judged(self, context: ClaimContext) -> tuple[list[AssertionRow], list[Equation]]:
+        pairs = {name: self._pair(context, outcomes) for name, outcomes in self.others.items()}
         same = [pairs[relation.id] for relation in self.claim.relations if relation.same]
         compared = [pair for pair in same if not isinstance(pair, str)]
         rows = [
-            row for assertion in self.claim.assertions for row in self._assertion_rows(assertion, evidence, compared)
+            row for assertion in self.claim.assertions for row in self._assertion_rows(assertion, context, compared)
         ]
         said = stated_figures(self.claim)
-        equations = [*tied(self.claim, evidence), *data_equations(self.claim, said, evidence)]
+        equations = [*tied(self.claim, context), *data_equations(self.claim, said, context)]
         for relation in self.claim.relations:
             if relation.list_price is not None:
-                rows.append(saving_row(relation, evidence))
+                rows.append(saving_row(relation, context))
                 equations += savings(relation, said)
             else:
                 more_rows, more_equations = self._compared(relation, pairs[relation.id])
@@ -181,47 +180,47 @@ class Judge:
         return rows, equations
 
     def _assertion_rows(
-        self, assertion: Assertion, evidence: ClaimContext, compared: Sequence[tuple[ClaimContext, ClaimContext]]
+        self, assertion: Assertion, context: ClaimContext, compared: Sequence[tuple[ClaimContext, ClaimContext]]
     ) -> list[AssertionRow]:
         """The rows of one assertion: one a meaning for a utilization, else one."""
         metric = assertion.metric
         if assertion.meaning:
-            return utilization_rows(assertion, evidence, self._scaling(evidence), self._longer(evidence), compared)
+            return utilization_rows(assertion, context, self._scaling(context), self._longer(context), compared)
         match metric:
             case "memory_bytes":
-                return [memory_row(assertion, evidence)]
+                return [memory_row(assertion, context)]
             case "parameters" | "active_parameters":
-                return [parameters_row(assertion, evidence)]
+                return [parameters_row(assertion, context)]
             case "data_bytes":
-                return data_rows(assertion, evidence)
+                return data_rows(assertion, context)
             case "input_token_price" | "output_token_price":
-                return [price_row(assertion, self.claim, evidence)]
+                return [price_row(assertion, self.claim, context)]
             case "achieved_flops_ratio" | "token_price_saving":
                 reason = "a ratio needs what it is compared with: state it under relations"
                 return [untestable_row(assertion.id, metric, assertion.claimed, METRICS[metric].unit, reason)]
-        return [figure_row(assertion, evidence)]
+        return [figure_row(assertion, context)]
 
-    def _scaling(self, evidence: ClaimContext) -> tuple[ClaimContext, ClaimContext] | None:
+    def _scaling(self, context: ClaimContext) -> tuple[ClaimContext, ClaimContext] | None:
         """The largest cluster and the smaller one that its scaling is measured from."""
         smaller = tuple(outcome for outcome in self.smaller if isinstance(outcome, BestLayout))
         if not smaller:
             return None
-        largest = max(evidence.points, key=lambda point: point.result.step.devices)
-        return replace(evidence, points=(largest,)), replace(evidence, points=smaller)
+        largest = max(context.points, key=lambda point: point.result.step.devices)
+        return replace(context, points=(largest,)), replace(context, points=smaller)
 
-    def _longer(self, evidence: ClaimContext) -> ClaimContext | None:
+    def _longer(self, context: ClaimContext) -> ClaimContext | None:
         """The largest cluster with long sequences."""
         points = tuple(outcome for outcome in self.longer if isinstance(outcome, BestLayout))
-        return replace(evidence, points=points) if points else None
+        return replace(context, points=points) if points else None
 
-    def _pair(self, evidence: ClaimContext, outcomes: Sequence[Outcome]) -> tuple[ClaimContext, ClaimContext] | str:
+    def _pair(self, context: ClaimContext, outcomes: Sequence[Outcome]) -> tuple[ClaimContext, ClaimContext] | str:
         """The claim's system and another at the points where both run, or why there are none."""
         both = list(zip(self.mine, outcomes, strict=True))
         pairs = [(one, other) for one, other in both if isinstance(one, BestLayout) and isinstance(other, BestLayout)]
         if not pairs:
             return next(outcome for pair in both for outcome in pair if isinstance(outcome, str))
-        theirs = self._evidence(tuple(other for _, other in pairs), evidence.open_devices)
-        return replace(evidence, points=tuple(one for one, _ in pairs)), theirs
+        theirs = self._context(tuple(other for _, other in pairs), context.open_devices)
+        return replace(context, points=tuple(one for one, _ in pairs)), theirs
 
     def _compared(
         self, relation: Relation, pair: tuple[ClaimContext, ClaimContext] | str

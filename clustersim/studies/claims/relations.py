@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from clustersim.inputs.amounts import amount
 from clustersim.inputs.claim import Assertion, Relation
-from clustersim.studies.amounts import amount
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, judged_row, untestable_row
 from clustersim.studies.claims.definitions import MATRIX_PEAK, Reading
 from clustersim.studies.claims.equations import Equation, other_utilization
@@ -42,7 +42,7 @@ def ratio_row(relation: Relation, mine: ClaimContext, theirs: ClaimContext) -> A
 
 
 def consequences(
-    relation: Relation, assertion: Assertion, evidence: ClaimContext, others: ClaimContext
+    relation: Relation, assertion: Assertion, context: ClaimContext, others: ClaimContext
 ) -> Iterator[tuple[Equation, AssertionRow | None]]:
     """What a utilization, with the ratio, asks of the other system, on every base that it may refer to.
 
@@ -50,7 +50,7 @@ def consequences(
     """
     chip, ratio = others.chip, relation.asserted.value
     reading = Reading("mfu", MATRIX_PEAK, chip.base_peak)
-    for name, peak in counting_bases(assertion, evidence).items():
+    for name, peak in counting_bases(assertion, context).items():
         equation = other_utilization(
             assertion.claimed, name, peak, ratio, chip.name, chip.base_peak, ties=(assertion.id, relation.id)
         )

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.inputs.amounts import amount, times
 from clustersim.inputs.claim_metrics import METRICS, MFU
 from clustersim.simulation.inspect.waterfall import COUNTED, Waterfall, waterfall
 from clustersim.simulation.results import StepResult, value_of
 from clustersim.simulation.step.step import play_step
-from clustersim.studies.amounts import amount, times
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext
 from clustersim.studies.claims.definitions import CONVENTIONS, bases, flops_a_token, kernel_rate
 from clustersim.studies.claims.outcomes import BestLayout
@@ -95,9 +95,9 @@ class Requirement:
         }
 
 
-def requirement(row: AssertionRow, evidence: ClaimContext) -> Requirement | None:
+def requirement(row: AssertionRow, context: ClaimContext) -> Requirement | None:
     """What would have to be true for a row's figure; None where it doesn't hang on the speed of the step."""
-    found = [(speedup, point) for point in evidence.points if (speedup := _speedup(row, point, evidence)) is not None]
+    found = [(speedup, point) for point in context.points if (speedup := _speedup(row, point, context)) is not None]
     if not found:
         return None
     speedup, point = min(found, key=lambda pair: pair[0])
@@ -113,7 +113,7 @@ def requirement(row: AssertionRow, evidence: ClaimContext) -> Requirement | None
     return Requirement(row.id, row.definition, row.base, speedup, most, needs, words, falls, step.mfu * speedup, step)
 
 
-def _speedup(row: AssertionRow, point: BestLayout, evidence: ClaimContext) -> float | None:
+def _speedup(row: AssertionRow, point: BestLayout, context: ClaimContext) -> float | None:
     """How much faster the best layout of a point would have to be."""
     step = point.result.step
     rate = step.scenario.training.tokens_per_step / step.step_time_s / step.devices
@@ -122,7 +122,7 @@ def _speedup(row: AssertionRow, point: BestLayout, evidence: ClaimContext) -> fl
         return None
     least = boast.least
     if row.definition in MFU:
-        peak = bases(evidence.chip, evidence.scenario.training.precision)[row.base_name]
+        peak = bases(context.chip, context.scenario.training.precision)[row.base_name]
         return least * peak / (rate * flops_a_token(step, CONVENTIONS[row.definition]))
     figure = METRICS.get(row.definition)
     value = None if figure is None or not figure.power or row.base_name else value_of(point.result, figure)

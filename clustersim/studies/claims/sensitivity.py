@@ -38,33 +38,33 @@ class Swing:
         return self.high - self.low
 
 
-def swings(boast: ClaimedFigure, evidence: ClaimContext) -> tuple[Swing, ...]:
+def swings(boast: ClaimedFigure, context: ClaimContext) -> tuple[Swing, ...]:
     """Every unknown that moves the figure, the one that moves it most first."""
-    found = [*_choices(boast.within, evidence), *_places(boast.within, evidence)]
+    found = [*_choices(boast.within, context), *_places(boast.within, context)]
     moving = [swing for swing in found if swing.width > 0]
     return tuple(sorted(moving, key=lambda swing: (-swing.width, swing.unknown)))
 
 
-def _choices(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
+def _choices(figure: Floats, context: ClaimContext) -> Iterator[Swing]:
     """Values that were tried one by one."""
-    points = evidence.points
+    points = context.points
     for key in points[0].setting.values:
         values = [_shown(point.setting.values.get(key)) for point in points]
         if len(set(values)) < 2 or any(axis.key == key for axis in points[0].setting.axes):
             continue
-        drawn = np.array(values, dtype=object)[evidence.draws.at]
+        drawn = np.array(values, dtype=object)[context.draws.at]
         medians = {value: _middle(figure[drawn == value]) for value in dict.fromkeys(values) if (drawn == value).any()}
         if len(medians) > 1:
             low, high = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
             yield Swing(NAMES.get(key, key), medians[low], medians[high], low, high)
 
 
-def _places(figure: Floats, evidence: ClaimContext) -> Iterator[Swing]:
+def _places(figure: Floats, context: ClaimContext) -> Iterator[Swing]:
     """What was drawn from a range: the tenth of the draws at either end."""
-    drawn = {"the model's error": (evidence.draws.error, "too kind", "too harsh")}
-    drawn[SOFTWARE] = (evidence.draws.places[SOFTWARE], evidence.scenario.stack.name, "all that kernels give")
-    for axis in evidence.points[0].setting.axes:
-        drawn[axis.key] = (evidence.draws.places[axis.key], f"{axis.values[0]:.4g}", f"{axis.values[-1]:.4g}")
+    drawn = {"the model's error": (context.draws.error, "too kind", "too harsh")}
+    drawn[SOFTWARE] = (context.draws.places[SOFTWARE], context.scenario.stack.name, "all that kernels give")
+    for axis in context.points[0].setting.axes:
+        drawn[axis.key] = (context.draws.places[axis.key], f"{axis.values[0]:.4g}", f"{axis.values[-1]:.4g}")
     for name, (places, first, last) in drawn.items():
         below, above = np.quantile(places, (TENTH, 1 - TENTH))
         ends = [(_middle(figure[places <= below]), first), (_middle(figure[places >= above]), last)]

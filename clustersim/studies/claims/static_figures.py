@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from clustersim.inputs.amounts import amount, number
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import METRICS
 from clustersim.inputs.units import SECONDS_A_DAY
-from clustersim.studies.amounts import amount, number
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, reasoned_row, untestable_row
 from clustersim.studies.claims.attainable_price import attainable_price, attainable_saving
 from clustersim.studies.claims.cross_checks import StatedFigure
@@ -20,26 +20,26 @@ BYTES_A_TOKEN = 4.0  # of text, about: three bytes a Chinese sign and less than 
 LONGEST_TRAINING = 3 * 365.0  # days: nobody trains one model for longer (assumed)
 
 
-def parameters_row(assertion: Assertion, evidence: ClaimContext) -> AssertionRow:
+def parameters_row(assertion: Assertion, context: ClaimContext) -> AssertionRow:
     """Parameters in all, or those that a token meets, beside the model's shape and what the memory holds."""
-    model = evidence.scenario.model
+    model = context.scenario.model
     active = assertion.metric == "active_parameters"
     counted = active_parameters(model) if active else total_parameters(model)
     words = f"{amount(assertion.claimed, 'parameters')}, and the shape that is simulated has {number(counted)}"
     if abs(counted / assertion.claimed - 1) > max(assertion.granted, assertion.tolerance):
         verdict, reason = "inconsistent", words
     else:
-        smallest = min(evidence.steps, key=lambda step: step.devices)
+        smallest = min(context.steps, key=lambda step: step.devices)
         held, usable = least_state_bytes(smallest.scenario), smallest.memory.usable_bytes
         reason = f"{words}; states of {held / 2**30:.3g} GiB a device fit into {usable / 2**30:.3g} GiB"
         verdict = "plausible" if held <= usable else "impossible"
     return reasoned_row(assertion.id, assertion.metric, assertion.claimed, "parameters", verdict, reason)
 
 
-def data_rows(assertion: Assertion, evidence: ClaimContext) -> list[AssertionRow]:
+def data_rows(assertion: Assertion, context: ClaimContext) -> list[AssertionRow]:
     """Bytes of data, read as what was collected and as what was trained on."""
     tokens = assertion.claimed / BYTES_A_TOKEN
-    fastest = max(evidence.steps, key=lambda step: step.tokens_per_s)
+    fastest = max(context.steps, key=lambda step: step.tokens_per_s)
     days = tokens / fastest.tokens_per_s / SECONDS_A_DAY
     reason = (
         f"at {BYTES_A_TOKEN:g} bytes a token these are {number(tokens)} tokens, and the largest cluster in question "
@@ -53,10 +53,10 @@ def data_rows(assertion: Assertion, evidence: ClaimContext) -> list[AssertionRow
     ]
 
 
-def data_equations(claim: Claim, said: list[StatedFigure], evidence: ClaimContext) -> list[Equation]:
+def data_equations(claim: Claim, said: list[StatedFigure], context: ClaimContext) -> list[Equation]:
     """Bytes a token where tokens are stated, and how long the stated FLOP/s would take for all of the data."""
     equations = []
-    step = evidence.steps[0]
+    step = context.steps[0]
     tokens = step.scenario.training.tokens
     for data in (figure for figure in said if figure.metric == "data_bytes"):
         if tokens:
@@ -78,12 +78,12 @@ def data_equations(claim: Claim, said: list[StatedFigure], evidence: ClaimContex
     return equations
 
 
-def price_row(assertion: Assertion, claim: Claim, evidence: ClaimContext) -> AssertionRow:
+def price_row(assertion: Assertion, claim: Claim, context: ClaimContext) -> AssertionRow:
     """A price of tokens beside what serving them costs, with whose it repeats."""
     own = claim.scenario_part.get("model")
     repeats = same_as(assertion.metric, assertion.claimed, own if isinstance(own, str) else "")
     kind: Kind = "input" if assertion.metric == "input_token_price" else "output"
-    found = attainable_price(evidence.scenario.model.name, kind, assertion.claimed)
+    found = attainable_price(context.scenario.model.name, kind, assertion.claimed)
     reason = "; ".join(filter(None, (found.reason, f"it is {repeats}" if repeats else "")))
     return reasoned_row(
         assertion.id,
@@ -98,7 +98,7 @@ def price_row(assertion: Assertion, claim: Claim, evidence: ClaimContext) -> Ass
     )
 
 
-def saving_row(relation: Relation, evidence: ClaimContext) -> AssertionRow:
+def saving_row(relation: Relation, context: ClaimContext) -> AssertionRow:
     """A saving against a list price: what tokens may then cost, beside what serving them does."""
     assert relation.list_price is not None
     price, claimed = listed(relation.list_price), relation.asserted.value
@@ -107,7 +107,7 @@ def saving_row(relation: Relation, evidence: ClaimContext) -> AssertionRow:
         for kind, theirs in price.prices.items()
         if kind != "cached_input"
     )
-    found = attainable_saving(evidence.scenario.model.name, relation.list_price, claimed)
+    found = attainable_saving(context.scenario.model.name, relation.list_price, claimed)
     theirs = found.claimed / (1 - claimed)  # of the traffic's mix
     interval = found.interval_80
     return reasoned_row(

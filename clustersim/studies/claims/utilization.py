@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.amounts import amount
 from clustersim.inputs.claim import Assertion
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import shown
-from clustersim.studies.amounts import amount
 from clustersim.studies.claims.assertion_rows import AssertionRow, ClaimContext, Mark, judged_row, untestable_row
 from clustersim.studies.claims.definitions import (
     MATRIX_PEAK,
@@ -31,7 +31,7 @@ Systems = Sequence[tuple[ClaimContext, ClaimContext]]  # the claim's system and 
 
 def utilization_rows(
     assertion: Assertion,
-    evidence: ClaimContext,
+    context: ClaimContext,
     smaller: tuple[ClaimContext, ClaimContext] | None,
     longer: ClaimContext | None,
     others: Systems,
@@ -41,10 +41,10 @@ def utilization_rows(
     `smaller`: the largest cluster in question and a smaller one, for scaling; `longer`: it with long sequences;
     `others`: systems that the claim compares with. Raises InputError for a base that the chip doesn't have.
     """
-    check_base(assertion, evidence.scenario)
+    check_base(assertion, context.scenario)
     rows = []
-    for reading in readings(evidence.chip, evidence.scenario.training.precision):
-        boast, mark = boast_of(assertion.claimed, reading, evidence, assertion.granted)
+    for reading in readings(context.chip, context.scenario.training.precision):
+        boast, mark = boast_of(assertion.claimed, reading, context, assertion.granted)
         row = judged_row(
             assertion.id,
             reading.definition,
@@ -57,41 +57,41 @@ def utilization_rows(
         rows.append(row)
     if longer is not None and assertion.meaning == "unstated":
         rows += _long_rows(assertion, longer)
-    goodput = goodput_row(assertion.id, assertion.claimed, assertion.granted, evidence)
+    goodput = goodput_row(assertion.id, assertion.claimed, assertion.granted, context)
     others_read = (_scaling_row(assertion, smaller), goodput, *_ratios(assertion, others))
     return rows + [replace(row, counts=assertion.meaning == row.definition) for row in others_read]
 
 
 def boast_of(
-    claimed: float, reading: Reading, evidence: ClaimContext, tolerance: float = 0.0
+    claimed: float, reading: Reading, context: ClaimContext, tolerance: float = 0.0
 ) -> tuple[ClaimedFigure, Mark | None]:
     """A utilization beside what is attainable, bounded and published under one reading."""
     if reading.base_flops is None:
-        predicted = evidence.draws.figure(reading.definition)
+        predicted = context.draws.figure(reading.definition)
         assert predicted is not None
-        reached = attainable(predicted, evidence.draws)
+        reached = attainable(predicted, context.draws)
         return ClaimedFigure(claimed, reached, 1.0, "%", tolerance=tolerance, limit=THE_WHOLE_TIME), None
-    bases_of = [base_of(step.scenario, reading) for step in evidence.steps]
-    base = evidence.draws.by_point(bases_of)
+    bases_of = [base_of(step.scenario, reading) for step in context.steps]
+    base = context.draws.by_point(bases_of)
     if reading.convention is None:
-        products = evidence.draws.figure("gemm_efficiency")
+        products = context.draws.figure("gemm_efficiency")
         assert products is not None
-        peaks = evidence.draws.by_point([step.scenario.cluster.accelerator.base_peak for step in evidence.steps])
-        reached = attainable(products, evidence.draws) * peaks / base
-        bound = max(limit_of(reading, step.scenario) for step in evidence.steps)
+        peaks = context.draws.by_point([step.scenario.cluster.accelerator.base_peak for step in context.steps])
+        reached = attainable(products, context.draws) * peaks / base
+        bound = max(limit_of(reading, step.scenario) for step in context.steps)
         limit = "the chip's best measured matrix kernel"
         return ClaimedFigure(claimed, reached, bound, "%", tolerance=tolerance, limit=limit), None
-    mark = evidence.mark(reading.convention)
+    mark = context.mark(reading.convention)
     record = None if mark is None else mark.run.flops / bases_of[0]
     convention = reading.convention
     boast = ClaimedFigure(
         claimed,
-        evidence.rate(convention) / base,
-        max(limit_of(reading, step.scenario) for step in evidence.steps),
+        context.rate(convention) / base,
+        max(limit_of(reading, step.scenario) for step in context.steps),
         "%",
         record=record,
         apart="" if mark is None else mark.apart,
-        shown=evidence.shown(mark, evidence.draws.by_point([record or 0.0] * len(evidence.points))),
+        shown=context.shown(mark, context.draws.by_point([record or 0.0] * len(context.points))),
         tolerance=tolerance,
     )
     return boast, mark
@@ -111,11 +111,11 @@ def limit_of(reading: Reading, scenario: Scenario) -> float:
     return rate / base_of(scenario, reading)
 
 
-def counting_bases(assertion: Assertion, evidence: ClaimContext) -> dict[str, float]:
+def counting_bases(assertion: Assertion, context: ClaimContext) -> dict[str, float]:
     """The peaks that a utilization may be a share of, as far as it is an MFU: all of them where nothing is stated."""
     if not assertion.is_mfu:
         return {}
-    peaks = bases(evidence.chip, evidence.scenario.training.precision)
+    peaks = bases(context.chip, context.scenario.training.precision)
     named = MATRIX_PEAK if assertion.base is None and assertion.meaning != "unstated" else assertion.base
     return peaks if named is None else {named: peaks[named]}
 

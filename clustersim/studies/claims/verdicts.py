@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from clustersim.engines.graph import Floats
+from clustersim.inputs.amounts import amount, times
 from clustersim.simulation.intervals import Interval
-from clustersim.studies.amounts import amount, times
 
 VERDICTS = ("supported", "plausible", "untestable", "implausible", "inconsistent", "impossible")  # best to worst
 PLAUSIBLE = 0.05

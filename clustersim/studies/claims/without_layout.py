@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.claim import Assertion, Claim
 from clustersim.inputs.claim_metrics import METRICS
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import value_of
-from clustersim.studies.amounts import counted
 from clustersim.studies.claims.assertion_rows import AssertionRow, reasoned_row, untestable_row
 from clustersim.studies.claims.definitions import readings
 from clustersim.studies.claims.ideal import ideal_run, state_bytes

@@ -15,11 +15,11 @@ import numpy as np
 
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError, InputError
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.amounts import counted
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
 from clustersim.studies.progress import Progress
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.catalog import plain_document
-from clustersim.inputs.claim import Relation
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.search_path import slug
 from clustersim.inputs.units import parse_quantity, shown
-from clustersim.studies.amounts import number
-from clustersim.studies.claims.cross_checks import StatedFigure
-from clustersim.studies.claims.equations import Equation, share
 
 KINDS = ("input", "output", "cached_input")
 WORDS = {"input": "input", "output": "output", "cached_input": "cached input"}
 PRICED = {"input_token_price": ("input", "cached_input"), "output_token_price": ("output",)}
-ROUNDED = 0.002  # a saving is printed to a tenth of a percent
+SAME_PRICE = 0.002  # a saving is printed to a tenth of a percent
 
 
 @dataclass(frozen=True)
@@ -53,27 +48,6 @@ def listed(name: str) -> ListPrice:
     return found[-1]
 
 
-def savings(relation: Relation, said: Sequence[StatedFigure]) -> Iterator[Equation]:
-    """What each stated price of tokens saves against the list price of the same kind, beside the claimed saving."""
-    assert relation.list_price is not None
-    price, claimed = listed(relation.list_price), relation.asserted.value
-    for figure in said:
-        for kind in PRICED.get(figure.metric, ())[:1]:
-            if kind not in price.prices:
-                continue
-            theirs = price.prices[kind]
-            implied = 1.0 - figure.value / theirs
-            agree = abs(implied - claimed) <= ROUNDED
-            exceeds = implied > claimed and not agree
-            whose = f"{price.model}'s {WORDS[kind]}"
-            equation = f"1 - {number(figure.value)} / {number(theirs)} USD ({whose}) = {share(implied, 1)}"
-            reason = f"the claim says {share(claimed, 1)}"
-            if exceeds:
-                reason += ", less than its own price saves: another price was meant"
-            verdict = "consistent" if agree else "informative" if exceeds else "inconsistent"
-            yield Equation("", equation, implied, None, verdict, reason, (relation.id, figure.id))
-
-
 def same_as(metric: str, value: float, own: str) -> str:
     """In words, whose list price a stated price repeats; empty where nobody's."""
     found = [
@@ -81,6 +55,6 @@ def same_as(metric: str, value: float, own: str) -> str:
         for price in list_prices()
         if slug(price.model) != slug(own)
         for kind, theirs in price.prices.items()
-        if abs(theirs / value - 1) <= ROUNDED
+        if abs(theirs / value - 1) <= SAME_PRICE
     ]
     return f"the same as {' and '.join(found[:3])}" if found else ""

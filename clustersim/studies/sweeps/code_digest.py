@@ -21,7 +21,6 @@ PREDICTIONS = (  # rooms and files of the package that a row is made by; a test 
     "schedules",
     "simulation",
     "studies/layouts",
-    "studies/amounts.py",
     "studies/sweeps/points.py",
     "studies/sweeps/result_columns.py",
     "errors.py",

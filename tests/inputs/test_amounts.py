@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import clustersim
-from clustersim.studies.amounts import counted
+from clustersim.inputs.amounts import counted
 
 
 @pytest.mark.parametrize(
