@@ -20,6 +20,7 @@ COMMANDS = (
     "trace",
     "check",
     "validate",
+    "measure",
     "calibrate",
     "search",
     "serve",
