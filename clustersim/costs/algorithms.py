@@ -8,7 +8,7 @@ that is asked for by name stands apart from these (`named=True`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -73,6 +73,9 @@ def cost_of(collective: Collective, reach: Reach) -> Cost:
     known = ALGORITHMS.get(collective.kind)
     if known is None:
         raise ValueError(f"no collective is called {collective.kind}. Known: {', '.join(sorted(ALGORITHMS))}")
+    if np.any(collective.pieces != 1.0):
+        each = cost_of(replace(collective, bytes=collective.bytes / collective.pieces, pieces=1.0), reach)
+        return Cost(*(collective.pieces * amount for amount in each))
     if collective.algorithm is not None:
         if collective.algorithm not in known:
             raise ValueError(
@@ -86,7 +89,8 @@ def cost_of(collective: Collective, reach: Reach) -> Cost:
         best = costs[0]
         for other in costs[1:]:
             best = _faster(best, other)
-    return best._replace(seconds=np.where(reach.group.ranks > 1.0, best.seconds, 0.0))
+    seconds = best.seconds + collective.host_a_rank * reach.group.ranks
+    return best._replace(seconds=np.where(reach.group.ranks > 1.0, seconds, 0.0))
 
 
 def _faster(first: Cost, second: Cost) -> Cost:

@@ -31,14 +31,16 @@ def place(ranks: Array, stride: Array, domain: float) -> RankPlacement:
     return RankPlacement(ranks, inside, np.ceil(ranks / inside))
 
 
-def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> dict[str, RankPlacement]:
-    """Place every group of a layout.
+def place_groups(
+    sizes: Mapping[str, Array], rank_order: str, domain: float, shard: Array | None = None
+) -> dict[str, RankPlacement]:
+    """Place every group of a layout; `shard`: ranks that share sharded states, where not all inside a domain do.
 
     `rank_order` names the fastest-varying group first, Megatron-LM's default being tensor-context-expert-data-pipeline.
     The group `data` holds all ranks with the same parameters, so context-parallel ranks belong to it; `data_shard` is
-    its part inside a domain and `data_replica` the ranks that hold the same shard. Experts have a grouping of their own
-    over the ranks of tensor, context and data together: expert-tensor, expert, expert-data (Liu et al. 2025, MoE
-    Parallel Folding, arXiv 2504.14960, section 3).
+    `shard` neighbours of it, or its part inside a domain, and `data_replica` the ranks that hold the same shard.
+    Experts have a grouping of their own over the ranks of tensor, context and data together: expert-tensor, expert,
+    expert-data (Liu et al. 2025, MoE Parallel Folding, arXiv 2504.14960, section 3).
     """
     strides: dict[str, Array] = {}
     stride: Array = 1.0
@@ -48,13 +50,15 @@ def place_groups(sizes: Mapping[str, Array], rank_order: str, domain: float) -> 
             stride = stride * sizes[group]
     placements = {group: place(sizes[group], strides[group], domain) for group in DENSE_SIZES}
     replicas = sizes["context"] * sizes["data"]
-    data = place(replicas, np.minimum(strides["context"], strides["data"]), domain)
+    stride = np.minimum(strides["context"], strides["data"])
+    data = place(replicas, stride, domain)
+    shard = data.inside if shard is None else shard
     expert_tensor, expert = sizes["expert_tensor"], sizes["expert"]
     expert_data = sizes["tensor"] * replicas / (expert_tensor * expert)
     return placements | {
         "data": data,
-        "data_shard": RankPlacement(data.inside, data.inside, 1.0),
-        "data_replica": RankPlacement(data.across, 1.0, data.across),
+        "data_shard": place(shard, stride, domain),
+        "data_replica": place(replicas / shard, stride * shard, domain),
         "expert_tensor": place(expert_tensor, 1.0, domain),
         "expert": place(expert, expert_tensor, domain),
         "expert_data": place(expert_data, expert_tensor * expert, domain),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Operation
 
-AMOUNTS = frozenset({"m", "n", "k", "count", "summed_bytes", "flops", "bytes", "kernels"})  # of operations, in formulas
+# Of operations, in formulas.
+AMOUNTS = frozenset({"m", "n", "k", "count", "summed_bytes", "flops", "bytes", "kernels", "pieces"})
 
 
 class Pricer(Protocol):

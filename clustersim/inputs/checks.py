@@ -49,7 +49,7 @@ def layout_problems(
         else:
             if model is not None and model.moe is not None:
                 problems += _expert_groups(layout, data)
-            problems += _zero_group(layout, data)
+            problems += _zero_group(layout, data, experts=model is not None and model.moe is not None)
             if training is not None:
                 problems += _batch(layout, schedule, data, training)
             problems += _condition(layout, data, cluster)
@@ -152,13 +152,18 @@ def _expert_groups(layout: Layout, data: int) -> Iterator[Problem]:
         )
 
 
-def _zero_group(layout: Layout, data: int) -> Iterator[Problem]:
-    replicas = data * layout.context
-    if layout.zero_group not in (None, replicas):
-        yield Problem(
-            f"a group of {layout.zero_group} can't be priced yet. Leave it out, or give data x context = {replicas}",
-            "layout.zero_group",
-        )
+def _zero_group(layout: Layout, data: int, *, experts: bool) -> Iterator[Problem]:
+    group, ranks = layout.zero_group, data * layout.context
+    if group in (None, ranks):
+        return
+    if layout.sharding == "none":
+        yield Problem("nothing is sharded: leave it out, or give another layout.sharding", "layout.zero_group")
+    elif ranks % group:
+        near = divisors_near(group, ranks)
+        yield Problem(f"{group} does not divide data x context = {ranks}. {near}", "layout.zero_group")
+    elif experts:
+        message = f"groups of {group} can't be priced with experts yet. Leave it out, or give data x context = {ranks}"
+        yield Problem(message, "layout.zero_group")
 
 
 def _wrong_size(layout: Layout, cluster: Cluster) -> Problem:

@@ -191,6 +191,20 @@ class Stack(Description):
     all_reduce_gradients: Annotated[
         bool, Field(description="under ZeRO-1 every replica gets the whole sum of gradients: all-reduce, not scatter")
     ] = False
+    owned_tensors: Annotated[
+        bool,
+        Field(
+            description="ZeRO-1 gives whole tensors to ranks: gradients are reduced to the owner of each, which "
+            "broadcasts what it has updated"
+        ),
+    ] = False
+    listed_shards: Annotated[
+        bool,
+        Field(
+            description="sharded parameters are gathered, and gradients scattered, module by module and as lists, of "
+            "which the host makes and copies a part a rank"
+        ),
+    ] = False
     blocking_transfers: Annotated[bool, Field(description="stage-to-stage messages hold the compute stream")] = True
     synchronous_optimizer: Annotated[bool, Field(description="all stages wait for the global gradient norm")] = True
     fixed_overhead: Annotated[

@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 from clustersim.inputs.precisions import element_bytes
 from clustersim.workload.arrays import Array
 
-CollectiveKind = Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "dispatch", "combine"]
+CollectiveKind = Literal[
+    "all-reduce", "all-gather", "reduce-scatter", "reduce", "broadcast", "all-to-all", "dispatch", "combine"
+]
 Group = Literal[
     "tensor", "context", "expert", "expert_tensor", "data", "data_shard", "data_replica", "expert_data", "pipeline"
 ]
@@ -87,8 +89,9 @@ class Collective:
     """A message among the ranks of a group.
 
     `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a
-    reduce-scatter; what each rank sends away in an all-to-all; all copies of the tokens that a rank sends to experts in
-    a dispatch, and gets back from them in a combine.
+    reduce-scatter; what goes to one rank in a reduce, or out from it in a broadcast; what each rank sends away in an
+    all-to-all; all copies of the tokens that a rank sends to experts in a dispatch, and gets back from them in a
+    combine.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Collective:
     most_domains: float | None = None  # that the copies of one vector may go to (node-limited routing)
     spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
     capacity: float | None = None  # of experts, over their mean load
+    pieces: Array = 1.0  # messages that the bytes are sent in, one behind the other
+    host_a_rank: float = 0.0  # seconds of the host for each rank's part of a message, where it is a list of such parts
 
     @property
     def part(self) -> str:

@@ -60,6 +60,33 @@ def test_routed_vectors_travel_as_they_are_dispatched() -> None:
     assert sent("combine", ACROSS, algorithm="allgather", copies=8.0) == [31.0 * 4 * 7 / 8, 31.0 * 4 / 8]
 
 
+def test_what_goes_to_one_or_comes_from_one_passes_every_rank_and_waits_for_every_hop() -> None:
+    assert sent("broadcast", INSIDE) == sent("reduce", INSIDE) == [32.0, 0.0]
+    assert sent("broadcast", ACROSS) == [32.0 - 32.0 / 8, 32.0 / 8]
+    here = machine(SPREAD)
+    here = replace(here, out=replace(here.out, latency=1e-3))
+    seconds = here.collective_time(Collective("m", "broadcast", "expert", 1e9))
+    assert seconds == pytest.approx(3 * 1e-3 + 1e9 / here.out.bandwidth)
+
+
+@pytest.mark.parametrize("kind", ["all-gather", "reduce-scatter", "broadcast"])
+def test_a_message_in_pieces_takes_as_long_as_all_of_them(kind: CollectiveKind) -> None:
+    here = machine(ACROSS)
+    here = replace(here, out=replace(here.out, latency=1e-5), up=replace(here.up, start=3e-5))
+    piece, whole = Collective("m", kind, "expert", 1e6), Collective("m", kind, "expert", 4e6, pieces=4.0)
+    seconds, near, far = map(float, here.collective(whole))
+    assert [seconds, near, far] == pytest.approx([4.0 * float(amount) for amount in here.collective(piece)])
+    assert [near, far] == pytest.approx([float(some) for some in here.collective(replace(whole, pieces=1.0))[1:]])
+
+
+def test_the_host_makes_a_list_s_parts_rank_by_rank() -> None:
+    plain = Collective("m", "all-gather", "expert", 4e6, pieces=4.0)
+    listed = replace(plain, host_a_rank=1e-5)
+    here = machine(ACROSS)
+    assert here.collective_time(listed) - here.collective_time(plain) == pytest.approx(4 * 32 * 1e-5)
+    assert machine(ALONE).collective_time(listed) == 0.0
+
+
 KINDS = [(kind, name) for kind, known in ALGORITHMS.items() for name in known]
 
 
@@ -98,7 +125,11 @@ def test_every_kind_and_every_dispatcher_has_an_algorithm() -> None:
 def test_unknown_kinds_and_algorithms_are_refused() -> None:
     here = machine(INSIDE)
     for kind, name, said in (
-        ("send", None, "no collective is called send. Known: all-gather, all-reduce, all-to-all, combine, dispatch"),
+        (
+            "send",
+            None,
+            "no collective is called send. Known: all-gather, all-reduce, all-to-all, broadcast, combine, dispatch",
+        ),
         ("all-gather", "carrier pigeon", "all-gather has no algorithm carrier pigeon. Known: ring"),
         ("dispatch", None, "dispatch must name its algorithm. Known: allgather, alltoall, deepep, hybridep"),
     ):

@@ -40,7 +40,9 @@ def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: in
     layout = scenario.resolved_layout
     replicas = sizes.data * sizes.context * copies
     expert_replicas = replicas * sizes.tensor / (sizes.expert * sizes.expert_tensor)
-    if layout.sharding == "hybrid":
+    if layout.zero_group is not None:
+        replicas = replicas / (sizes.data * sizes.context * copies) * layout.zero_group
+    elif layout.sharding == "hybrid":
         replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // sizes.tensor))
     each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1

@@ -28,6 +28,10 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, CollectiveKind, Group
 from clustersim.workload.states import StateBytes
 
+TENSORS = 9.0  # of a block: four or five matrices, their biases, two norms
+MODULES = 4.0  # of a block, whose weights are sharded; what is smaller stays whole (stage3_param_persistence_threshold)
+SLICE = 15e-6  # seconds of the host for a slice of a list: 5 to 25 us from Python to launch (PyTorch, eager)
+
 Messages = Callable[[LayerRun], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
 
 COMPUTE, DATA = 0, 1
@@ -118,7 +122,7 @@ def shared_pass(
     units = [unit for unit in stage.units for _ in range(unit.times)]
     if operation not in FORWARDS:
         units.reverse()
-    messages = partial(data_messages, machine=machine, sharding=layout.sharding, each=each, traffic=traffic)
+    messages = partial(data_messages, machine=machine, layout=layout, each=each, traffic=traffic)
     took = {id(unit): [none + _seconds(some, machine) for some in messages(unit)] for unit in stage.units}
     gather, reduce = zip(*(took[id(unit)] for unit in units), strict=True)
     if not traffic.hidden:
@@ -178,49 +182,106 @@ def _beside_messages(timeline: Timeline) -> Floats:
     return np.asarray(closing - opening)
 
 
-def gather_time(unit: LayerRun, machine: Machine, sharding: str, parameter_bytes: float) -> Array:
+def gather_time(unit: LayerRun, machine: Machine, layout: ResolvedLayout, parameter_bytes: float) -> Array:
     """Seconds to gather one layer's parameters from the ranks that they are spread over."""
-    return _seconds(gathers_of(unit, sharding, parameter_bytes), machine)
+    return _seconds(gathers_of(unit, machine, layout, parameter_bytes), machine)
 
 
-def reduce_time(unit: LayerRun, machine: Machine, sharding: str, gradient_bytes: float) -> Array:
+def reduce_time(unit: LayerRun, machine: Machine, layout: ResolvedLayout, gradient_bytes: float) -> Array:
     """Seconds to reduce one layer's gradients."""
-    return _seconds(reductions_of(unit, machine, sharding, gradient_bytes), machine)
+    return _seconds(reductions_of(unit, machine, layout, gradient_bytes), machine)
 
 
-def gathers_of(unit: LayerRun, sharding: str, parameter_bytes: float) -> list[Collective]:
+def shard_group(layout: ResolvedLayout) -> Literal["data", "data_shard"]:
+    """The ranks that what is sharded is spread over: all with the same parameters, or groups of them."""
+    return "data_shard" if layout.sharding == "hybrid" or layout.zero_group is not None else "data"
+
+
+def gathers_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, parameter_bytes: float) -> list[Collective]:
     """The messages that gather one layer's parameters from the ranks that they are spread over."""
-    return _both(unit, "all-gather", "data_shard" if sharding == "hybrid" else "data", parameter_bytes)
+    stack, group = machine.stack, shard_group(layout)
+    if layout.sharding == "zero1" and stack.owned_tensors:
+        return _both(unit, "broadcast", group, parameter_bytes, pieces=_tensors(unit, machine.groups[group].ranks))
+    return _both(unit, "all-gather", group, parameter_bytes, **_listed(unit, layout, machine))
 
 
-def reductions_of(unit: LayerRun, machine: Machine, sharding: str, gradient_bytes: float) -> list[Collective]:
-    """The messages that reduce one layer's gradients: to all, or to the ranks that keep them; hybrid both in turn."""
+def reductions_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, gradient_bytes: float) -> list[Collective]:
+    """The messages that reduce one layer's gradients: to all, or to the ranks that keep them; in groups both in turn.
+
+    Source: Megatron-LM, distributed optimizer instances (`num_distributed_optimizer_instances`): reduce-scatter inside
+    a group, all-reduce of each rank's part across groups.
+    """
+    sharding, group = layout.sharding, shard_group(layout)
     if sharding == "none" or (sharding == "zero1" and machine.stack.all_reduce_gradients):
         return _both(unit, "all-reduce", "data", gradient_bytes)
-    if sharding != "hybrid":
-        return _both(unit, "reduce-scatter", "data", gradient_bytes)
+    if sharding == "zero1" and machine.stack.owned_tensors:
+        pieces = _tensors(unit, machine.groups[group].ranks)
+        sums = _both(unit, "reduce", group, gradient_bytes, pieces=pieces)
+    else:
+        sums = _both(unit, "reduce-scatter", group, gradient_bytes, **_listed(unit, layout, machine))
+    if group == "data":
+        return sums
     shards = machine.groups["data_shard"].ranks
-    inside = _both(unit, "reduce-scatter", "data_shard", gradient_bytes)
-    return inside + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
+    return sums + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
 
 
-def _both(unit: LayerRun, kind: CollectiveKind, group: Group, element_bytes: Array) -> list[Collective]:
+def _tensors(unit: LayerRun, ranks: Array) -> Array:
+    """Messages of a layer whose tensors have owners: one for each of its tensors, of all that one rank owns at most.
+
+    Source: InternEvo, solver/optimizer/hybrid_zero_optim.py (recalled): a flat buffer for each owner.
+    """
+    return np.minimum(TENSORS if unit.place == "layer" else 1.0, ranks)
+
+
+def _listed(unit: LayerRun, layout: ResolvedLayout, machine: Machine) -> dict[str, float]:
+    """How sharded parameters and their gradients are sent: as one message, or module by module as lists of parts.
+
+    Source: DeepSpeed, runtime/zero/partition_parameters.py of 2021: `dist.all_gather` into a list with a part a rank.
+    """
+    if not machine.stack.listed_shards or layout.sharding not in ("zero3", "fsdp", "hybrid"):
+        return {}
+    return {"pieces": MODULES if unit.place == "layer" else 1.0, "host_a_rank": SLICE}
+
+
+def _both(
+    unit: LayerRun,
+    kind: CollectiveKind,
+    group: Group,
+    element_bytes: Array,
+    *,
+    pieces: Array = 1.0,
+    host_a_rank: float = 0.0,
+) -> list[Collective]:
     """Dense parameters over the data group, experts over theirs, one after the other."""
-    dense = Collective(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
-    experts = Collective(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
+    sent = partial(Collective, pieces=pieces, host_a_rank=host_a_rank)
+    dense = sent(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
+    experts = sent(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
     return [message for message in (dense, experts) if np.any(message.bytes)]
 
 
 def data_messages(
-    unit: LayerRun, machine: Machine, sharding: str, each: StateBytes, traffic: DataTraffic
+    unit: LayerRun, machine: Machine, layout: ResolvedLayout, each: StateBytes, traffic: DataTraffic
 ) -> tuple[list[Collective], list[Collective]]:
     """What one layer gathers, and what it reduces, as far as the `traffic` has it."""
-    gathers = gathers_of(unit, sharding, each.parameters) if traffic.gathers else []
-    return gathers, reductions_of(unit, machine, sharding, each.gradients) if traffic.reduces else []
+    gathers = gathers_of(unit, machine, layout, each.parameters) if traffic.gathers else []
+    return gathers, reductions_of(unit, machine, layout, each.gradients) if traffic.reduces else []
 
 
 def _seconds(messages: Sequence[Collective], machine: Machine) -> Array:
-    return sum(machine.collective_time(message) for message in messages)
+    """Seconds of a layer's messages: those of dense parameters one after the other, those of experts beside them.
+
+    Each group of ranks has a communicator and a stream of its own, so that the latency of one hides behind the other;
+    the wire they share. Source: PyTorch, ProcessGroupNCCL (a stream for each process group).
+    """
+    costs = [(message.group, machine.collective(message)) for message in messages]
+    dense, experts = (
+        sum(cost.seconds for group, cost in costs if (group == "expert_data") == of_experts)
+        for of_experts in (False, True)
+    )
+    if len({group == "expert_data" for group, _ in costs}) < 2:
+        return dense + experts
+    wire = sum(np.maximum(cost.near / machine.up.bandwidth, cost.far / machine.out.bandwidth) for _, cost in costs)
+    return np.maximum(np.maximum(dense, experts), wire)
 
 
 def _waiting(segment: Segment, seconds: Floats) -> Segment:

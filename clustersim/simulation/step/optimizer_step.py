@@ -10,7 +10,7 @@ from clustersim.costs.machine import Machine
 from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.segment.stages import Stage
-from clustersim.simulation.step.data_parallel import gather_time, reduce_time
+from clustersim.simulation.step.data_parallel import gather_time, reduce_time, shard_group
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Pointwise
 from clustersim.workload.states import StateBytes, shard_sizes, state_bytes_of
@@ -40,14 +40,14 @@ def copy_bytes(each: StateBytes) -> float:
 
 def reduce_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Array:
     """Seconds to reduce a chunk's gradients, all in one, with nothing to hide behind."""
-    sharding, size = scenario.resolved_layout.sharding, gradient_bytes(scenario)
-    return sum(unit.times * reduce_time(unit, machine, sharding, size) for unit in stage.units)
+    layout, size = scenario.resolved_layout, gradient_bytes(scenario)
+    return sum(unit.times * reduce_time(unit, machine, layout, size) for unit in stage.units)
 
 
 def gather_stage_time(scenario: Scenario, machine: Machine, stage: Stage) -> Array:
     """Seconds to gather a chunk's updated parameters from the replicas that updated them."""
-    sharding, size = scenario.resolved_layout.sharding, state_bytes_of(scenario.training, "fp32").parameters
-    return sum(unit.times * gather_time(unit, machine, sharding, size) for unit in stage.units)
+    layout, size = scenario.resolved_layout, state_bytes_of(scenario.training, "fp32").parameters
+    return sum(unit.times * gather_time(unit, machine, layout, size) for unit in stage.units)
 
 
 def embedding_sync_time(scenario: Scenario, machine: Machine) -> Array:
@@ -77,7 +77,7 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: Sequence[Stage]
     dense = sum(chunk.dense_parameters for chunk in chunks)
     experts = sum(chunk.expert_parameters for chunk in chunks)
     sharding, groups = scenario.resolved_layout.sharding, machine.groups
-    replicas = groups["data_shard" if sharding == "hybrid" else "data"].ranks
+    replicas = groups[shard_group(scenario.resolved_layout)].ranks
     cut = shard_sizes(sharding, replicas).optimizer
     expert_cut = shard_sizes(sharding, groups["expert_data"].ranks).optimizer
     updated = dense / cut + experts / expert_cut

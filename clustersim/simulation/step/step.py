@@ -156,7 +156,7 @@ def step_machine(columns: Columns, *, of_one: bool = False) -> Machine:
     sizes = group_sizes(columns.sizes, layout.pipeline)
     if not of_one:  # arrays for one point too: NumPy may round powers and logarithms of a single float otherwise
         sizes = {group: np.atleast_1d(size) for group, size in sizes.items()}
-    groups = place_groups(sizes, layout.rank_order, scenario.cluster.node.domain)
+    groups = place_groups(sizes, layout.rank_order, scenario.cluster.node.domain, layout.zero_group)
     return machine_of(scenario.cluster, scenario.stack, mirrored(groups, copies_of(layout)))
 
 

@@ -93,9 +93,9 @@ class StepDemands:
 
     def _data_bytes(self, stage: Stage, traffic: DataTraffic) -> Floats:
         """Of all parameters that a stage gathers and gradients that it reduces."""
-        each, sharding = state_bytes_of(self.scenario.training, "fp32"), self.scenario.resolved_layout.sharding
+        each, layout = state_bytes_of(self.scenario.training, "fp32"), self.scenario.resolved_layout
         return self._total(
-            stage, traffic, lambda unit: chain(*data_messages(unit, self.machine, sharding, each, traffic))
+            stage, traffic, lambda unit: chain(*data_messages(unit, self.machine, layout, each, traffic))
         )
 
     def _total(

@@ -79,9 +79,6 @@ def _zero_group(row: CsvRow, notes: list[str]) -> int | None:
     if told is None:
         return column
     group = None if told[1] == "all" else int(told[1])
-    if group not in (None, _replicas(row)):
-        notes.append(f"groups of {group} ranks aren't priced yet: shared by all")
-        return None
     if column is not None and column != (group or _replicas(row)):
         notes.append(f"zero_group {column} is not what sharding says ({told[0]}), which is followed")
     return group
