@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "calibrate",
-    short_help="Fit a stack to your own runs.",
+    short_help="Fit a stack to your own runs, a chip to your own kernels.",
     epilog=examples(
         "clustersim calibrate my_runs.csv --extends megatron-core-2025 -o my_stack.yaml",
         "clustersim calibrate --log train.log my_scenario.yaml --extends torchtitan-2025",
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     metavar="LOG SCENARIO",
     help="A log of Megatron-LM or torchtitan, and the scenario that it is of. May be repeated.",
 )
+@click.option(
+    "--kernels",
+    multiple=True,
+    metavar="FILE",
+    help="Kernels timed on a chip, as clustersim measure writes them: fits the chip and its links. May be repeated.",
+)
+@click.option("--chip", metavar="NAME", help="Of --kernels: the catalog's chip, or a path.  [default: as FILE has it]")
+@click.option(
+    "--node", metavar="NAME", help="Of --kernels: the catalog's node, or a path.  [default: the chip's usual]"
+)
 @click.option("--extends", metavar="NAME", help="The stack to start from.  [default: the one that most rows name]")
 @click.option(
     "--only",
@@ -44,13 +54,16 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     callback=checked(folder=False),
     metavar="FILE",
-    help="Write the fitted stack here, as YAML.",
+    help="Write the fitted stack, or node, here, as YAML.",
 )
 @click.option("--packaged", is_flag=True, hidden=True, help="Refit the packaged stacks; for `make calibrate`.")
 @json_option
 def command(
     files: tuple[str, ...],
     logs: tuple[tuple[str, str], ...],
+    kernels: tuple[str, ...],
+    chip: str | None,
+    node: str | None,
     extends: str | None,
     only: str | None,
     output: Path | None,
@@ -61,10 +74,17 @@ def command(
 
     The numbers start from a stack of the catalog and stay near it where the runs say little; what the runs can't tell
     is said. The stack that is written carries its own residuals, so that intervals rest on your runs. Ctrl-C, once the
-    numbers are found, ends it without the errors of groups held out.
+    numbers are found, ends it without the errors of groups held out. With --kernels the efficiencies of a chip and its
+    links are read off timed kernels instead, and a node is written that a cluster can be made of.
     """
     if packaged:
         return _remake()
+    if kernels:
+        if files or logs or extends or only:
+            raise click.UsageError("--kernels fits a chip and its links; runs, logs, --extends and --only a stack.")
+        return _chip_calibrated(kernels, chip, node, output, as_json)
+    if chip or node:
+        raise click.UsageError("--chip and --node go with --kernels.")
     if not files and not logs:
         raise click.UsageError("Give a CSV file of measured runs, or --log LOG SCENARIO.")
     from clustersim.cli.options import spinner
@@ -85,6 +105,27 @@ def command(
             print_page(calibration_view(found, written))
     if not found.complete:
         raise KeyboardInterrupt
+    return DONE
+
+
+def _chip_calibrated(
+    kernels: tuple[str, ...], chip: str | None, node: str | None, output: Path | None, as_json: bool
+) -> int:
+    from dataclasses import asdict
+
+    from clustersim.studies.kernels.node_file import write_node
+    from clustersim.studies.kernels.own_chip import calibrated_chip
+    from clustersim.version import __version__
+
+    found, tables = calibrated_chip(kernels, chip, node), ", ".join(Path(table).name for table in kernels)
+    with printed_first(lambda: None if output is None else write_node(found, tables, output)):
+        if as_json:
+            print_json(asdict(found) | {"version": __version__})
+        else:
+            from clustersim.views.console import print_page
+            from clustersim.views.own_chip_table import own_chip_view
+
+            print_page(own_chip_view(found, output))
     return DONE
 
 

@@ -36,7 +36,9 @@ KINDS: dict[str, CollectiveKind] = {
     "allreduce": "all-reduce",
     "allgather": "all-gather",
     "reducescatter": "reduce-scatter",
+    "alltoall": "all-to-all",
 }
+JUDGED = ("allreduce", "allgather", "reducescatter")  # of the packaged rows; all-to-alls among them are DeepEP's own
 PRECISIONS = ("bf16", "fp16")
 # An element of a sum in place: read and written, beyond writing it in 16 bits.
 SUM_BYTES = {precision: 2.0 * BYTES[precision] - HALF_BYTES for precision in ("fp32", "bf16")}
@@ -76,7 +78,7 @@ class TimedCollective:
 def timed_products() -> tuple[TimedProduct, ...]:
     """Every product whose shape is printed, in 16 bits, of a chip of the catalog."""
     return tuple(
-        _product(row)
+        product_of(row, CHIPS[row["chip"]])
         for row in _rows()
         if row["op"] == "gemm"
         and row["chip"] in CHIPS
@@ -89,9 +91,9 @@ def timed_products() -> tuple[TimedProduct, ...]:
 def timed_collectives() -> tuple[TimedCollective, ...]:
     """Every collective inside one node of a kind that the catalog has."""
     return tuple(
-        _collective(row)
+        collective_of(row, NODES[row["chip"]])
         for row in _rows()
-        if row["op"] in KINDS
+        if row["op"] in JUDGED
         and row["chip"] in NODES
         and row["n_nodes"] == "1"
         and "busbw" in row["unit"]
@@ -99,8 +101,10 @@ def timed_collectives() -> tuple[TimedCollective, ...]:
     )
 
 
-def _product(row: Mapping[str, str]) -> TimedProduct:
-    """Of SimuMax's grouped products, weight gradients are printed with the sizes of their forward product.
+def product_of(row: Mapping[str, str], chip: str) -> TimedProduct:
+    """A row on a `chip` of the catalog. Raises KeyError where its shape lacks m, n or k.
+
+    Of SimuMax's grouped products, weight gradients are printed with the sizes of their forward product.
 
     Transformer Engine's grouped products are a kernel for each expert, on a few streams.
     """
@@ -115,13 +119,14 @@ def _product(row: Mapping[str, str]) -> TimedProduct:
         summed = SUM_BYTES[found.group(1)] * m * n * count if found else 0.0
     gemm = Gemm("timed product", m, n, k, count, row["dtype"], summed_bytes=summed)
     seconds = float(gemm.flops) / (1e12 * float(row["value"]))
-    return TimedProduct(row["source_key"], CHIPS[row["chip"]], gemm, seconds, apart="ng" in sizes)
+    return TimedProduct(row["source_key"], chip, gemm, seconds, apart="ng" in sizes)
 
 
-def _collective(row: Mapping[str, str]) -> TimedCollective:
+def collective_of(row: Mapping[str, str], node: str) -> TimedCollective:
+    """A row of bus bandwidth on a `node` of the catalog."""
     ranks, size, kind = float(row["n_devices"]), float(row["shape_or_bytes"]), KINDS[row["op"]]
     bus = 1e9 * float(row["value"])
-    one = TimedCollective(row["source_key"], NODES[row["chip"]], kind, ranks, size, "Ring" not in row["unit"], 1.0)
+    one = TimedCollective(row["source_key"], node, kind, ranks, size, "Ring" not in row["unit"], 1.0)
     return TimedCollective(one.source, one.node, kind, ranks, size, one.in_switch, one.bus_bandwidth / bus)
 
 
