@@ -20,7 +20,7 @@ demo: $(VENV)/.ready
 	@echo "The plots, tables and the verdict are in results/"
 
 test: $(VENV)/.ready lint
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --cov --cov-report=term --cov-fail-under=95
 
 quick: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not slow"

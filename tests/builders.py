@@ -11,8 +11,10 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.shape import Shape
+from clustersim.workload.software import Software
 
 GIB = 2.0**30
+SOFTWARE = Software.__dataclass_fields__.keys()
 
 
 def gpt(**changes: Any) -> Model:
@@ -75,7 +77,8 @@ def shape(**changes: Any) -> Shape:
         "overlap": frozenset(),
         "precision": "bf16",
     }
-    return Shape(**(values | changes))
+    flags = {name: changes.pop(name) for name in SOFTWARE & changes.keys()}
+    return Shape(**(values | {"software": Software(**flags)} | changes))
 
 
 def accelerator(**changes: Any) -> Accelerator:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from clustersim.simulation.run_clock.cycle import Cycle
-from clustersim.simulation.run_clock.plan import Fleet, Recovery, RunPlan, Source
+from clustersim.simulation.run_clock.plan import InterruptionCause, JobNodes, Recovery, RunPlan
 from clustersim.simulation.run_clock.play import play_run
 
 DAY = 86_400.0
 
 
-def source(name: str = "device", a_day: float = 4.0, **changes: Any) -> Source:
+def source(name: str = "device", a_day: float = 4.0, **changes: Any) -> InterruptionCause:
     """A cause of interruptions, `a_day` times a day, found after two minutes and understood after three."""
     values: dict[str, Any] = {
         "name": name,
@@ -27,7 +27,7 @@ def source(name: str = "device", a_day: float = 4.0, **changes: Any) -> Source:
         "silent_s": None,
         "phases": (("detection", 120.0), ("diagnosis", 180.0)),
     }
-    return Source(**(values | changes))
+    return InterruptionCause(**(values | changes))
 
 
 def plan(**changes: Any) -> RunPlan:
@@ -37,7 +37,7 @@ def plan(**changes: Any) -> RunPlan:
         sources=(source(), source("software", 3.0, idle=False, replaces=0.0, phases=(("diagnosis", 1500.0),))),
         cycle=Cycle(3000.0, 60.0),
         recovery=Recovery(restart_s=300.0, loading_s=60.0, memory_loading_s=10.0),
-        fleet=Fleet(64, 16, 4.0),
+        fleet=JobNodes(64, 16, 4.0),
     )
     return replace(days, **changes)
 

@@ -16,7 +16,7 @@ from clustersim.inputs.claim_metrics import ALIASES, METRICS
 from clustersim.inputs.load import load_claim, load_scenario
 from clustersim.inputs.reliability import Checkpoint, Failure, Reliability, Restart, Stragglers
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.claims.verdicts import VERDICTS
 
 RUNS = Path(__file__).parent.parent / "docs" / "runs.md"
@@ -36,7 +36,7 @@ def test_the_example_is_a_claim() -> None:
 
 @pytest.mark.slow
 def test_the_example_is_judged() -> None:
-    assert check_claims(example()).verdict in VERDICTS
+    assert check_claim(example()).verdict in VERDICTS
 
 
 def test_every_metric_verdict_and_alias_is_told() -> None:

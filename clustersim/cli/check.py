@@ -38,11 +38,11 @@ def command(claim: str, seed: int, workers: int | None, output: str | None, repo
 
     Ctrl-C ends it with the verdict on what was searched so far.
     """
-    from clustersim.studies.claims.judge import check_claims
+    from clustersim.studies.claims.judge import check_claim
     from clustersim.views.claim_table import claim_view
 
     with progress_bar(f"checking {claim}") as progress:
-        judged = check_claims(claim, seed=seed, workers=workers, progress=progress)
+        judged = check_claim(claim, seed=seed, workers=workers, progress=progress)
     command_line = f"clustersim check {shlex.quote(claim)} --seed {seed}"
     with printed_first(lambda: _write(judged, output, report, command_line)):
         if as_json:

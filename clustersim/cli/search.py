@@ -103,9 +103,7 @@ def _space(where: str | None, quick: bool) -> Space:
 
 def _show(found: SearchResult, as_json: bool) -> None:
     if as_json:
-        counts = {"candidates": found.candidates, "feasible": found.feasible, "played": found.played}
-        reasons = {"rejected": dict(found.rejected), "complete": found.complete}
-        print_json(counts | reasons | {"best": [result.to_dict() for result in found.best]})
+        print_json(found.to_dict())
         return
     from clustersim.views.console import print_page
     from clustersim.views.search_table import search_view

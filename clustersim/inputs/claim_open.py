@@ -32,7 +32,7 @@ class Range(Description):
         return (self.low, self.high, *(() if self.likely is None else (self.likely,)))
 
 
-class Spread(Description):
+class LogNormal(Description):
     """A log-normal distribution around a median."""
 
     median: Bound
@@ -44,10 +44,10 @@ class Spread(Description):
         return (self.median,)
 
 
-Distribution = Range | Spread
+Distribution = Range | LogNormal
 OpenValue = Distribution | tuple[Any, ...]
 
-KINDS: tuple[type[Range] | type[Spread], ...] = (Range, Spread)
+KINDS: tuple[type[Range] | type[LogNormal], ...] = (Range, LogNormal)
 
 
 def read_open(value: Any) -> OpenValue:
@@ -64,7 +64,7 @@ def read_open(value: Any) -> OpenValue:
     return (value,)
 
 
-def _distribution(kind: type[Range] | type[Spread], value: Mapping[str, Any]) -> Distribution:
+def _distribution(kind: type[Range] | type[LogNormal], value: Mapping[str, Any]) -> Distribution:
     try:
         return kind.model_validate(dict(value))
     except ValidationError as error:

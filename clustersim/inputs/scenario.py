@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from clustersim.answer import page, short
 from clustersim.errors import InfeasibleError
 from clustersim.inputs.base import Description, Reference, refusal
 from clustersim.inputs.hardware import Cluster
@@ -62,6 +63,28 @@ class Scenario(Description):
         if profile is not None and cluster is not None and cluster.availability < 1.0:
             raise refusal(f"cluster.availability is {cluster.availability:g} already: give one of the two")
         return profile
+
+    @property
+    def about(self) -> str:
+        """GPT-3 175B on 64 A100 80GB."""
+        return f"{self.model.name} on {self.cluster.devices:,} {self.cluster.accelerator.name}"
+
+    def __repr__(self) -> str:
+        return short(type(self).__name__, self.about, self._said)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return page(self.about, self._said)
+
+    @property
+    def _said(self) -> dict[str, str]:
+        return {
+            "sequences of": f"{self.training.sequence_length:,} tokens",
+            "batch": f"{self.training.global_batch:,}",
+            "precision": self.training.precision,
+            "stack": self.stack.name,
+        }
 
     @property
     def reliability_name(self) -> str:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from clustersim.answer import Answer
+from clustersim.inputs.amounts import amount
 from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.intervals import Intervals, ModelError, intervals_of
 from clustersim.simulation.kernel_bound import above_best_kernel
 
 if TYPE_CHECKING:
+    from clustersim.simulation.result_row import ResultRow
     from clustersim.simulation.run_clock.plan import RunPlan
     from clustersim.simulation.run_clock.runs import PlayedRuns
 
@@ -98,8 +101,8 @@ class MemoryReport:
         return self.peak_bytes <= self.usable_bytes
 
 
-@dataclass(frozen=True)
-class StepResult:
+@dataclass(frozen=True, repr=False)
+class StepResult(Answer):
     """One optimizer step of a scenario."""
 
     scenario: Scenario
@@ -163,6 +166,16 @@ class StepResult:
         """Peak bytes a device."""
         return self.memory.peak_bytes
 
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """Model, devices, and what a table says of a step."""
+        return self.scenario.about, _in_words(self, "step")
+
+    def table(self) -> tuple[ResultRow, ...]:
+        """One row."""
+        from clustersim.simulation.result_row import step_row
+
+        return (step_row(self),)
+
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints, as far as one step goes."""
         from clustersim.version import __version__
@@ -190,8 +203,8 @@ class StepResult:
         }
 
 
-@dataclass(frozen=True)
-class RunResult:
+@dataclass(frozen=True, repr=False)
+class RunResult(Answer):
     """A whole training run: the step, repeated until the last token, with what it costs."""
 
     step: StepResult
@@ -213,6 +226,17 @@ class RunResult:
         """80 and 95 % intervals of the run's own figures that have one."""
         return intervals_of(self, "run", self.error)
 
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """Model, devices, and what a table says of a run and its step."""
+        what, figures = self.step.headline()
+        return what, figures | _in_words(self, "run")
+
+    def table(self) -> tuple[ResultRow, ...]:
+        """One row."""
+        from clustersim.simulation.result_row import run_row
+
+        return (run_row(self),)
+
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim run --json` prints."""
         document = self.step.to_dict()
@@ -231,6 +255,16 @@ def value_of(result: RunResult, figure: Figure) -> float | None:
     record = {"step": result.step, "run": result}.get(figure.of)
     value: float | None = None if record is None else getattr(record, figure.name)
     return value
+
+
+def _in_words(record: StepResult | RunResult, of: Of) -> dict[str, str]:
+    """The figures that a sweep's table shows, where they are known."""
+    known = {figure: getattr(record, figure.name) for figure in shown("sweep", (of,))}
+    return {
+        figure.label if figure.unit in figure.title else figure.title: amount(value, figure.unit)
+        for figure, value in known.items()
+        if value is not None
+    }
 
 
 def _documented(record: StepResult | RunResult, of: Of) -> dict[str, float | None]:

@@ -97,7 +97,7 @@ def _per_token(series: Mapping[str, Any]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRun:
     """The best published run to hold against a figure."""
 
     flops: float  # FLOP/s a device, by the figure's convention
@@ -118,7 +118,7 @@ def best_published(
     more_than: int,
     model: str = "",
     at_most: float = math.inf,
-) -> Published | None:
+) -> PublishedRun | None:
     """The highest record of a chip by a `convention`: of the `model`, else of its `kind`, else of another kind.
 
     Only records `at_most` so many FLOP/s a device are looked at.
@@ -144,7 +144,7 @@ def best_published(
     record, flops = max(nearest, key=lambda found: found[1])
     words = f"{flops / 1e12:.0f} TFLOP/s ({record.counted_by(convention)})"
     words += f", {record.label} ({record.kind}), {counted(record.devices, 'device')}"
-    return Published(flops, words, bool(same), len({found[0].id for found in nearest}), bool(own))
+    return PublishedRun(flops, words, bool(same), len({found[0].id for found in nearest}), bool(own))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import shown
-from clustersim.studies.sweeps.result_columns import SEARCHED, ResultRow, layout_of, warned
+from clustersim.simulation.result_row import ResultRow
+from clustersim.studies.sweeps.result_columns import SEARCHED, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
 from clustersim.views.words import figure_words, layout_words

@@ -59,7 +59,7 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             "cross-entropy",
             CROSS_ENTROPY_FORWARD_BYTES * logits,
             CROSS_ENTROPY_BACKWARD_BYTES * logits,
-            saved=shape.logit_bytes * logits,
+            saved=shape.software.logit_bytes * logits,
             kernels=6,
             gradients=shape.activation_bytes * logits,
             fused=True,
@@ -91,7 +91,7 @@ def _residual(name: str, model: Model, shape: Shape) -> MemoryBound:
     """
     elements = shape.resident_tokens * model.hidden
     mask = MASK_BYTES if model.dropout else 0.0
-    summed = shape.activation_bytes if model.bias and shape.unfused_bias else 0.0
+    summed = shape.activation_bytes if model.bias and shape.software.unfused_bias else 0.0
     return MemoryBound(
         name,
         (3 * shape.activation_bytes + mask) * elements,

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
-from clustersim.inputs.precisions import FP32_BYTES, HALF_BYTES, WIDE, activation_bytes_of, element_bytes
+from clustersim.inputs.precisions import HALF_BYTES, WIDE, activation_bytes_of, element_bytes
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 from clustersim.workload.imbalance import busiest_rank, expert_spread
 from clustersim.workload.sizes import Sizes, sizes_of
+from clustersim.workload.software import USUAL, Software, software_of
 from clustersim.workload.states import GRADIENT_BYTES
 
-# What selective recomputation may run again.
-CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
-BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
-SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
 OVERLAPS = frozenset(  # communication that is known to hide behind compute, in layers or between them
     {"grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp"}
     | {"expert", "shared_expert", "context"}
@@ -51,15 +47,7 @@ class Shape:
     expert_spread: float = 0.0  # of one expert's load over the mean, over the root of how many experts there are
     capacity: float | None = None  # of experts, over their mean load; None: without limit
     dispatcher: str = "alltoall"  # how tokens reach experts
-    dispatch_bytes: float = HALF_BYTES  # an element of a token on its way to experts
-    weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
-    gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
-    logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
-    selected: frozenset[str] = frozenset(SELECTED)  # what selective recomputation runs again
-    unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
-    padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
-    blockwise: bool = False  # fp8 with a scale for every 128 elements
-    narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
+    software: Software = USUAL
 
     @property
     def is_plain(self) -> bool:
@@ -77,12 +65,12 @@ class Shape:
     @property
     def product_bytes(self) -> float:
         """Bytes of an element, with its share of the scales, that the products of layers read."""
-        return element_bytes(self.precision, blockwise=self.blockwise)
+        return element_bytes(self.precision, blockwise=self.software.blockwise)
 
     @property
     def expert_kept_bytes(self) -> float:
         """Bytes of an element that experts keep for their activation's backward pass."""
-        return self.product_bytes if self.narrow_expert_inputs else self.activation_bytes
+        return self.product_bytes if self.software.narrow_expert_inputs else self.activation_bytes
 
     @property
     def activation_bytes(self) -> float:
@@ -106,7 +94,6 @@ def shape_of(
     """The shape of a resolved layout; or of many whose `sizes` alone differ from its own."""
     sizes = sizes or sizes_of(layout)
     handled("layout.overlap", layout.overlap, sorted(OVERLAPS))
-    handled("stack.selective_recompute", stack.selective_recompute, SELECTED)
     return Shape(
         micro_batch=sizes.micro_batch,
         sequence=float(training.sequence_length),
@@ -126,27 +113,8 @@ def shape_of(
         busiest_expert_rank=busiest_rank(model, training, sizes.expert),
         expert_spread=expert_spread(model, training),
         capacity=training.capacity_factor,
-        **kept_by(stack, training),
+        software=software_of(stack, training),
     )
-
-
-def kept_by(stack: Stack, training: Training) -> dict[str, Any]:
-    """The fields of a shape that say what software keeps and in how many bytes, and what it does without."""
-    blocks = chosen("training.fp8_recipe", training.fp8_recipe, BLOCKWISE_RECIPES)
-    blockwise = training.precision == "fp8" and blocks
-    wide = activation_bytes_of(training.precision)
-    low = element_bytes(training.precision, blockwise=blockwise)
-    return {
-        "dispatch_bytes": low if stack.low_precision_dispatch else wide,
-        "blockwise": blockwise,
-        "narrow_expert_inputs": stack.low_precision_activations,
-        "weights_in_experts": stack.weights_in_experts,
-        "gradient_placeholders": stack.gradient_placeholders,
-        "logit_bytes": stack.logit_bytes,
-        "unfused_bias": stack.unfused_bias,
-        "padded_routing": stack.padded_routing,
-        "selected": frozenset(stack.selective_recompute),
-    }
 
 
 def accumulated_bytes(training: Training, layout: ResolvedLayout, stack: Stack) -> float:

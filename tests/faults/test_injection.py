@@ -23,7 +23,7 @@ from faults.hostile import EVIL, OBEYED, claim
 
 from clustersim.cli import cli
 from clustersim.cli.options import progress_bar, spinner
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.sweeps.results_table import FORMULA
 from clustersim.views.claim_table import claim_view
 from clustersim.views.console import plain_text
@@ -66,7 +66,7 @@ def test_the_verdict_is_ours_and_no_line_looks_like_it() -> None:
 
 
 def test_words_that_break_where_they_like_are_moved_in() -> None:
-    judged = check_claims(claim("y"))
+    judged = check_claim(claim("y"))
     for columns in range(20, 150):
         words = "x" + " a" * (columns // 2) + " " * (columns % 2) + " verdict: supported"
         source = judged.claim.source.model_copy(update={"text": words, "who": words})

@@ -51,8 +51,8 @@ def never(*_: Any, **__: Any) -> None:
 
 
 WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "check --report": (("check", "claim.yaml", "--report"), "clustersim.studies.claims.judge.check_claims"),
-    "check --output": (("check", "claim.yaml", "--output"), "clustersim.studies.claims.judge.check_claims"),
+    "check --report": (("check", "claim.yaml", "--report"), "clustersim.studies.claims.judge.check_claim"),
+    "check --output": (("check", "claim.yaml", "--output"), "clustersim.studies.claims.judge.check_claim"),
     "validate": (("validate", "rows.csv", "-o"), "clustersim.studies.validation.validation.validate"),
     "calibrate": (("calibrate", "rows.csv", "-o"), "clustersim.studies.calibration.calibration.calibrate"),
     "run": ((*FAILING, "-o"), "clustersim.simulation.run.simulate_run"),

@@ -10,7 +10,7 @@ import pytest
 from clustersim.errors import InputError
 from clustersim.inputs.claim import Assertion, Claim
 from clustersim.inputs.claim_metrics import METRICS, STATED, read_figure
-from clustersim.inputs.claim_open import Range, Spread
+from clustersim.inputs.claim_open import LogNormal, Range
 from clustersim.inputs.load import config_names, load_claim
 
 CLAIM: dict[str, Any] = {
@@ -144,7 +144,7 @@ def test_open_values_are_lists_ranges_and_spreads() -> None:
     assert values["cluster.nodes"] == (1, 2)
     assert values["training.sequence_length"] == (4096,)
     assert values["cluster.availability"] == Range.model_validate({"from": "85 %", "to": 0.97, "likely": 0.9})
-    assert values["training.tokens"] == Spread(median="10T", spread=0.3)
+    assert values["training.tokens"] == LogNormal(median="10T", spread=0.3)
     assert len(values["stack"]) == 1  # type: ignore[arg-type]
     assert "layout" not in values
 

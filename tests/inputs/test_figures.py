@@ -105,7 +105,7 @@ import json
 from builders import scenario
 from clustersim.errors import InputError
 from clustersim.simulation.run import simulate_run
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.sweeps.result_columns import COLUMNS, result_row
 from clustersim.views.claim_words import meaning_words
 from clustersim.views.columns import column_of
@@ -121,11 +121,11 @@ console().print(run_view(run))
 claim = dict(name="c", source=dict(text="t", date="2025-01-01", who="w", reliability="rumour"),
     given=dict(model="llama-2-7b", cluster=dict(node="dgx-a100-80gb", nodes=1), stack="megatron-lm-2022",
         training=dict(sequence_length=2048, global_batch=16, tokens="1T"), layout=dict(tensor=2)))
-mine = check_claims(claim | {{"assert": [dict(id="a", metric="mfu", value=0.1)]}}).points[0]
+mine = check_claim(claim | {{"assert": [dict(id="a", metric="mfu", value=0.1)]}}).points[0]
 own = {own}
 for factor, verdict in ((0.5, "supported"), (1.8, "implausible"), (9.0, "impossible")):
     harder = own {sign} factor
-    report = check_claims(claim | {{"assert": [dict(id="a", metric=name, value=harder)]}})
+    report = check_claim(claim | {{"assert": [dict(id="a", metric=name, value=harder)]}})
     print(factor, report.verdict, report.assertions[0].reason)
     assert report.verdict == verdict
 """
@@ -179,12 +179,12 @@ from clustersim.simulation import results
 results.StepResult.depth = property(lambda self: 3.0)
 figures.FIGURES += (figures.Figure("depth", "count", "depth", "layers", of="{of}"),)
 from clustersim.errors import InputError
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 claim = dict(name="c", source=dict(text="t", date="2025-01-01", who="w", reliability="rumour"),
     given=dict(model="llama-2-7b", cluster=dict(node="dgx-a100-80gb", nodes=1), stack="megatron-lm-2022",
         training=dict(sequence_length=2048, global_batch=16), layout=dict(tensor=2)))
 try:
-    check_claims(claim | {{"assert": [dict(id="a", metric="depth", value=9)]}})
+    check_claim(claim | {{"assert": [dict(id="a", metric="depth", value=9)]}})
 except InputError as error:
     print(error)
 """

@@ -14,7 +14,7 @@ from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.load import load_claim
 from clustersim.studies.claims.assertion_rows import ClaimContext
 from clustersim.studies.claims.equations import Equation
-from clustersim.studies.claims.judge import AssertionRow, ClaimReport, check_claims, verdicts_by_figure
+from clustersim.studies.claims.judge import AssertionRow, ClaimReport, check_claim, verdicts_by_figure
 from clustersim.studies.claims.outcomes import best_points, feasible
 from clustersim.studies.claims.scenarios import possible_settings
 from clustersim.studies.published import Record
@@ -55,7 +55,7 @@ def only(report: ClaimReport, name: str) -> AssertionRow:
 
 @pytest.fixture(scope="module")
 def rumour() -> ClaimReport:
-    return check_claims("deepseek_r2")
+    return check_claim("deepseek_r2")
 
 
 @pytest.mark.slow
@@ -196,9 +196,9 @@ def test_the_same_bytes_for_the_same_seed_and_any_number_of_workers() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     opened = claim(open={"cluster.nodes": [1, 2, 4], "training.sequence_length": [1024, 2048]})
-    plain = json.dumps(check_claims(opened, seed=3).to_dict())
+    plain = json.dumps(check_claim(opened, seed=3).to_dict())
     with ThreadPoolExecutor(3) as executor:
-        assert json.dumps(check_claims(opened, seed=3, executor=executor).to_dict()) == plain
+        assert json.dumps(check_claim(opened, seed=3, executor=executor).to_dict()) == plain
     assert json.loads(plain)["seed"] == 3
     assert {point["seed"] for point in json.loads(plain)["points"]} == {3}
 
@@ -206,7 +206,7 @@ def test_the_same_bytes_for_the_same_seed_and_any_number_of_workers() -> None:
 def test_points_come_in_the_order_of_what_is_open_and_progress_is_told() -> None:
     seen: list[tuple[int, int]] = []
     opened = claim(open={"cluster.nodes": [1, 2], "training.sequence_length": [1024, 2048]})
-    report = check_claims(opened, progress=lambda done, of: seen.append((done, of)))
+    report = check_claim(opened, progress=lambda done, of: seen.append((done, of)))
     steps = [(point.step.devices, point.step.scenario.training.sequence_length) for point in report.points]
     assert steps == [(8, 1024), (8, 2048), (16, 1024), (16, 2048)]
     assert seen == [(number, 4) for number in range(1, 5)]
@@ -216,14 +216,14 @@ def test_a_layout_left_open_is_searched() -> None:
     stated = claim(cluster={"node": "dgx-a100-80gb", "nodes": 1})
     searched = deepcopy(stated)
     del searched["given"]["layout"]
-    report, stated = check_claims(searched | {"open": {"layout": "search"}}), check_claims(stated)
+    report, stated = check_claim(searched | {"open": {"layout": "search"}}), check_claim(stated)
     assert report.points[0].step.step_time_s < stated.points[0].step.step_time_s
 
 
 def test_a_stated_definition_counts_alone() -> None:
-    report = check_claims(claim({"metric": "utilization", "value": 0.3, "definition": "mfu_causal"}))
+    report = check_claim(claim({"metric": "utilization", "value": 0.3, "definition": "mfu_causal"}))
     assert [row.definition for row in report.assertions if row.counts] == ["mfu_causal"]
-    busy = check_claims(claim({"metric": "utilization", "value": 0.3, "definition": "busy_any"}))
+    busy = check_claim(claim({"metric": "utilization", "value": 0.3, "definition": "busy_any"}))
     assert [row.definition for row in busy.assertions if row.counts] == ["busy_any"]
     assert busy.verdict == "supported"
 
@@ -231,19 +231,19 @@ def test_a_stated_definition_counts_alone() -> None:
 def test_a_stated_base_counts_alone() -> None:
     on_910b: dict[str, Any] = {"cluster": {"accelerator": "ascend-910b", "nodes": 1}, "stack": "mindspeed-llm-2024"}
     based = {"metric": "utilization", "value": 0.4, "base": "data-sheet-280"}
-    report = check_claims(claim(based, **on_910b))
+    report = check_claim(claim(based, **on_910b))
     assert [(row.definition, row.base) for row in report.assertions if row.counts] == [
         ("mfu", "280 (data-sheet-280)"),
         ("mfu_causal", "280 (data-sheet-280)"),
         ("mfu_6n", "280 (data-sheet-280)"),
     ]
     with pytest.raises(InputError, match='Ascend 910B2 has no peak "data-sheet-28"') as caught:
-        check_claims(claim(based | {"base": "data-sheet-28"}, **on_910b))
+        check_claim(claim(based | {"base": "data-sheet-28"}, **on_910b))
     assert "Did you mean" in str(caught.value)
 
 
 def test_a_ratio_without_another_system_is_untestable() -> None:
-    report = check_claims(claim({"metric": "utilization", "value": 0.9, "definition": "ratio"}))
+    report = check_claim(claim({"metric": "utilization", "value": 0.9, "definition": "ratio"}))
     assert report.figures == {"a0": "untestable"}
 
 
@@ -251,7 +251,7 @@ def test_chips_left_open_have_their_own_peaks() -> None:
     opened = {"cluster.node": ["dgx-a100-80gb", "dgx-h100"]}
     share = {"metric": "utilization", "value": "45 %", "definition": "mfu"}
     given = {key: value for key, value in SMALL["given"].items() if key != "stack"} | {"cluster": {"nodes": 2}}
-    row = only_counting(check_claims(claim(share, given=given, open=opened)))
+    row = only_counting(check_claim(claim(share, given=given, open=opened)))
     assert row.best_attainable is not None
     assert row.best_attainable < 0.7, "an H100's rate isn't a share of an A100's peak"
 
@@ -259,7 +259,7 @@ def test_chips_left_open_have_their_own_peaks() -> None:
 def test_an_equality_of_utilization_is_granted_its_tolerance() -> None:
     boast = {"metric": "utilization", "value": 0.653 * 1.02, "definition": "mfu"}  # just past MegaScale's
     probabilities = [
-        only_counting(check_claims(claim(boast | how, layout="search"))).probability or 0.0
+        only_counting(check_claim(claim(boast | how, layout="search"))).probability or 0.0
         for how in ({}, {"op": "==", "tolerance": 0.05})
     ]
     assert probabilities[0] < 0.5 < probabilities[1]
@@ -271,11 +271,11 @@ def only_counting(report: ClaimReport) -> AssertionRow:
 
 
 def test_total_flops_on_a_stated_cluster() -> None:
-    report = check_claims(claim({"metric": "achieved_flops", "value": "2 PFLOP/s"}))
+    report = check_claim(claim({"metric": "achieved_flops", "value": "2 PFLOP/s"}))
     row = only(report, "a0")
     assert row.best_attainable == pytest.approx(report.points[0].step.achieved_flops, rel=0.1)
     assert row.reason.startswith("it takes 125 TFLOP/s on each of the 16 devices, and the best layouts reach ")
-    past = only(check_claims(claim({"metric": "achieved_flops", "value": "5 PFLOP/s"})), "a0")
+    past = only(check_claim(claim({"metric": "achieved_flops", "value": "5 PFLOP/s"})), "a0")
     assert past.verdict == "impossible", "16 x 312 TFLOP/s are 4.99 PFLOP/s"
     assert "best measured kernel" in past.reason
 
@@ -283,18 +283,18 @@ def test_total_flops_on_a_stated_cluster() -> None:
 def test_total_flops_on_clusters_left_open() -> None:
     opened = {"open": {"cluster.nodes": [1, 2]}}
     assertion = {"metric": "achieved_flops", "op": "==", "tolerance": "5 %"}
-    within = only(check_claims(claim(assertion | {"value": "1.2 PFLOP/s"}, **opened)), "a0")
+    within = only(check_claim(claim(assertion | {"value": "1.2 PFLOP/s"}, **opened)), "a0")
     assert within.verdict == "supported"
     assert within.reason.endswith("of the best layouts, and 8 to 16 were tried")
-    larger = only(check_claims(claim(assertion | {"value": "3.6 PFLOP/s"}, open={"cluster.nodes": [1, 2, 3, 4]})), "a0")
+    larger = only(check_claim(claim(assertion | {"value": "3.6 PFLOP/s"}, open={"cluster.nodes": [1, 2, 3, 4]})), "a0")
     assert larger.probability == pytest.approx(1 / 3, abs=0.08), "three nodes don't divide the batch: it takes all four"
-    beyond = only(check_claims(claim(assertion | {"value": "4.4 PFLOP/s"}, **opened)), "a0")
+    beyond = only(check_claim(claim(assertion | {"value": "4.4 PFLOP/s"}, **opened)), "a0")
     assert beyond.verdict == "implausible"
     assert "more than the 16 of the largest cluster left open" in beyond.reason
 
 
 def test_times_rates_and_costs() -> None:
-    point = check_claims(claim()).points[0]
+    point = check_claim(claim()).points[0]
     figures = {
         "step_time_s": point.step.step_time_s,
         "tokens_per_s": point.step.tokens_per_s,
@@ -306,23 +306,23 @@ def test_times_rates_and_costs() -> None:
         assert value is not None
         more = 0.5 if metric == "tokens_per_s" else 2.0
         verdicts = [
-            only(check_claims(claim({"metric": metric, "value": value * factor})), "a0").verdict
+            only(check_claim(claim({"metric": metric, "value": value * factor})), "a0").verdict
             for factor in (more, 1 / more**0.9, 1 / more**2)
         ]
         assert verdicts == ["supported", "implausible", "impossible"], metric
-        row = only(check_claims(claim({"metric": metric, "value": value})), "a0")
+        row = only(check_claim(claim({"metric": metric, "value": value})), "a0")
         assert row.best_attainable == pytest.approx(value, rel=0.1)
         assert row.unit in row.reason or metric == "training_days"
 
 
 def test_a_published_rate_supports_the_times_that_it_makes() -> None:
     """MegaScale's 204 TFLOP/s a device on 256 is past what one claims here; a figure past it is not supported."""
-    point = check_claims(claim(layout="search")).points[0]
+    point = check_claim(claim(layout="search")).points[0]
     rate = point.step.achieved_flops / point.step.devices
     assert rate < 190e12
     seconds = [point.step.step_time_s * rate / reached for reached in (203e12, 215e12, 1.3 * 204e12)]
     steps = [claim({"metric": "step_time_s", "value": value}, layout="search") for value in seconds]
-    rows = [only(check_claims(made), "a0") for made in steps]
+    rows = [only(check_claim(made), "a0") for made in steps]
     assert [row.verdict for row in rows] == ["supported", "plausible", "implausible"]
     at = rows[0]
     assert at.record is not None
@@ -346,7 +346,7 @@ POOR = {  # the small claim with what keeps its devices waiting, whatever others
 def test_what_others_reached_says_nothing_of_a_system_that_is_far_slower(parts: dict[str, Any]) -> None:
     """204 TFLOP/s were reached on the chip, 65 %, and this layout or batch is predicted at a fraction of that."""
     figures = [{"metric": "mfu", "value": value} for value in ("50 %", "60 %")]
-    report = check_claims(claim(*figures, {"metric": "achieved_flops_per_device", "value": "190 TFLOP/s"}, **parts))
+    report = check_claim(claim(*figures, {"metric": "achieved_flops_per_device", "value": "190 TFLOP/s"}, **parts))
     assert {row.verdict for row in report.assertions if row.counts} == {"implausible"}
     row = only(report, "a2")
     assert row.best_attainable is not None
@@ -359,7 +359,7 @@ def test_what_others_reached_says_nothing_of_a_system_that_is_far_slower(parts: 
 def test_a_rate_far_past_every_record_is_not_plausible(factor: float) -> None:
     """The record itself, a little above it, and a fifth past it, where predictions don't reach it."""
     figure = {"metric": "achieved_flops_per_device", "value": 203.7e12 * factor}
-    report = check_claims(claim(figure, layout="search"))
+    report = check_claim(claim(figure, layout="search"))
     assert report.points[0].step.mfu < 0.6
     row = only(report, "a0")
     assert row.verdict == ("plausible" if factor < 1.1 else "implausible")
@@ -372,7 +372,7 @@ def test_a_mixture_is_held_against_dense_runs_where_nobody_published_one() -> No
         "training": {"sequence_length": 4096, "global_batch": 2048, "router": "balanced"},
         "layout": "search",
     }
-    report = check_claims(claim({"metric": "achieved_flops_per_device", "value": "250 TFLOP/s"}, **parts))
+    report = check_claim(claim({"metric": "achieved_flops_per_device", "value": "250 TFLOP/s"}, **parts))
     row = only(report, "a0")
     assert row.record is not None
     assert "GPT 175B (dense)" in row.record
@@ -395,10 +395,10 @@ def dense_record(flops: float, kind: str = "dense") -> Record:
 def test_a_figure_that_the_inputs_do_not_reach_is_untestable() -> None:
     no_tokens = SMALL["given"]["training"] | {"tokens": None}
     no_tokens.pop("tokens")
-    report = check_claims(claim({"metric": "training_days", "value": 3}, training=no_tokens))
+    report = check_claim(claim({"metric": "training_days", "value": 3}, training=no_tokens))
     assert report.verdict == "untestable"
     assert only(report, "a0").reason == "training.tokens is not given"
-    ratio = check_claims(claim({"metric": "achieved_flops_ratio", "value": 1.2}))
+    ratio = check_claim(claim({"metric": "achieved_flops_ratio", "value": 1.2}))
     assert "state it under relations" in only(ratio, "a0").reason
 
 
@@ -412,12 +412,12 @@ H100 = {"cluster.node": "dgx-h100", "stack": "megatron-core-2024"}
 
 def test_systems_are_compared_at_the_same_devices_and_training() -> None:
     opened = {"cluster.nodes": [1, 2], "training.sequence_length": [1024, 2048]}
-    report = check_claims(claim(relations=[relation("50 %", H100)], open=opened))
+    report = check_claim(claim(relations=[relation("50 %", H100)], open=opened))
     row = only(report, "other")
     assert row.base == "to NVIDIA H100 SXM5 80GB"
     other = [
         point.step
-        for point in check_claims(
+        for point in check_claim(
             claim(
                 cluster={"node": "dgx-h100", "nodes": 1},
                 stack="megatron-core-2024",
@@ -430,41 +430,41 @@ def test_systems_are_compared_at_the_same_devices_and_training() -> None:
     ]
     assert row.best_attainable is not None
     assert min(ratios) * 0.9 < row.best_attainable < max(ratios) * 1.1
-    far = only(check_claims(claim(relations=[relation("1 %", H100, op="==")], open=opened)), "other")
+    far = only(check_claim(claim(relations=[relation("1 %", H100, op="==")], open=opened)), "other")
     assert far.verdict == "implausible", "an equality fails from below, too"
 
 
 def test_the_other_system_gets_as_many_devices_whatever_its_nodes() -> None:
     change = {"cluster.node": {"extends": "dgx-h100", "devices": 4}, "stack": "megatron-core-2024"}
-    row = only(check_claims(claim(relations=[relation("50 %", change)])), "other")
+    row = only(check_claim(claim(relations=[relation("50 %", change)])), "other")
     assert row.reason.startswith("on 16 devices the best layouts reach ")
     odd = {"cluster.node": {"extends": "dgx-h100", "devices": 5}, "stack": "megatron-core-2024"}
     with pytest.raises(InputError, match="16 is no multiple of the node's 5 devices"):
-        check_claims(claim(relations=[relation("50 %", odd)]))
+        check_claim(claim(relations=[relation("50 %", odd)]))
 
 
 def test_a_system_that_cannot_run_leaves_the_ratio_untestable() -> None:
     change = H100 | {"layout.tensor": 1, "layout.micro_batch": 64, "layout.data": "auto", "cluster.node": "dgx-h100"}
     change |= {"training.global_batch": 1024}
-    report = check_claims(claim(relations=[relation("50 %", change)]))
+    report = check_claim(claim(relations=[relation("50 %", change)]))
     assert only(report, "other").verdict == "untestable"
     assert not [row for row in report.assertions if row.follows_from]
 
 
 def test_points_that_cannot_run_are_told_and_left_out() -> None:
     opened = claim(open={"layout.micro_batch": [2, 64]}, training=SMALL["given"]["training"] | {"global_batch": 512})
-    report = check_claims(opened)
+    report = check_claim(opened)
     assert len(report.points) == 1
     assert len(report.infeasible) == 1
     assert report.infeasible[0].startswith("the stated layout needs ")
-    only_that = check_claims(opened | {"open": {"layout.micro_batch": [64]}})
+    only_that = check_claim(opened | {"open": {"layout.micro_batch": [64]}})
     assert (only_that.verdict, only_that.points) == ("implausible", ())
     assert only(only_that, "u").reason.startswith("the stated layout needs ")
 
 
 def test_a_model_whose_states_are_more_than_all_devices_hold_is_impossible() -> None:
     given = {key: value for key, value in SMALL["given"].items() if key != "layout"} | {"model": "gpt3-175b"}
-    report = check_claims(SMALL | {"given": given, "relations": [relation("50 %", H100)]})
+    report = check_claim(SMALL | {"given": given, "relations": [relation("50 %", H100)]})
     assert report.figures == {"u": "impossible", "other": "impossible"}
     assert only(report, "u").reason.endswith("are 2.22 TiB, and 16 devices hold 1.24 TiB")
     json.dumps(report.to_dict(), allow_nan=False)
@@ -477,7 +477,7 @@ def test_what_no_layout_divides_is_infeasible() -> None:
         "cluster": {"node": "dgx-a100-80gb", "nodes": 97},
     }
     with pytest.raises(InfeasibleError, match="no layout can run what the claim describes: no layout divides 776"):
-        check_claims(SMALL | {"given": odd})
+        check_claim(SMALL | {"given": odd})
 
 
 ODD: dict[str, Any] = {
@@ -505,7 +505,7 @@ SUMMED_PEAK = 776 * 312e12  # of its devices
 )
 def test_past_all_peaks_is_impossible_though_no_layout_divides(assertion: dict[str, Any], reason: str) -> None:
     """776 devices and one sequence: the chips' best kernels and memory speak without a layout."""
-    report = check_claims(claim(assertion, {"metric": "tokens_per_s", "value": "9"}, layout="search", **ODD))
+    report = check_claim(claim(assertion, {"metric": "tokens_per_s", "value": "9"}, layout="search", **ODD))
     assert report.figures == {"a0": "impossible", "a1": "untestable"}
     assert report.verdict == "impossible"
     assert reason in only(report, "a0").reason
@@ -516,35 +516,35 @@ def test_past_all_peaks_is_impossible_though_no_layout_divides(assertion: dict[s
 def test_the_bound_without_a_layout_is_that_of_the_summed_peak() -> None:
     """Full attention counts the masked half, so that the bound is a little above the best kernels' rate."""
     words = only(
-        check_claims(claim({"metric": "achieved_flops", "value": "300 PFLOP/s"}, layout="search", **ODD)), "a0"
+        check_claim(claim({"metric": "achieved_flops", "value": "300 PFLOP/s"}, layout="search", **ODD)), "a0"
     ).reason
     bound = float(words.removeprefix("300 PFLOP/s is past the ").split(" PFLOP/s")[0]) * 1e15
     assert 0.9 * SUMMED_PEAK < bound < 1.1 * SUMMED_PEAK
 
 
 def test_a_stated_layout_that_fits_nothing_is_no_way_out() -> None:
-    report = check_claims(claim({"metric": "achieved_flops", "value": "900 PFLOP/s"}, layout={"tensor": 3}))
+    report = check_claim(claim({"metric": "achieved_flops", "value": "900 PFLOP/s"}, layout={"tensor": 3}))
     assert report.figures == {"a0": "impossible"}
     assert "layout.tensor: 3 does not divide the 32 attention heads" in report.infeasible[0]
     with pytest.raises(InputError, match="3 does not divide the 32 attention heads"):
-        check_claims(claim({"metric": "achieved_flops", "value": "900 TFLOP/s"}, layout={"tensor": 3}))
+        check_claim(claim({"metric": "achieved_flops", "value": "900 TFLOP/s"}, layout={"tensor": 3}))
 
 
 def test_what_is_within_the_peaks_stays_infeasible_where_no_layout_divides() -> None:
     with pytest.raises(InfeasibleError, match="no layout can run"):
-        check_claims(claim({"metric": "achieved_flops", "value": "100 PFLOP/s"}, layout="search", **ODD))
+        check_claim(claim({"metric": "achieved_flops", "value": "100 PFLOP/s"}, layout="search", **ODD))
     with pytest.raises(InputError, match="no peak"):
-        check_claims(claim({"metric": "mfu", "value": "99 %", "base": "nothing"}, layout="search", **ODD))
+        check_claim(claim({"metric": "mfu", "value": "99 %", "base": "nothing"}, layout="search", **ODD))
 
 
 def test_points_whose_parts_do_not_fit_each_other_are_told_and_left_out() -> None:
-    report = check_claims(claim(open={"cluster.nodes": [2, 3]}, relations=[relation("50 %", H100)]))
+    report = check_claim(claim(open={"cluster.nodes": [2, 3]}, relations=[relation("50 %", H100)]))
     assert [point.step.devices for point in report.points] == [16]
     assert report.infeasible[0].startswith("training.global_batch: 64 sequences are no multiple of data 12")
     assert only(report, "other").reason.startswith("on 16 devices")
     with pytest.raises(InputError, match="no multiple of data 12"):
-        check_claims(claim(open={"cluster.nodes": [3]}))
-    misfit = check_claims(claim(relations=[relation("50 %", H100 | {"layout.micro_batch": 3})]))
+        check_claim(claim(open={"cluster.nodes": [3]}))
+    misfit = check_claim(claim(relations=[relation("50 %", H100 | {"layout.micro_batch": 3})]))
     assert only(misfit, "other").verdict == "untestable"
     assert "no multiple of data 8 x micro_batch 3" in only(misfit, "other").reason
 
@@ -552,11 +552,11 @@ def test_points_whose_parts_do_not_fit_each_other_are_told_and_left_out() -> Non
 def test_stated_devices_must_agree_with_flops_and_utilization() -> None:
     utilization = {"metric": "utilization", "value": "40 %", "definition": "mfu"}
     for total, verdict in (("2 PFLOP/s", "supported"), ("1 PFLOP/s", "inconsistent")):
-        report = check_claims(claim(utilization, {"metric": "achieved_flops", "value": total}))
+        report = check_claim(claim(utilization, {"metric": "achieved_flops", "value": total}))
         assert report.figures == {"a0": verdict, "a1": "supported"}
     assert [equation.verdict for equation in report.contradictions] == ["inconsistent"]
     busy = {"metric": "utilization", "value": "40 %", "definition": "busy_any"}
-    assert not check_claims(claim(busy, {"metric": "achieved_flops", "value": "1 PFLOP/s"})).contradictions
+    assert not check_claim(claim(busy, {"metric": "achieved_flops", "value": "1 PFLOP/s"})).contradictions
 
 
 def row(**values: Any) -> AssertionRow:
@@ -598,7 +598,7 @@ def test_the_joint_verdict_is_that_of_the_best_surviving_base() -> None:
 )
 def test_a_malformed_claim_is_an_input_error(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_claims(SMALL | change)
+        check_claim(SMALL | change)
     assert message in str(caught.value)
 
 
@@ -608,15 +608,15 @@ def test_a_malformed_claim_is_an_input_error(change: dict[str, Any], message: st
 def test_hostile_strings_do_not_matter(text: str) -> None:
     hostile = claim(name=text, source=SMALL["source"] | {"text": text, "who": text}, assumptions=[text])
     hostile["assert"][0]["id"] = text
-    report = check_claims(hostile)
-    plain = check_claims(SMALL)
+    report = check_claim(hostile)
+    plain = check_claim(SMALL)
     assert report.verdict == plain.verdict
     assert [row.reason for row in report.assertions] == [row.reason for row in plain.assertions]
 
 
 @pytest.mark.parametrize("value", [1e-9, 1e30, "1e-7 %", "999999999999999999999 %"])
 def test_absurd_figures_are_judged_and_printed(value: Any) -> None:
-    report = check_claims(claim({"metric": "utilization", "value": value}, {"metric": "achieved_flops", "value": 1e30}))
+    report = check_claim(claim({"metric": "utilization", "value": value}, {"metric": "achieved_flops", "value": 1e30}))
     assert max(len(row.reason) for row in report.assertions) < 300
     assert all(len(equation.equation) < 200 for equation in report.contradictions)
     json.dumps(report.to_dict(), allow_nan=False)

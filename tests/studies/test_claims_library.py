@@ -9,7 +9,7 @@ from claims_library import CLAIMS, FALSE, TRUE
 
 from clustersim.inputs.load import load_config
 from clustersim.inputs.table import as_plain
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 
 BELIEVED = {"supported", "plausible"}
 REFUSED = {"implausible", "inconsistent", "impossible"}
@@ -23,7 +23,7 @@ def test_the_library_is_large_enough_to_score_on() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRUE)
 def test_a_published_result_is_believed(name: str) -> None:
-    report = check_claims(name)
+    report = check_claim(name)
     assert report.verdict in BELIEVED
     assert set(report.figures.values()) <= BELIEVED
 
@@ -31,7 +31,7 @@ def test_a_published_result_is_believed(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FALSE)
 def test_a_made_up_one_is_not(name: str) -> None:
-    assert check_claims(name).verdict in REFUSED
+    assert check_claim(name).verdict in REFUSED
 
 
 def bent(name: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -55,4 +55,4 @@ def bent(name: str, values: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_figure_just_above_the_record_is_not_implausible(name: str, values: dict[str, Any]) -> None:
-    assert check_claims(bent(name, values)).verdict in BELIEVED
+    assert check_claim(bent(name, values)).verdict in BELIEVED

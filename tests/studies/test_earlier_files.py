@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from clustersim.cli import cli
 from clustersim.errors import InputError
 from clustersim.inputs.load import load_claim
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.sweeps.sweep import run_sweep
 
 BASE = {
@@ -68,7 +68,7 @@ def claim(**parts: Any) -> dict[str, Any]:
 
 
 def test_claims_load_and_say_the_new_keys() -> None:
-    plain = check_claims(claim(open={"layout.pp": [1, 2]}))
+    plain = check_claim(claim(open={"layout.pp": [1, 2]}))
     words = [
         "given.training.expert_imbalance: expert_imbalance is called router.imbalance now",
         "given.stack.sums_everywhere: sums_everywhere is called all_reduce_gradients now",
@@ -83,7 +83,7 @@ def test_what_a_claim_states_in_megatrons_words_is_stated() -> None:
     given = claim()["given"] | {"training": {"seq_length": 4096, "global_batch_size": 64}}
     found = load_claim(claim(given=given))
     assert found.scenario_part["training"] == {"sequence_length": 4096, "global_batch": 64}
-    report = check_claims(claim(given=given))
+    report = check_claim(claim(given=given))
     assert not any("sequence length isn't said" in note for note in report.assumptions)
 
 

@@ -10,7 +10,7 @@ import pytest
 from test_draws import CLAIM
 
 from clustersim.studies.claims.assertion_rows import AssertionRow
-from clustersim.studies.claims.judge import ClaimReport, check_claims
+from clustersim.studies.claims.judge import ClaimReport, check_claim
 from clustersim.studies.claims.verdicts import ClaimedFigure, judge
 from clustersim.views.claim_plots import draw_distribution
 from clustersim.views.claim_report import claim_page
@@ -28,7 +28,7 @@ def report_of(value: str, nodes: int, **given: Any) -> ClaimReport:
         "given": CLAIM["given"] | {"cluster": cluster, "training": training} | given,
         "assert": [{"id": "g", "metric": "goodput", "value": value}],
     }
-    return check_claims(made)
+    return check_claim(made)
 
 
 def test_published_profiles_are_drawn() -> None:

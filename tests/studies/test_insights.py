@@ -8,12 +8,12 @@ import pytest
 from test_draws import CLAIM
 
 from clustersim.studies.claims.insights import Insight
-from clustersim.studies.claims.judge import ClaimReport, check_claims
+from clustersim.studies.claims.judge import ClaimReport, check_claim
 from clustersim.studies.claims.requirements import Requirement
 
 
 def judged(value: str, metric: str = "mfu", **parts: Any) -> ClaimReport:
-    return check_claims(CLAIM | {"assert": [{"id": "u", "metric": metric, "value": value}]} | parts)
+    return check_claim(CLAIM | {"assert": [{"id": "u", "metric": metric, "value": value}]} | parts)
 
 
 def only(report: ClaimReport) -> Insight:

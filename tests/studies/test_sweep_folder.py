@@ -16,10 +16,11 @@ import pytest
 import yaml
 
 from clustersim.errors import ClustersimError, InputError
+from clustersim.simulation.result_row import ResultRow
 from clustersim.studies.sweeps import folder as module
 from clustersim.studies.sweeps import points
 from clustersim.studies.sweeps.folder import only_writer, write_whole
-from clustersim.studies.sweeps.result_columns import ResultRow, refused_row
+from clustersim.studies.sweeps.result_columns import refused_row
 from clustersim.studies.sweeps.sweep import SweepResult, run_sweep
 
 TWO = {"layout.micro_batch": [1, 2]}

@@ -9,14 +9,14 @@ import pytest
 from test_draws import CLAIM
 
 from clustersim.studies.claims.equations import Equation
-from clustersim.studies.claims.judge import ClaimReport, check_claims
+from clustersim.studies.claims.judge import ClaimReport, check_claim
 
 
 def judged(*assertions: dict[str, Any], given: dict[str, Any] | None = None, **parts: Any) -> ClaimReport:
     made = deepcopy(CLAIM)
     made["given"] |= given or {}
     made["assert"] = [{"id": values["metric"]} | values for values in assertions]
-    return check_claims(made | parts)
+    return check_claim(made | parts)
 
 
 def between(report: ClaimReport, *ids: str, definition: str = "") -> list[Equation]:
@@ -146,7 +146,7 @@ def test_memory_is_that_of_the_leanest_layout() -> None:
     given = {key: value for key, value in CLAIM["given"].items() if key != "layout"}
     made = CLAIM | {"given": given}
     verdicts = [
-        check_claims(made | {"assert": [{"id": "m", "metric": "memory", "value": value}]}).verdict
+        check_claim(made | {"assert": [{"id": "m", "metric": "memory", "value": value}]}).verdict
         for value in ("70 GiB", "4 GiB")
     ]
     assert verdicts == ["supported", "impossible"]

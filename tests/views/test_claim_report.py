@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from clustersim.cli import cli
-from clustersim.studies.claims.judge import check_claims
+from clustersim.studies.claims.judge import check_claim
 from clustersim.views.claim_report import claim_page
 
 CLAIM: dict[str, Any] = {
@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return claim_page(check_claims(CLAIM), "clustersim check seven.yaml")
+    return claim_page(check_claim(CLAIM), "clustersim check seven.yaml")
 
 
 def test_the_answer_comes_first(page: str) -> None:
@@ -99,7 +99,7 @@ def test_it_is_whole_without_a_network(page: str) -> None:
 
 
 def test_the_same_bytes_every_time(page: str) -> None:
-    assert claim_page(check_claims(CLAIM), "clustersim check seven.yaml") == page
+    assert claim_page(check_claim(CLAIM), "clustersim check seven.yaml") == page
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -109,7 +109,7 @@ def test_nothing_from_a_file_reaches_the_page_unescaped(text: str, page: str) ->
     for assertion in hostile["assert"]:
         assertion["id"] = f"{assertion['id']} {text}"
     hostile["relations"][0]["id"] += text
-    made = claim_page(check_claims(hostile), f"clustersim check {text}")
+    made = claim_page(check_claim(hostile), f"clustersim check {text}")
     assert set(Page(made).tags) == set(Page(page).tags)
     assert Page(made).tags.count("svg") == Page(page).tags.count("svg")
     assert "<script" not in made
@@ -121,14 +121,14 @@ def test_every_file_name_and_label_is_drawn_as_it_is() -> None:
     opened = CLAIM | {
         "open": {"cluster.nodes": [1, 2], "model": ["llama-2-7b", {"extends": "llama-2-7b", "name": "$\\bad{"}]}
     }
-    assert "svg" in Page(claim_page(check_claims(opened), "x")).tags
+    assert "svg" in Page(claim_page(check_claim(opened), "x")).tags
 
 
 def test_a_claim_that_cannot_fit_has_a_page_too() -> None:
     large = deepcopy(CLAIM)
     large["given"] |= {"model": "gpt3-175b"}
     del large["given"]["layout"]
-    words = Page(claim_page(check_claims(large), "x")).words
+    words = Page(claim_page(check_claim(large), "x")).words
     assert "The claim is impossible" in words
     assert "In pictures" not in words
 
@@ -140,7 +140,7 @@ def test_absurd_figures_have_a_page(value: str) -> None:
         {"id": "u", "metric": "mfu", "value": value},
         {"id": "s", "metric": "step_time_s", "value": 1e29},
     ]
-    assert "svg" in Page(claim_page(check_claims(absurd), "x")).tags
+    assert "svg" in Page(claim_page(check_claim(absurd), "x")).tags
 
 
 def test_the_command_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.randomness import rng
 from clustersim.simulation.run_clock.nodes import Events
 from clustersim.simulation.run_clock.outages import Outage, SlowNode, Stall, planned
-from clustersim.simulation.run_clock.plan import Source
+from clustersim.simulation.run_clock.plan import InterruptionCause
 
 if TYPE_CHECKING:
     from clustersim.simulation.run_clock.job import Job
@@ -61,14 +61,14 @@ def start(job: Job) -> None:
         env.process(slow_nodes(job))
 
 
-def steady(job: Job, source: Source) -> Events:
+def steady(job: Job, source: InterruptionCause) -> Events:
     """A Poisson process at the steady rate."""
     for strike in strikes(job.seed, "failures", source.name):
         yield job.env.timeout(strike.gap / source.rate)
         fail(job, source, strike)
 
 
-def infant(job: Job, source: Source) -> Events:
+def infant(job: Job, source: InterruptionCause) -> Events:
     """Failures of young machines beyond the steady rate: a Poisson number, at times that are exponential."""
     stream = rng(job.seed, "infant failures", source.name)
     ages = stream.exponential(source.infant_decay, stream.poisson(source.infant_count))
@@ -78,7 +78,7 @@ def infant(job: Job, source: Source) -> Events:
         fail(job, source, strike)
 
 
-def fail(job: Job, source: Source, strike: Strike) -> None:
+def fail(job: Job, source: InterruptionCause, strike: Strike) -> None:
     """Something fails; it matters if it is part of the job, and if the job runs where only that counts."""
     index = int(strike.node * job.plan.fleet.nodes)
     if source.on_a_node and index < job.nodes.missing:
@@ -90,7 +90,7 @@ def fail(job: Job, source: Source, strike: Strike) -> None:
         job.interrupt(_outage(job, source, strike))
 
 
-def corruption(job: Job, source: Source, strike: Strike) -> Events:
+def corruption(job: Job, source: InterruptionCause, strike: Strike) -> Events:
     """Results are wrong from here on, until somebody notices; a rollback to before it has healed it."""
     assert source.silent_s is not None
     stain = job.stain()
@@ -99,7 +99,7 @@ def corruption(job: Job, source: Source, strike: Strike) -> Events:
         job.interrupt(_outage(job, source, strike, stain.clean_work))
 
 
-def _outage(job: Job, source: Source, strike: Strike, clean_work: float | None = None) -> Outage:
+def _outage(job: Job, source: InterruptionCause, strike: Strike, clean_work: float | None = None) -> Outage:
     recovery, fleet = job.plan.recovery, job.plan.fleet
     waits = strike.person < recovery.manual_share
     manual = (("manual", recovery.manual_s * strike.patience),) if waits else ()

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from clustersim.engines.graph import Floats
 from clustersim.inputs.units import SECONDS_A_DAY
-from clustersim.simulation.run_clock.plan import Fleet, RunPlan, Source
+from clustersim.simulation.run_clock.plan import InterruptionCause, JobNodes, RunPlan
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 
 ROUNDS = 4  # of the run's length, on which infant mortality and slow nodes depend
@@ -82,7 +82,7 @@ def recovery_seconds(plan: RunPlan, rates: dict[str, float]) -> tuple[float, flo
         struck = sum(rates[s.name] * _struck(plan, s, restart, resting) for s in plan.sources if s.idle) / resting
         again = struck / resting / (1.0 - struck) if struck < 1.0 else math.inf
 
-    def lasts(source: Source) -> float:
+    def lasts(source: InterruptionCause) -> float:
         if not resting:
             manual = recovery.manual_share * recovery.manual_s
             return sum(seconds for _, seconds in source.phases) + manual + restart
@@ -94,7 +94,7 @@ def recovery_seconds(plan: RunPlan, rates: dict[str, float]) -> tuple[float, flo
     return mean, planned
 
 
-def _struck(plan: RunPlan, source: Source, restart: float, resting: float) -> float:
+def _struck(plan: RunPlan, source: InterruptionCause, restart: float, resting: float) -> float:
     """Chance that a recovery is struck: 1 - E exp(-r R), with an exponential wait for a person in some."""
     manual, fixed = plan.recovery, sum(seconds for _, seconds in source.phases) + restart
     waits = 1.0 - manual.manual_share * (1.0 - 1.0 / (1.0 + resting * manual.manual_s))
@@ -168,7 +168,7 @@ def _renewal(plan: RunPlan, rate: float, back: float, trained: float, stalled: f
     return float(renewal_seconds(trained * soft, every * soft, cycle.blocking, hard, back, cycle.write))
 
 
-def _waits(fleet: Fleet, away: float, more: int) -> float:
+def _waits(fleet: JobNodes, away: float, more: int) -> float:
     """Share of time in which at least `more` nodes beyond the spares are in repair, where the job waits for them.
 
     `away`: the mean number in repair; it is Poisson, as in an M/G/infinity queue. The job trains at other times only.
@@ -190,7 +190,7 @@ def _before_nodes(plan: RunPlan, rates: dict[str, float], back: float) -> float:
     return min(1.0, first / back)
 
 
-def _fleet_pace(fleet: Fleet, away: float) -> float:
+def _fleet_pace(fleet: JobNodes, away: float) -> float:
     """Expected throughput with the nodes that are there, where the job goes on with fewer."""
     if fleet.spares is None or not fleet.shrink or away == 0.0:
         return 1.0

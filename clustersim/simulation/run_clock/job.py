@@ -9,7 +9,7 @@ import simpy
 
 from clustersim.inputs.units import SECONDS_A_DAY
 from clustersim.simulation.run_clock.ledger import Ledger
-from clustersim.simulation.run_clock.nodes import Events, Nodes
+from clustersim.simulation.run_clock.nodes import Events, NodePool
 from clustersim.simulation.run_clock.outages import Outage, PaceChange, SlowNode, Stain, Stall
 from clustersim.simulation.run_clock.plan import Phase, RunPlan
 
@@ -26,7 +26,7 @@ class Job:
         self.plan = plan
         self.seed = seed
         self.ledger = ledger
-        self.nodes = Nodes(env, plan.fleet)
+        self.nodes = NodePool(env, plan.fleet)
         self.slow: list[SlowNode] = []
         self.stains: list[Stain] = []
         self.training = False

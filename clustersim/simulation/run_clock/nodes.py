@@ -6,19 +6,19 @@ from collections.abc import Generator
 
 import simpy
 
-from clustersim.simulation.run_clock.plan import Fleet
+from clustersim.simulation.run_clock.plan import JobNodes
 
 Events = Generator[simpy.Event, object, None]
 
 
-class Nodes:
+class NodePool:
     """Who is missing from the job, and the spares that take their place.
 
     Nobody queues for a spare: who waits looks again whenever a node is back. (A request to a resource of SimPy keeps
     its place when the process that made it is interrupted, and would swallow a node later.)
     """
 
-    def __init__(self, env: simpy.Environment, fleet: Fleet) -> None:
+    def __init__(self, env: simpy.Environment, fleet: JobNodes) -> None:
         self.env = env
         self.fleet = fleet
         self.missing = 0

@@ -18,7 +18,7 @@ Phase = tuple[str, float]  # what is done, and how many seconds it takes
 
 
 @dataclass(frozen=True)
-class Source:
+class InterruptionCause:
     """One cause of interruptions, over the whole job."""
 
     name: str
@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class JobNodes:
     """Nodes of the job, those that stand by, and what fewer nodes are good for."""
 
     nodes: int = 1
@@ -71,10 +71,10 @@ class RunPlan:
     """Everything that the run clock needs to know, in seconds of the whole job."""
 
     work_s: float  # of training at full pace, uninterrupted
-    sources: tuple[Source, ...] = ()
+    sources: tuple[InterruptionCause, ...] = ()
     cycle: Cycle = field(default_factory=Cycle)
     recovery: Recovery = field(default_factory=Recovery)
-    fleet: Fleet = field(default_factory=Fleet)
+    fleet: JobNodes = field(default_factory=JobNodes)
     maintenance: Maintenance | None = None
     stalls: Stalls | None = None
     slow_nodes: SlowNodes | None = None
@@ -109,7 +109,7 @@ def plan_of(scenario: Scenario, work_s: float, step_time_s: float, slow_nodes: S
             manual_share=restart.manual_share,
             manual_s=restart.manual_time,
         ),
-        fleet=Fleet(
+        fleet=JobNodes(
             nodes=cluster.nodes,
             replicas=layout.data,
             replica_nodes=cluster.nodes / layout.data,
@@ -125,13 +125,13 @@ def plan_of(scenario: Scenario, work_s: float, step_time_s: float, slow_nodes: S
     )
 
 
-def _source(name: str, failure: Failure, profile: Reliability, cluster: Cluster) -> Source:
+def _source(name: str, failure: Failure, profile: Reliability, cluster: Cluster) -> InterruptionCause:
     """A cause over all devices or nodes."""
     rate = failure.rate * profile.rate_factor * {"device": cluster.devices, "node": cluster.nodes, "job": 1}[failure.of]
     detection = profile.detection if failure.detection is None else failure.detection
     diagnosis = profile.diagnosis if failure.diagnosis is None else failure.diagnosis
     infant = failure.infant
-    return Source(
+    return InterruptionCause(
         name=name,
         rate=rate,
         infant_count=rate * (infant.factor - 1.0) * infant.decay if infant else 0.0,

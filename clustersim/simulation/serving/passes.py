@@ -27,6 +27,7 @@ from clustersim.workload.serving import (
     staggered,
 )
 from clustersim.workload.shape import Shape
+from clustersim.workload.software import Software
 
 SHORT, LONG = 2, 6  # layers played: what the longer run takes more is that of layers in the middle
 
@@ -158,7 +159,7 @@ def _shape(serving: Serving, unit: Unit, tokens: Floats) -> Shape:
         overlap=frozenset({"shared_expert"}),  # beside the exchanges of the routed ones
         precision=serving.precision,
         dispatcher=serving.stack.software.dispatcher,
-        dispatch_bytes=sent,
+        software=Software(dispatch_bytes=sent),
     )
 
 

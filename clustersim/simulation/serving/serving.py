@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.answer import Answer
 from clustersim.engines.graph import Floats
 from clustersim.errors import InfeasibleError
+from clustersim.inputs.amounts import number
 from clustersim.inputs.serving import Serving
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.serving.memory import cache_bytes_of, weights, workspace
@@ -71,12 +73,30 @@ class PhaseResult:
         }
 
 
-@dataclass(frozen=True)
-class ServingResult:
+@dataclass(frozen=True, repr=False)
+class ServingResult(Answer):
     """Both phases of a serving scenario."""
 
     serving: Serving
     phases: Mapping[ServingPhase, PhaseResult]
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """Model, accelerator, and tokens a second and device of both phases."""
+        rates = {phase: self.phases[phase].central.tokens_per_s for phase in PHASES}
+        what = f"{self.serving.model.name} on {self.serving.node.accelerator.name}"
+        return what, {phase: f"{number(rate)} tokens/s a device" for phase, rate in rates.items()}
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each phase and share of communication that is hidden."""
+        return [
+            {"phase": phase, "devices": self.phases[phase].devices, "overlap": overlap, **asdict(point)}
+            for phase in PHASES
+            for overlap, point in self.phases[phase].at.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both phases, without their curves."""
+        return {phase: self.phases[phase].to_dict() for phase in PHASES}
 
     def nodes(self, overlap: str = "central") -> dict[ServingPhase, float] | None:
         """Nodes that the day's tokens need in the mean; None where the traffic states none."""

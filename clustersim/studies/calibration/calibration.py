@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from clustersim.answer import Answer
 from clustersim.engines.graph import Floats
 from clustersim.errors import InputError, Problem
+from clustersim.inputs.amounts import amount, counted
 from clustersim.inputs.catalog import load
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.stack import Stack
@@ -55,8 +57,8 @@ class GroupErrors:
     left_out: float | None  # mean absolute error when the group is held out; None where it is the only one
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Answer):
     """A fitted stack, the evidence for it, and what that leaves open."""
 
     extends: str
@@ -78,6 +80,16 @@ class Calibration:
     def values(self) -> dict[str, float]:
         """The fitted numbers by name."""
         return {estimate.name: estimate.value for estimate in self.estimates}
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """The parent, the rows, how far off they are, and the fitted numbers."""
+        values = {name: f"{value:.4g}" for name, value in self.values.items()}
+        what = f"a stack that extends {self.extends}, fitted to {counted(self.rows, 'row')}"
+        return what, {"mean absolute error": amount(self.mean_absolute, "%"), **values}
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for every fitted number."""
+        return [asdict(estimate) for estimate in self.estimates]
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim calibrate --json` prints."""

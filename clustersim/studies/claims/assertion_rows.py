@@ -19,7 +19,7 @@ from clustersim.studies.claims.draws import Draws, attainable, reached_again, wi
 from clustersim.studies.claims.equations import Devices
 from clustersim.studies.claims.outcomes import BestLayout
 from clustersim.studies.claims.verdicts import ClaimedFigure, Shown, judge
-from clustersim.studies.published import Published, Record, best_published
+from clustersim.studies.published import PublishedRun, Record, best_published
 
 HALF = ("bf16", "fp16", "unstated")  # records that a training in 16 bits compares with
 
@@ -49,7 +49,7 @@ class AssertionRow:
 class Mark:
     """A published run beside a figure, and what sets its system apart from the claim's; empty where it is evidence."""
 
-    run: Published
+    run: PublishedRun
     apart: str = ""
 
 
@@ -142,7 +142,7 @@ class ClaimContext:
         """A figure that a published run makes in every draw, as evidence; None where its system is another."""
         return None if mark is None or mark.apart else Shown(figure, reached_again(figure, self.draws, power))
 
-    def published(self, convention: str, at_most: float = math.inf) -> Published | None:
+    def published(self, convention: str, at_most: float = math.inf) -> PublishedRun | None:
         """The best published run, of the very model if there is one; one node's runs say nothing of a cluster."""
         largest = max(self.steps, key=lambda step: step.devices)
         smallest = min(self.steps, key=lambda step: step.devices)

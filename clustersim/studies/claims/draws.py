@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clustersim.engines.graph import Floats
-from clustersim.inputs.claim_open import Spread
+from clustersim.inputs.claim_open import LogNormal
 from clustersim.inputs.scenario import Scenario
 from clustersim.randomness import rng
 from clustersim.simulation.evidence import evidence
@@ -66,7 +66,7 @@ class Draws:
         """Where on each axis a draw lies."""
         axes = {SOFTWARE: self._uniform(SOFTWARE)}
         for axis in self.points[0].setting.axes:
-            if isinstance(axis.drawn, Spread):
+            if isinstance(axis.drawn, LogNormal):
                 axes[axis.key] = self._normal("open", axis.key)
             elif axis.likely is not None:
                 axes[axis.key] = _triangular(self._uniform("open", axis.key), axis.likely)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from clustersim.answer import Answer
 from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.claim import Assertion, Claim, Relation
 from clustersim.inputs.claim_metrics import METRICS
@@ -31,11 +32,11 @@ from clustersim.studies.measured.records import measured_records
 from clustersim.studies.progress import Progress
 from clustersim.studies.published import training_records
 
-__all__ = ["AssertionRow", "ClaimReport", "Equation", "check_claims", "verdicts_by_figure"]
+__all__ = ["AssertionRow", "ClaimReport", "Equation", "check_claim", "verdicts_by_figure"]
 
 
-@dataclass(frozen=True)
-class ClaimReport:
+@dataclass(frozen=True, repr=False)
+class ClaimReport(Answer):
     """Everything that `check` shows."""
 
     claim: Claim
@@ -49,6 +50,14 @@ class ClaimReport:
     assumptions: tuple[str, ...] = ()  # the claim's own, and what was filled in
     insights: tuple[Insight, ...] = ()  # what moves each figure most, and what would have to be true
     complete: bool = True  # False where it was interrupted: the verdict is on what was searched
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """The claim, its verdict, and that on each of its figures."""
+        return self.claim.name, {"verdict": self.verdict, **self.figures}
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for every reading of every figure."""
+        return [_as_dict(row) for row in self.assertions]
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim check --json` prints."""
@@ -74,7 +83,7 @@ def _as_dict(row: AssertionRow) -> dict[str, Any]:
     return {field.name: getattr(row, field.name) for field in fields(row) if field.name != "boast"}
 
 
-def check_claims(
+def check_claim(
     source: str | Path | Mapping[str, Any],
     *,
     seed: int = 0,

@@ -13,7 +13,7 @@ import numpy as np
 from clustersim.errors import InputError, Problem
 from clustersim.inputs.assumptions import BEST_STACKS, CLAIM_DEVICES, CLAIM_SEQUENCES, CLAIM_TOKENS_A_STEP
 from clustersim.inputs.claim import Claim
-from clustersim.inputs.claim_open import Distribution, Range, Spread
+from clustersim.inputs.claim_open import Distribution, LogNormal, Range
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.load import load_scenario, readable_parts
 from clustersim.inputs.scenario import Scenario
@@ -222,8 +222,8 @@ def _runs_on(mapping: Values, values: Values, cluster: Cluster) -> bool:
 
 def _axis(claim: Claim, first: Values, key: str, drawn: Distribution) -> Axis | list[Any]:
     """An axis to draw from, or a few values to try where only whole numbers make sense."""
-    nodes = SPREAD_NODES if isinstance(drawn, Spread) else RANGE_NODES
-    ends = (drawn.median,) if isinstance(drawn, Spread) else (drawn.low, drawn.high, drawn.likely)
+    nodes = SPREAD_NODES if isinstance(drawn, LogNormal) else RANGE_NODES
+    ends = (drawn.median,) if isinstance(drawn, LogNormal) else (drawn.low, drawn.high, drawn.likely)
     read = [_read(claim, first, key, end) for end in ends if end is not None]
     if isinstance(drawn, Range):
         low, high = read[0], read[1]

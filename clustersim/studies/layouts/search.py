@@ -10,14 +10,17 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from clustersim.answer import Answer
 from clustersim.engines.graph import Floats, Ints
 from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.amounts import counted
 from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
+from clustersim.simulation.result_row import ResultRow, run_row
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
@@ -27,8 +30,8 @@ TIME_METRICS = ("step_time", "mfu", "cost", "energy")  # on given devices all of
 METRICS = (*TIME_METRICS, "memory")
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(Answer):
     """The best layouts of a scenario, best first, and how many were looked at."""
 
     best: tuple[RunResult, ...]
@@ -38,6 +41,26 @@ class SearchResult:
     rejected: Mapping[str, int]  # reason -> how many
     front: tuple[RunResult, ...] = ()  # of which no layout is both faster and leaner; fastest first
     complete: bool = True  # False where the search was interrupted
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """What was searched, and the figures of the best."""
+        what, figures = self.best[0].headline()
+        return f"{what}, best of {counted(self.candidates, 'layout')}", figures
+
+    def table(self) -> list[ResultRow]:
+        """A row for each of the best layouts, best first."""
+        return [run_row(result) for result in self.best]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that `clustersim search --json` prints."""
+        return {
+            "candidates": self.candidates,
+            "feasible": self.feasible,
+            "played": self.played,
+            "rejected": dict(self.rejected),
+            "complete": self.complete,
+            "best": [result.to_dict() for result in self.best],
+        }
 
 
 @dataclass(frozen=True)

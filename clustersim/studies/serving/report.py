@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clustersim.answer import Answer
 from clustersim.errors import InputError
 from clustersim.inputs.documents import Source
 from clustersim.inputs.load import Overrides
@@ -40,8 +41,8 @@ class Comparison:
         return asdict(self) | {"between": self.between, "error": self.error}
 
 
-@dataclass(frozen=True)
-class ServingReport:
+@dataclass(frozen=True, repr=False)
+class ServingReport(Answer):
     """Everything that `serve` shows."""
 
     result: ServingResult
@@ -52,6 +53,16 @@ class ServingReport:
     cost_per_day: Spread | None
     comparisons: tuple[Comparison, ...]
     savings: tuple[Saving, ...]
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """The result's, with the cost of a million tokens."""
+        what, figures = self.result.headline()
+        cost = {} if self.cost is None else {"a million tokens of answers": f"{self.cost.output.central:,.2f} USD"}
+        return what, figures | cost
+
+    def table(self) -> list[dict[str, Any]]:
+        """The result's."""
+        return self.result.table()
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim serve --json` prints."""

@@ -14,13 +14,14 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.renaming import KeyNote
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import Sweep
+from clustersim.simulation.result_row import ResultRow
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run, simulate_runs
 from clustersim.simulation.step.side_by_side import is_alone, structure_of
 from clustersim.studies.sweeps.code_digest import code_digest
 from clustersim.studies.sweeps.journal import key_of
 from clustersim.studies.sweeps.records import Records
-from clustersim.studies.sweeps.result_columns import COLUMNS, ResultRow, refused_row, result_row
+from clustersim.studies.sweeps.result_columns import COLUMNS, refused_row, result_row
 
 MOST_PROBLEMS = 20  # shown of a sweep's points
 BATCH = 250  # points that one worker plays side by side
@@ -45,7 +46,7 @@ class SweepPoint:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PointBatch:
     """Scenarios that are played side by side, pickled, with the keys of their results."""
 
     keys: tuple[str, ...]
@@ -81,7 +82,7 @@ class SweepPoints:
         """Of the results that are wanted."""
         return self._numbers.keys()
 
-    def batches(self, wanted: Callable[[str], bool]) -> Sequence[Batch]:
+    def batches(self, wanted: Callable[[str], bool]) -> Sequence[PointBatch]:
         """Scenarios whose keys are wanted, those of one structure together, as structures first come."""
         left = {number: key for key, number in self._numbers.items() if wanted(key)}
         chosen = [[n for n in numbers if n in left] for numbers in self._structures.values()]
@@ -89,7 +90,7 @@ class SweepPoints:
         return _Batches(self._scenarios, left, cut)
 
 
-class _Batches(Sequence[Batch]):
+class _Batches(Sequence[PointBatch]):
     """Batches that are read when they are asked for."""
 
     def __init__(self, scenarios: Records[Scenario], keys: Mapping[int, str], numbers: Sequence[array[int]]) -> None:
@@ -99,16 +100,16 @@ class _Batches(Sequence[Batch]):
         return len(self._numbers)
 
     @overload
-    def __getitem__(self, place: int) -> Batch: ...
+    def __getitem__(self, place: int) -> PointBatch: ...
 
     @overload
-    def __getitem__(self, place: slice) -> list[Batch]: ...
+    def __getitem__(self, place: slice) -> list[PointBatch]: ...
 
-    def __getitem__(self, place: int | slice) -> Batch | list[Batch]:
+    def __getitem__(self, place: int | slice) -> PointBatch | list[PointBatch]:
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
         numbers = self._numbers[place]
-        return Batch(tuple(self._keys[n] for n in numbers), tuple(self._scenarios.pickled(n) for n in numbers))
+        return PointBatch(tuple(self._keys[n] for n in numbers), tuple(self._scenarios.pickled(n) for n in numbers))
 
 
 def _structure(scenario: Scenario, key: str) -> bytes:
@@ -148,7 +149,7 @@ def point_key(scenario: Scenario, settings: PlaySettings) -> str:
     return key_of({"scenario": described, "code": code_digest(), "columns": COLUMNS} | vars(settings))
 
 
-def play_batches(batches: list[Batch], settings: PlaySettings, code: str) -> list[list[ResultRow]]:
+def play_batches(batches: list[PointBatch], settings: PlaySettings, code: str) -> list[list[ResultRow]]:
     """The rows of every batch: what a worker does. Raises ClustersimError where its clustersim is another one."""
     if code_digest() != code:
         raise ClustersimError(

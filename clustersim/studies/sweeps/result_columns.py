@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clustersim.inputs.figures import shown
-from clustersim.inputs.layout import Layout, ResolvedLayout
+from clustersim.inputs.layout import Layout
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult, value_of
-from clustersim.workload.parameters import total_parameters
-
-Cell = str | float | int | bool | None
-ResultRow = dict[str, Cell]
+from clustersim.simulation.result_row import LAYOUT, Cell, ResultRow, run_row, system_cells
+from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult
 
 SYSTEM = ("devices", "accelerator", "model", "parameters", "stack")
-LAYOUT = tuple(name for name in ResolvedLayout.model_fields if name != "where")
 SEARCHED, STATED = "searched", "stated"  # where a point's layout comes from
 FIGURES = shown("column")
 BOUNDS = tuple(
@@ -78,15 +74,9 @@ def _kinds(texts_of_points: Iterable[Sequence[str]]) -> tuple[Reasons, ...]:
 def result_row(result: RunResult, *, searched: bool = False) -> ResultRow:
     """Every column of a point that was simulated. One that doesn't fit in memory is infeasible, its figures kept."""
     step = result.step
-    row = system_cells(step.scenario) | layout_cells(step.scenario) | {"layout_is": SEARCHED if searched else STATED}
-    row |= {figure.name: value_of(result, figure) for figure in FIGURES} | {"fits": step.fits}
-    row |= {f"breakdown_{part}": step.breakdown.get(part, 0.0) / step.step_time_s for part in BREAKDOWN_PARTS}
-    row |= _bounds(result)
-    row |= {
-        "warnings": "; ".join(step.warnings),
-        "engine": step.engine,
-        "status": "done" if step.fits else "infeasible",
-    }
+    row = run_row(result) | {"layout_is": SEARCHED if searched else STATED}
+    row |= {f"breakdown_{part}": row.get(f"breakdown_{part}", 0.0) for part in BREAKDOWN_PARTS}
+    row |= {"status": "done" if step.fits else "infeasible"}
     return row | {"reason": "" if step.fits else _too_much(step)}
 
 
@@ -96,49 +86,16 @@ def refused_row(status: str, reason: str, scenario: Scenario | None = None) -> R
     return row | {"status": status, "reason": "; ".join(reason.split("\n"))}
 
 
-def system_cells(scenario: Scenario) -> ResultRow:
-    """What is simulated, whatever its layout."""
-    return {
-        "devices": scenario.cluster.devices,
-        "accelerator": scenario.cluster.accelerator.name,
-        "model": scenario.model.name,
-        "parameters": total_parameters(scenario.model),
-        "stack": scenario.stack.name,
-    }
-
-
-def layout_cells(scenario: Scenario) -> ResultRow:
-    """Sizes of the groups and the choices that go with them; lists as JSON."""
-    described = scenario.resolved_layout.model_dump(mode="json")
-    return {name: _layout_cell(described[name]) for name in LAYOUT}
-
-
 def layout_of(row: Mapping[str, Cell]) -> Layout | None:
     """The layout that the cells of a row describe, as simulated or read from a CSV file; None where it has none."""
     cells = {name: _layout_value(row[name]) for name in LAYOUT if row.get(name) not in (None, "")}
     return Layout.model_validate(cells, strict=False) if "tensor" in cells else None
 
 
-def _layout_cell(value: Any) -> Cell:
-    if isinstance(value, Mapping):
-        return f"{value['layers']} layers"
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
-
-
 def _layout_value(cell: Cell) -> Any:
     if isinstance(cell, str) and cell.endswith(" layers"):
         return {"layers": int(cell.removesuffix(" layers"))}
     return json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell
-
-
-def _bounds(result: RunResult) -> ResultRow:
-    intervals = {**result.step.intervals, **result.intervals}
-    return {
-        f"{figure}_{side}_{level}": bound
-        for figure, levels in intervals.items()
-        for level, bounds in levels.items()
-        for side, bound in zip(("low", "high"), bounds, strict=True)
-    }
 
 
 def _too_much(step: StepResult) -> str:

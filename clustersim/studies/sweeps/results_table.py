@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clustersim.studies.sweeps.result_columns import Cell
+from clustersim.simulation.result_row import Cell
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the beginning of a formula
 QUOTE = "'"  # before it: the cell is text

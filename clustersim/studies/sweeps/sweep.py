@@ -16,16 +16,19 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from clustersim.answer import Answer
 from clustersim.errors import WorkersLostError
+from clustersim.inputs.amounts import counted
 from clustersim.inputs.load import Source
 from clustersim.inputs.sweep import FigureSpec
+from clustersim.simulation.result_row import Cell, ResultRow
 from clustersim.studies.progress import Progress
 from clustersim.studies.sweeps.code_digest import code_digest
 from clustersim.studies.sweeps.folder import JOURNAL, begin, finish, folder_for, only_writer
 from clustersim.studies.sweeps.journal import Journal
 from clustersim.studies.sweeps.points import PlaySettings, SweepPoints, play_batches, resolve_points
 from clustersim.studies.sweeps.records import Records
-from clustersim.studies.sweeps.result_columns import COLUMNS, Reasons, ResultRow, refusals
+from clustersim.studies.sweeps.result_columns import COLUMNS, Reasons, refusals
 from clustersim.studies.sweeps.results_table import cell_of, line_of
 from clustersim.studies.sweeps.sweep_file import read_sweep, written
 from clustersim.studies.workers import run_chunks
@@ -33,8 +36,8 @@ from clustersim.studies.workers import run_chunks
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class SweepResult:
+@dataclass(frozen=True, repr=False)
+class SweepResult(Answer):
     """All points of a sweep in order, and where they are kept."""
 
     name: str
@@ -57,6 +60,15 @@ class SweepResult:
     def refusals(self) -> tuple[Reasons, ...]:
         """Why points are not done, the commonest reason first."""
         return refusals(self.rows)
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """Name, points and how they ended."""
+        ended = {status: f"{self.count(status):,}" for status in ("done", "infeasible", "failed")}
+        return f"{self.name}, {counted(len(self.rows), 'point')}", ended | {"results in": str(self.folder)}
+
+    def table(self) -> list[dict[str, Cell]]:
+        """The rows of `results.csv`, a point each, with all its columns."""
+        return [{column: row.get(column) for column in self.columns} for row in self.rows]
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim sweep --json` prints."""

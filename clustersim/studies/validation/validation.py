@@ -11,7 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from clustersim.answer import Answer
 from clustersim.errors import ClustersimError, InputError
+from clustersim.inputs.amounts import amount, counted
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.results import StepResult
 from clustersim.simulation.step.step import simulate_step
@@ -35,8 +37,8 @@ from clustersim.studies.validation.summaries import (
 REGULAR = "complete"  # quality of a row that states everything and behaves
 
 
-@dataclass(frozen=True)
-class ValidationReport:
+@dataclass(frozen=True, repr=False)
+class ValidationReport(Answer):
     """All rows; errors and the order of layouts over sets of them."""
 
     path: str
@@ -106,6 +108,18 @@ class ValidationReport:
             for source in self.by_source
         }
         return {source: order for source, order in orders.items() if order.pairs}
+
+    def headline(self) -> tuple[str, dict[str, str]]:
+        """The file, how many of its rows were simulated, and how far off they are in the mean."""
+        overall = self.overall
+        simulated = {"simulated": f"{overall.simulated:,}"}
+        if overall.mean_absolute is not None:
+            simulated["mean absolute error"] = amount(overall.mean_absolute, "%")
+        return f"{self.path}, {counted(overall.rows, 'row')}", simulated
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for every measured run."""
+        return [_plain_row(row) for row in self.rows]
 
     def to_dict(self) -> dict[str, Any]:
         """The document that `clustersim validate --json` prints."""

@@ -20,7 +20,8 @@ from clustersim.workload.layers.layer import Layer, Matrix, norm_parameters
 from clustersim.workload.layers.linear import column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.layers.spans import causal_keys, mean_keys, reach
-from clustersim.workload.shape import CORE_ATTENTION, Shape
+from clustersim.workload.shape import Shape
+from clustersim.workload.software import CORE_ATTENTION
 
 ROTATES = {"rotary": True, "learned": False, "alibi": False, "none": False}  # by how tokens' positions are told
 
@@ -106,7 +107,7 @@ class AttentionLayer(Layer):
     def _projections(self, model: Model, shape: Shape) -> list[Element]:
         """One product, and its bias where that is a kernel of its own."""
         qkv = self.matrices(model)[0]
-        if not (shape.unfused_bias and (model.bias or model.qkv_bias)):
+        if not (shape.software.unfused_bias and (model.bias or model.qkv_bias)):
             return [column(qkv, shape)]
         return [column(qkv, shape), _bias("qkv bias", shape, shape.tokens * qkv.outputs / shape.tensor)]
 
@@ -133,7 +134,7 @@ class AttentionLayer(Layer):
 
     def _core(self, model: Model, shape: Shape) -> FusedAttention | UnfusedAttention:
         heads, queries = shape.micro_batch * model.heads / shape.tensor, shape.sequence / shape.context
-        again = self.core_runs_again(model, shape.selected, fused=shape.fused_attention)
+        again = self.core_runs_again(model, shape.software.selected, fused=shape.fused_attention)
         kept = model.heads * model.qk_head_size + self._key_value_width(model)
         projections = shape.activation_bytes * shape.tokens * kept / shape.tensor
         if shape.fused_attention:

@@ -14,7 +14,8 @@ from clustersim.workload.layers.feed_forward import activation, dense_elements, 
 from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.shape import EXPERT_ACTIVATION, Shape
+from clustersim.workload.shape import Shape
+from clustersim.workload.software import EXPERT_ACTIVATION
 
 
 class ExpertLayer(Layer):
@@ -65,7 +66,7 @@ class ExpertLayer(Layer):
         busiest = message * shape.busiest_expert_rank
         gathered = busiest * shape.expert_tensor
         dispatch, combine = _exchanges(model, moe, shape, routed)
-        returned = 0.0 if shape.weights_in_experts else message  # kept for the gradient of the routing weights
+        returned = 0.0 if shape.software.weights_in_experts else message  # kept for the gradient of the routing weights
         shared = dense_elements(model, shape, _shared_width(moe), prefix="shared ") if moe.shared else []
         behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
         return [
@@ -96,7 +97,7 @@ class ExpertLayer(Layer):
         _, up, down, *_ = self.matrices(model)
         local, load = moe.experts / shape.expert, shape.busiest_expert_rank
         outputs, inner = up.outputs / shape.expert_tensor, down.inputs / shape.expert_tensor
-        again, kept = EXPERT_ACTIVATION in shape.selected, shape.activation_bytes * rows
+        again, kept = EXPERT_ACTIVATION in shape.software.selected, shape.activation_bytes * rows
         products: list[Element] = [
             Linear(up.name, rows / local, outputs, up.inputs, shape, local, saved=kept * up.inputs, load=load),
             activation(
@@ -133,7 +134,9 @@ def _shared_width(moe: Experts) -> int:
 
 def _exchanges(model: Model, moe: Experts, shape: Shape, routed: Array) -> tuple[Exchange, Exchange]:
     """Tokens to experts, and what these return; backward the gradients of what they return, and of the tokens."""
-    sent, returned = (width * model.hidden * routed for width in (shape.dispatch_bytes, shape.activation_bytes))
+    sent, returned = (
+        width * model.hidden * routed for width in (shape.software.dispatch_bytes, shape.activation_bytes)
+    )
 
     def exchange(kind: str, adjoint: str, there: Array, back: Array) -> Exchange:
         return Exchange(
@@ -166,7 +169,7 @@ def _arranged(moe: Experts, shape: Shape, received: Array) -> list[Element]:
     if shape.dispatcher == "alltoall":
         several = np.where(moe.experts / shape.expert > 1.0, 2.0, 0.0)
         copies.append(MemoryBound("expert sort", several * received, several * received, gradients=received))
-    if shape.precision in NARROW and not shape.padded_routing:
+    if shape.precision in NARROW and not shape.software.padded_routing:
         copies.append(MemoryBound("expert padding", 2.0 * received, 2.0 * received, gradients=received))
     return copies
 

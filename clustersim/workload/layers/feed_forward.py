@@ -77,7 +77,7 @@ def activation(
     `selective`: it runs again where recomputation is selective.
     """
     inputs = 2 if model.gated else 1
-    summed = inputs if model.bias and shape.unfused_bias else 0
+    summed = inputs if model.bias and shape.software.unfused_bias else 0
     return MemoryBound(
         name,
         shape.activation_bytes * (inputs + 1) * elements,

@@ -13,7 +13,8 @@ from clustersim.workload.layers.elements import Element, MemoryBound
 from clustersim.workload.layers.layer import Matrix, norm_parameters
 from clustersim.workload.layers.linear import Linear, column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.shape import LATENT_UP, Shape
+from clustersim.workload.shape import Shape
+from clustersim.workload.software import LATENT_UP
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class LatentAttentionLayer(AttentionLayer):
         return float(_compressed(_sizes(model)))
 
     def _projections_dropped(self, shape: Shape) -> bool:
-        return LATENT_UP in shape.selected
+        return LATENT_UP in shape.software.selected
 
 
 def _sizes(model: Model) -> LatentAttention:

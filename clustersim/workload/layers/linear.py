@@ -69,7 +69,7 @@ class Linear(Element):
         Source (recalled): Transformer Engine 2, `get_dummy_wgrad`, keeps one for each shape; Megatron-Core,
         tensor_parallel/layers.py, makes one a call.
         """
-        return self.shape.activation_bytes * self.k * self.n if self.shape.gradient_placeholders else 0.0
+        return self.shape.activation_bytes * self.k * self.n if self.shape.software.gradient_placeholders else 0.0
 
     @property
     def weight_input_bytes(self) -> Array:
@@ -197,7 +197,7 @@ class Linear(Element):
 
     def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
         precision = self.precision or self.shape.precision
-        return Gemm(name, m, n, k, self.count, precision, blockwise=self.shape.blockwise)
+        return Gemm(name, m, n, k, self.count, precision, blockwise=self.shape.software.blockwise)
 
     def _collective(self, kind: str) -> Collective:
         return Collective(f"{self.name} {kind}", kind, "tensor", self.group_bytes)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def column(matrix: Matrix, shape: Shape) -> Linear:
         gathers=True,
         group_bytes=width * shape.tokens,
         saved=width * shape.resident_tokens,
-        recomputed_when_selective=matrix.selected in shape.selected,
+        recomputed_when_selective=matrix.selected in shape.software.selected,
         recomputed_share=matrix.repeated_share,
     )
 

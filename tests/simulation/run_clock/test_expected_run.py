@@ -14,7 +14,7 @@ from clustersim.inputs.reliability import Maintenance, Stalls
 from clustersim.simulation.run_clock.checkpoint_interval import best_interval, daly_interval, young_interval
 from clustersim.simulation.run_clock.cycle import Cycle
 from clustersim.simulation.run_clock.expected import expected_run, renewal_seconds
-from clustersim.simulation.run_clock.plan import Fleet, Recovery
+from clustersim.simulation.run_clock.plan import JobNodes, Recovery
 from clustersim.simulation.run_clock.play import play_run
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 
@@ -36,9 +36,9 @@ FIRST_ORDER: dict[str, dict[str, Any]] = {
     "slow": {"slow_nodes": SlowNodes(0.5 / DAY, 1.2, detection_s=2 * DAY)},
     "slow and never found": {"slow_nodes": SlowNodes(0.05 / DAY, 1.2)},
     "slow and slower": {"slow_nodes": SlowNodes(0.1 / DAY, 1.2, 0.05, detection_s=10 * DAY)},
-    "shrink": {"fleet": Fleet(64, 16, 4.0, 3, DAY, shrink=True)},
-    "wait": {"fleet": Fleet(64, 16, 4.0, 8, DAY)},
-    "wait long": {"fleet": Fleet(64, 16, 4.0, 2, DAY / 2), "work_s": 40 * DAY},
+    "shrink": {"fleet": JobNodes(64, 16, 4.0, 3, DAY, shrink=True)},
+    "wait": {"fleet": JobNodes(64, 16, 4.0, 8, DAY)},
+    "wait long": {"fleet": JobNodes(64, 16, 4.0, 2, DAY / 2), "work_s": 40 * DAY},
 }
 
 

@@ -13,7 +13,7 @@ from run_plans import DAY, plan, source
 from clustersim.errors import InfeasibleError
 from clustersim.inputs.reliability import Maintenance, Stalls
 from clustersim.simulation.run_clock.cycle import Cycle
-from clustersim.simulation.run_clock.plan import Fleet, Recovery, RunPlan
+from clustersim.simulation.run_clock.plan import JobNodes, Recovery, RunPlan
 from clustersim.simulation.run_clock.play import play_run
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 
@@ -26,7 +26,7 @@ EVERYTHING = plan(
     ),
     cycle=Cycle(600.0, 20.0, 100.0, 4, 2.0, 0.99),
     recovery=Recovery(300.0, 60.0, 10.0, 0.5, 0.1, 3600.0),
-    fleet=Fleet(64, 16, 4.0, 3, DAY, shrink=True),
+    fleet=JobNodes(64, 16, 4.0, 3, DAY, shrink=True),
     maintenance=Maintenance(interval=3 * DAY, duration=3600.0),
     stalls=Stalls(rate=2.0 / DAY, duration=300.0),
     slow_nodes=SlowNodes(0.5 / DAY, 1.2, 0.05, 20 * DAY, 4 * DAY),
@@ -134,7 +134,7 @@ def test_a_rollback_to_before_a_corruption_heals_it() -> None:
 
 
 def test_spares_run_out_and_the_job_waits_or_shrinks() -> None:
-    few = Fleet(64, 16, 4.0, 1, 2 * DAY)
+    few = JobNodes(64, 16, 4.0, 1, 2 * DAY)
     sources = (source(a_day=1.5),)
     waits = play_run(plan(sources=sources, fleet=few), 0)
     assert waits.lost["missing nodes"]["waiting"] > DAY / 2
@@ -148,13 +148,13 @@ def test_spares_run_out_and_the_job_waits_or_shrinks() -> None:
 
 def test_a_node_that_is_back_before_the_job_asks_is_taken() -> None:
     """Repairs of a minute are over before detection and diagnosis are: nobody waits."""
-    run = play_run(plan(sources=(source(),), fleet=Fleet(64, 16, 4.0, 0, 10.0)), 0)
+    run = play_run(plan(sources=(source(),), fleet=JobNodes(64, 16, 4.0, 0, 10.0)), 0)
     assert run.interruptions["device"] > 20
     assert run.lost.get("missing nodes", {}).get("waiting", 0.0) < 60.0
 
 
 def test_replicas_are_whole() -> None:
-    fleet = Fleet(64, 16, 4.0)
+    fleet = JobNodes(64, 16, 4.0)
     assert [fleet.pace(missing) for missing in (0, 1, 4, 5, 63)] == [1.0, 15 / 16, 15 / 16, 14 / 16, 0.0]
 
 

@@ -13,7 +13,7 @@ from clustersim.inputs.reliability import Maintenance, Stalls
 from clustersim.simulation.run_clock import limits
 from clustersim.simulation.run_clock.expected import expected_run
 from clustersim.simulation.run_clock.limits import check_events, expected_events
-from clustersim.simulation.run_clock.plan import Fleet
+from clustersim.simulation.run_clock.plan import JobNodes
 from clustersim.simulation.run_clock.play import PATIENCE, play_run
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 
@@ -57,7 +57,7 @@ def test_what_would_be_played_is_played(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_many_nodes_at_once_need_no_distribution() -> None:
     """By 20,000 slow or missing nodes the closed form takes their mean, and meets what it took before."""
-    shrinking = Fleet(200_000, 100, 2000.0, spares=0, repair_s=5 * DAY, shrink=True)
+    shrinking = JobNodes(200_000, 100, 2000.0, spares=0, repair_s=5 * DAY, shrink=True)
     few, many = (
         expected_run(plan(fleet=shrinking, sources=(replace(source(a_day=a_day), idle=False, phases=()),)))
         for a_day in (3_990.0, 4_010.0)

@@ -14,9 +14,9 @@ from clustersim.simulation.run_clock.causes import start
 from clustersim.simulation.run_clock.cycle import Cycle
 from clustersim.simulation.run_clock.job import Job
 from clustersim.simulation.run_clock.ledger import Ledger
-from clustersim.simulation.run_clock.nodes import Nodes
+from clustersim.simulation.run_clock.nodes import NodePool
 from clustersim.simulation.run_clock.outages import Outage, PaceChange
-from clustersim.simulation.run_clock.plan import Fleet, Recovery
+from clustersim.simulation.run_clock.plan import JobNodes, Recovery
 from clustersim.simulation.run_clock.play import play_run
 
 Events = Generator[simpy.Event, object, None]
@@ -84,7 +84,7 @@ def test_a_deadlock_is_silent() -> None:
     env.process(waits())
     env.run()
     assert not never.triggered
-    stuck = plan(sources=(source(a_day=2.0),), fleet=Fleet(64, 16, 4.0, 0, 1e15))
+    stuck = plan(sources=(source(a_day=2.0),), fleet=JobNodes(64, 16, 4.0, 0, 1e15))
     with pytest.raises(InfeasibleError, match=r"reliability\.spares or repair"):
         play_run(stuck, 0)
 
@@ -116,7 +116,7 @@ def test_an_abandoned_request_keeps_its_place() -> None:
     assert got == []
 
     env = simpy.Environment()
-    nodes = Nodes(env, Fleet(4, 4, 1.0, 0, 10.0))
+    nodes = NodePool(env, JobNodes(4, 4, 1.0, 0, 10.0))
     struck: list[float] = []
 
     def job() -> Events:

@@ -31,7 +31,8 @@ from clustersim.workload.operations import Attention, Gemm
 from clustersim.workload.parameters import block_parameters, total_parameters
 from clustersim.workload.passes import element_pass
 from clustersim.workload.serving import forward_pass, layer_elements
-from clustersim.workload.shape import SELECTED, Shape
+from clustersim.workload.shape import Shape
+from clustersim.workload.software import SELECTED
 
 ALONE = shape(fused_attention=True)
 PRICED_AS_MEMORY = {"router"}  # a thin product, bound by reading the tokens

@@ -1,0 +1,53 @@
+"""What training software keeps of a pass, in how many bytes, what it runs again, and what has kernels of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clustersim.inputs.kinds import chosen, handled
+from clustersim.inputs.precisions import FP32_BYTES, HALF_BYTES, activation_bytes_of, element_bytes
+from clustersim.inputs.stack import Stack
+from clustersim.inputs.training import Training
+
+# What selective recomputation may run again.
+CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
+SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
+BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
+
+
+@dataclass(frozen=True)
+class Software:
+    """The flags of a stack that the operations of a pass need, at the precision of a training."""
+
+    dispatch_bytes: float = HALF_BYTES  # an element of a token on its way to experts
+    weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
+    gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
+    logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
+    selected: frozenset[str] = frozenset(SELECTED)  # what selective recomputation runs again
+    unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
+    padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
+    blockwise: bool = False  # fp8 with a scale for every 128 elements
+    narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
+
+
+USUAL = Software()
+
+
+def software_of(stack: Stack, training: Training) -> Software:
+    """What a stack does in a training of this precision."""
+    handled("stack.selective_recompute", stack.selective_recompute, SELECTED)
+    blocks = chosen("training.fp8_recipe", training.fp8_recipe, BLOCKWISE_RECIPES)
+    blockwise = training.precision == "fp8" and blocks
+    wide = activation_bytes_of(training.precision)
+    low = element_bytes(training.precision, blockwise=blockwise)
+    return Software(
+        dispatch_bytes=low if stack.low_precision_dispatch else wide,
+        weights_in_experts=stack.weights_in_experts,
+        gradient_placeholders=stack.gradient_placeholders,
+        logit_bytes=stack.logit_bytes,
+        selected=frozenset(stack.selective_recompute),
+        unfused_bias=stack.unfused_bias,
+        padded_routing=stack.padded_routing,
+        blockwise=blockwise,
+        narrow_expert_inputs=stack.low_precision_activations,
+    )
