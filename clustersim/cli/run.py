@@ -73,6 +73,7 @@ def command(
     """
     from clustersim.cli.scenarios import laid_out, scenario_from
     from clustersim.simulation.run import simulate_run
+    from clustersim.studies.measured.above_published import above_published
     from clustersim.studies.seeds import SEEDS
 
     described, searched = laid_out(scenario_from(scenario, changes, flags))
@@ -86,14 +87,16 @@ def command(
         result = _played(result, wanted)
     interrupted = result.runs is not None and len(result.runs.runs) < wanted
     advice = _advice(result, target_goodput) if advise and not interrupted else None
+    above = above_published(result.step)
     if as_json:
-        print_json(result.to_dict() | ({} if advice is None else {"advice": advice.to_dict()}))
+        beside = {"above_published": None if above is None else above.to_dict()}
+        print_json(result.to_dict() | beside | ({} if advice is None else {"advice": advice.to_dict()}))
     else:
         from clustersim.views.advice_table import advice_view
         from clustersim.views.console import print_page
         from clustersim.views.run_table import run_view
 
-        print_page(run_view(result, searched))
+        print_page(run_view(result, searched, above))
         if advice is not None:
             print_page(advice_view(advice))
     if output is not None:

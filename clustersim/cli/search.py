@@ -102,8 +102,13 @@ def _space(where: str | None, quick: bool) -> Space:
 
 
 def _show(found: SearchResult, as_json: bool) -> None:
+    from clustersim.studies.measured.above_published import above_published
+
     if as_json:
-        print_json(found.to_dict())
+        document = found.to_dict()
+        for result, best in zip(found.best, document["best"], strict=True):
+            best["above_published"] = None if (above := above_published(result.step)) is None else above.to_dict()
+        print_json(document)
         return
     from clustersim.views.console import print_page
     from clustersim.views.search_table import search_view

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clustersim.inputs.figures import shown
 from clustersim.inputs.layout import ResolvedLayout
+from clustersim.inputs.model import Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.workload.parameters import total_parameters
 
@@ -44,9 +45,16 @@ def system_cells(scenario: Scenario) -> ResultRow:
         "devices": scenario.cluster.devices,
         "accelerator": scenario.cluster.accelerator.name,
         "model": scenario.model.name,
+        "model_kind": kind_of(scenario.model),
         "parameters": total_parameters(scenario.model),
+        "precision": scenario.training.precision,
         "stack": scenario.stack.name,
     }
+
+
+def kind_of(model: Model) -> str:
+    """dense, or moe for a mixture of experts: what published runs are told apart by."""
+    return "dense" if model.moe is None else "moe"
 
 
 def layout_cells(scenario: Scenario) -> ResultRow:

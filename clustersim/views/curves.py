@@ -11,11 +11,13 @@ from clustersim.inputs.base import MOST_NUMBER
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.inputs.units import shown
+from clustersim.studies.measured.above_published import row_above_published
 from clustersim.views.columns import COLUMNS, Cell, numbers
 
 Rows = Sequence[Mapping[str, Cell]]
 
 MOST_LINES = 8  # colours that stay apart
+COMPARED = ("mfu", "mfu_causal")  # what published runs are held against
 NICEST = ("accelerator", "model")  # columns to tell lines apart by, before those that varied
 
 
@@ -28,6 +30,7 @@ class Line:
     y: tuple[float, ...]
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
+    above: tuple[int, ...] = ()  # places of points above every published run of their chip and kind of model
 
     def scaled(self, along: float, up: float) -> Line:
         """The same in other units."""
@@ -35,7 +38,7 @@ class Line:
             None if values is None else tuple(value * scale for value in values)
             for values, scale in ((self.x, along), (self.y, up), (self.low, up), (self.high, up))
         )
-        return Line(self.label, x or (), y or (), low, high)
+        return Line(self.label, x or (), y or (), low, high, self.above)
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,9 @@ def _lines(rows: Rows, x: Sequence[float], y: Sequence[float], by: Sequence[str]
         low, high = (_bound(rows, members, f"{spec.y}_{side}_80") for side in ("low", "high"))
         along, up = (tuple(values[number] for number in members) for values in (x, y))
         inside = low and high and all(a <= y <= b for a, y, b in zip(low, up, high, strict=True))
-        lines.append(Line(label, along, up, *((low, high) if inside else (None, None))))
+        above = [row_above_published(rows[number]) is not None for number in members] if spec.y in COMPARED else []
+        places = tuple(place for place, is_above in enumerate(above) if is_above)
+        lines.append(Line(label, along, up, *((low, high) if inside else (None, None)), places))
     return tuple(lines)
 
 

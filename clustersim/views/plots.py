@@ -59,9 +59,10 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
         for number, line in enumerate(curves.lines):
             named = f"{line.label or spec.y} (simulated)" if published else line.label
             if curves.categories:
-                _draw_dots(axes, line, number, named, DODGE * (number - (len(curves.lines) - 1) / 2))
+                _draw_dots(axes, line, number, named, _aside(curves, number))
             else:
                 _draw_line(axes, line, number, named)
+        _ring_above(axes, curves)
         for number, series in enumerate(published):
             _draw_published(axes, series, curves, number)
         _scale_x(axes, spec, curves, across, published)
@@ -73,7 +74,7 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
         label_axis(axes, "y", up)
         if spec.title:
             axes.set_title(spec.title)
-        if len(curves.lines) > 1 or published:
+        if len(curves.lines) > 1 or published or any(line.above for line in curves.lines):
             _legend(figure, axes, curves)
     return figure
 
@@ -95,6 +96,33 @@ def _draw_dots(axes: Axes, line: Line, number: int, label: str, aside: float) ->
         below = [y - low for y, low in zip(line.y, line.low, strict=True)]
         above = [high - y for y, high in zip(line.y, line.high, strict=True)]
         axes.errorbar(x, line.y, yerr=[below, above], fmt="none", ecolor=COLOURS[number], capsize=3, zorder=2)
+
+
+def _ring_above(axes: Axes, curves: Curves) -> None:
+    """A ring around every point that no published run of its chip and kind of model reached."""
+    points = [
+        (line.x[place] + (_aside(curves, number) if curves.categories else 0.0), line.y[place])
+        for number, line in enumerate(curves.lines)
+        for place in line.above
+    ]
+    if points:
+        x, y = zip(*points, strict=True)
+        axes.plot(
+            x,
+            y,
+            linestyle="none",
+            marker="o",
+            markersize=12,
+            markerfacecolor="none",
+            markeredgecolor=GREY,
+            label="above every published run of its chip and kind",
+            zorder=2.5,
+        )
+
+
+def _aside(curves: Curves, number: int) -> float:
+    """How far a group's dots stand aside of the middle of a name."""
+    return DODGE * (number - (len(curves.lines) - 1) / 2)
 
 
 def _draw_published(axes: Axes, series: PublishedSeries, curves: Curves, number: int) -> None:

@@ -17,6 +17,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import format_quantity
 from clustersim.simulation.intervals import model_error
 from clustersim.simulation.results import RunResult, value_of
+from clustersim.studies.measured.above_published import AbovePublished
 from clustersim.views.losses_table import losses_view
 from clustersim.views.memory_words import memory_words
 from clustersim.views.words import PART_NAMES, bar, between, count, figure_words, layout_words, percent, significant
@@ -25,8 +26,8 @@ EVIDENCE_WIDTH = 62
 GAP = 4  # columns between tables
 
 
-def run_view(result: RunResult, searched: str = "") -> RenderableType:
-    """Everything that a run is asked for; `searched` says how the layout was found."""
+def run_view(result: RunResult, searched: str = "", above: AbovePublished | None = None) -> RenderableType:
+    """Everything that a run is asked for; `searched` says how the layout was found, `above` what no run reached."""
     base = format_quantity(result.step.scenario.cluster.accelerator.base_peak, "FLOP/s")
     step = [*_figures(result, "step"), ("base of MFU, HFU", f"{base}, the dense 16-bit peak")]
     said = [f"layout: {layout_words(result.step.scenario.resolved_layout)}", *([searched] if searched else [])]
@@ -34,7 +35,7 @@ def run_view(result: RunResult, searched: str = "") -> RenderableType:
         Text(headline(result.step.scenario), style="bold"),
         Text(" · ".join(said)),
         Padding(Columns([_pairs(step), _pairs(_figures(result, "run"))], padding=(0, 4)), (1, 0, 1, 2)),
-        Padding(SideBySide(_breakdown(result), _evidence(result)), (0, 0, 0, 2)),
+        Padding(SideBySide(_breakdown(result), _evidence(result, above)), (0, 0, 0, 2)),
         *([Padding(losses_view(result.runs), (1, 0, 0, 2))] if result.runs is not None else []),
     )
 
@@ -140,7 +141,7 @@ def _ideal(result: RunResult) -> tuple[str, ...]:
     )
 
 
-def _evidence(result: RunResult) -> Table:
+def _evidence(result: RunResult, above: AbovePublished | None) -> Table:
     """What the intervals rest on, and what was assumed or looked up on the way."""
     step = result.step
     error = model_error(step.scenario)
@@ -154,7 +155,8 @@ def _evidence(result: RunResult) -> Table:
             f"run played with {counted(len(result.runs.runs), 'seed')} of {step.scenario.reliability_name}; in closed "
             f"form its goodput is {percent(result.expected_goodput)}"
         )
-    notes = dict.fromkeys((*step.warnings, *step.scenario.notes, *step.notes, *_ideal(result)))
+    beyond = () if above is None else (above.words,)
+    notes = dict.fromkeys((*step.warnings, *beyond, *step.scenario.notes, *step.notes, *_ideal(result)))
     if notes:
         table.add_row("")
         table.add_row(Text("notes", style="bold"))

@@ -12,6 +12,7 @@ from clustersim.inputs.amounts import counted
 from clustersim.inputs.units import GIB
 from clustersim.simulation.results import RunResult
 from clustersim.studies.layouts.search import SearchResult
+from clustersim.studies.measured.above_published import above_published
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure
 from clustersim.views.run_table import headline
@@ -37,6 +38,9 @@ def draw_search(found: SearchResult) -> Figure:
         label_axis(axes, "y", column_of("mfu"))
         axes.legend(loc="upper left")
         about = f"{counted(found.candidates, 'layout')}, {found.feasible:,} may fit, {found.played:,} played"
+        above = above_published(max(front, key=lambda result: result.step.mfu).step)
+        if above is not None:
+            about += f"\n{above.words}"
         name_figure(axes, headline(found.best[0].step.scenario), about)
     return figure
 

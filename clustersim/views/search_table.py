@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs.amounts import counted
+from clustersim.simulation.results import StepResult
 from clustersim.studies.layouts.search import SearchResult
+from clustersim.studies.measured.above_published import above_published
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, gib, layout_words, percent, significant
 
@@ -34,10 +36,16 @@ def search_view(found: SearchResult) -> RenderableType:
         f"{counted(found.candidates, 'layout')} divide model, batch and devices; {found.feasible:,} fit in memory; "
     )
     dropped = ", ".join(f"{reason}: {count:,}" for reason, count in found.rejected.items())
-    warnings = dict.fromkeys(warning for result in found.best for warning in result.step.warnings)
+    warnings = dict.fromkeys(warning for result in found.best for warning in _remarks(result.step))
     return Group(
         Text(headline(found.best[0].step.scenario), style="bold"),
         table,
         *(Text(warning, style="yellow") for warning in warnings),
         Text(f"{counts}{found.played:,} were played" + (f" ({dropped})" if dropped else "")),
     )
+
+
+def _remarks(step: StepResult) -> tuple[str, ...]:
+    """What must be read beside its figures: where they clash, and where no published run has been."""
+    above = above_published(step)
+    return (*step.warnings, *(() if above is None else (above.words,)))

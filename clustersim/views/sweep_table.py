@@ -13,6 +13,7 @@ from rich.text import Text
 from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import shown
 from clustersim.simulation.result_row import ResultRow
+from clustersim.studies.measured.above_published import AbovePublished, row_above_published
 from clustersim.studies.sweeps.result_columns import SEARCHED, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
@@ -52,8 +53,22 @@ def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
             Text(f"  ... and {len(result.refusals) - MOST_REASONS:,} more kinds of reasons in the table below")
         )
     parts += [Text(f"  {kind.words}", style="yellow") for kind in warned(result.rows)[:MOST_REASONS]]
+    parts += [Text(f"  {line}", style="yellow") for line in _above(result.rows)]
     parts += [Text(f"  {path}") for path in (result.folder / "results.csv", *figures)]
     return Group(*parts)
+
+
+def _above(rows: Sequence[ResultRow]) -> Iterator[str]:
+    """Points that no published run of their chip and kind reached: how many of each, and the highest of them."""
+    found: dict[tuple[str, str], list[AbovePublished]] = {}
+    for row in rows:
+        above = row_above_published(row) if row["status"] == "done" else None
+        if above is not None:
+            found.setdefault((above.accelerator, above.kind), []).append(above)
+    for points in found.values():
+        yield f"{len(points):,} x {max(points, key=lambda above: above.mfu).words}" + (
+            " (the highest of them)" if len(points) > 1 else ""
+        )
 
 
 def telling_keys(result: SweepResult) -> list[str]:

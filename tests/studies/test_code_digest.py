@@ -20,6 +20,7 @@ from clustersim.studies.sweeps.points import PlaySettings, point_key
 PACKAGE = Path(clustersim.__file__).parent
 HARMLESS = {  # imported by points.py, yet no figure comes from them
     "__init__.py",  # names of the public functions
+    "answer.py",  # how results say themselves
     "version.py",  # in the digest by its content
     "studies/__init__.py",
     "studies/progress.py",  # types of callbacks

@@ -41,6 +41,19 @@ def test_labels_name_the_unit() -> None:
 
 
 def test_every_figure_of_a_sweep_has_a_label() -> None:
-    plain = {"accelerator", "model", "stack", "fits", "engine", "status", "reason", "warnings", "layout_is", *LAYOUT}
+    plain = {
+        "accelerator",
+        "model",
+        "model_kind",
+        "precision",
+        "stack",
+        "fits",
+        "engine",
+        "status",
+        "reason",
+        "warnings",
+        "layout_is",
+        *LAYOUT,
+    }
     figures = [name for name in ROW_COLUMNS if name not in plain and not name.startswith("breakdown_")]
     assert {name for name in figures if not name.endswith(("_80", "_95"))} <= set(COLUMNS)

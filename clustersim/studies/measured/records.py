@@ -27,18 +27,18 @@ OF_A_KIND = ("n_devices", "seq_len", "document_len", "precision")  # columns tha
 def measured_records(accelerator: str) -> tuple[Record, ...]:
     """The fastest packaged run of each group, size and precision on a chip, by its name."""
     fastest: dict[tuple[str, ...], tuple[float, CsvRow]] = {}
-    for row in _rows():
-        rate = _tokens_per_s(row) if _chip(text(row, "accelerator")) == accelerator else None
+    for row in measured_rows():
+        rate = tokens_per_s(row) if chip_name(text(row, "accelerator")) == accelerator else None
         if rate:
             kind = (group_of(row), *(text(row, column) for column in OF_A_KIND))
             fastest[kind] = max(fastest.get(kind, (0.0, row)), (rate, row), key=lambda found: found[0])
-    records = (_record(row, rate) for rate, row in fastest.values())
+    records = (record_of(row, rate) for rate, row in fastest.values())
     return tuple(record for record in records if record is not None)
 
 
 def measured_chips() -> tuple[str, ...]:
     """Catalog names of the chips that packaged runs were measured on, as the rows name them."""
-    return tuple(sorted({text(row, "accelerator") for row in _rows()}))
+    return tuple(sorted({text(row, "accelerator") for row in measured_rows()}))
 
 
 def fastest_measured(accelerator: str) -> tuple[Record, ...]:
@@ -54,7 +54,8 @@ def fastest_measured(accelerator: str) -> tuple[Record, ...]:
 
 
 @cache
-def _rows() -> tuple[CsvRow, ...]:
+def measured_rows() -> tuple[CsvRow, ...]:
+    """Every packaged row, of all tables."""
     folder = files("clustersim.catalog").joinpath("measured")
     tables = sorted(entry.name for entry in folder.iterdir() if fnmatch(entry.name, "measured_runs*.csv"))
     texts = [folder.joinpath(name).read_text(encoding="utf-8") for name in tables]
@@ -62,11 +63,12 @@ def _rows() -> tuple[CsvRow, ...]:
 
 
 @cache
-def _chip(slug: str) -> str:
+def chip_name(slug: str) -> str:
+    """The name of a chip that rows call by its catalog name."""
     return load("accelerators", slug).name
 
 
-def _tokens_per_s(row: CsvRow) -> float | None:
+def tokens_per_s(row: CsvRow) -> float | None:
     """Tokens a second and device of a row; None where it lacks something."""
     sequence, devices = whole(row, "seq_len"), whole(row, "n_devices")
     seconds, batch = number(row, "measured_step_time_s"), whole(row, "global_batch_seqs")
@@ -76,7 +78,15 @@ def _tokens_per_s(row: CsvRow) -> float | None:
     return rate if sequence and devices else None
 
 
-def _record(row: CsvRow, rate: float) -> Record | None:
+@cache
+def measured_record(place: int) -> Record | None:
+    """The record of one of `measured_rows`; None where its model can't be read, or it lacks something."""
+    row = measured_rows()[place]
+    rate = tokens_per_s(row)
+    return record_of(row, rate) if rate else None
+
+
+def record_of(row: CsvRow, rate: float) -> Record | None:
     """Model FLOP/s a device of a row by full attention; None where its model can't be read."""
     try:
         model = Model.model_validate(model_of(row, []))
@@ -89,7 +99,7 @@ def _record(row: CsvRow, rate: float) -> Record | None:
     }
     return Record(
         group_of(row),
-        _chip(text(row, "accelerator")),
+        chip_name(text(row, "accelerator")),
         f"{text(row, 'source')}, {text(row, 'model')}",
         "moe" if model.moe else "dense",
         whole(row, "n_devices") or 1,

@@ -15,7 +15,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.result_row import LAYOUT, Cell, ResultRow, run_row, system_cells
 from clustersim.simulation.results import BREAKDOWN_PARTS, RunResult, StepResult
 
-SYSTEM = ("devices", "accelerator", "model", "parameters", "stack")
+SYSTEM = ("devices", "accelerator", "model", "model_kind", "parameters", "precision", "stack")
 SEARCHED, STATED = "searched", "stated"  # where a point's layout comes from
 FIGURES = shown("column")
 BOUNDS = tuple(
