@@ -8,7 +8,7 @@ from typing import Any
 
 from clustersim.inputs.amounts import counted
 from clustersim.inputs.references import is_path
-from clustersim.studies.kernels.own_chip import Figure, OwnChip
+from clustersim.studies.kernels.own_chip import ChipFigure, OwnChip
 
 UNITS = {
     "launch": (1e-6, "us"),
@@ -50,7 +50,7 @@ def _reference(name: str) -> str:
     return os.path.abspath(name) if is_path(name) else name
 
 
-def _cited(figure: Figure) -> dict[str, Any]:
+def _cited(figure: ChipFigure) -> dict[str, Any]:
     catalog = "none" if figure.catalog is None else with_unit(figure.place, figure.catalog)
     off = "" if figure.deviation is None else f"+- {with_unit(figure.place, figure.deviation)}; "
     note = f"{off}{counted(figure.rows, 'row')}; the catalog has {catalog}"

@@ -38,7 +38,7 @@ MOST_WRONG = 8
 
 
 @dataclass(frozen=True)
-class Figure:
+class ChipFigure:
     """A number of the entry: what the rows say, what the catalog says, and how many rows it rests on."""
 
     place: str  # dotted key in a node's file
@@ -55,12 +55,12 @@ class OwnChip:
     chip: str  # of the catalog, that it extends
     node: str
     name: str
-    figures: tuple[Figure, ...]
+    figures: tuple[ChipFigure, ...]
     errors: dict[str, tuple[float, float]]  # median |predicted / measured - 1| by kind: as the catalog has it, fitted
     host_launch_s: float | None  # of the software's, not of the chip
     unused: int
 
-    def figure(self, place: str) -> Figure | None:
+    def figure(self, place: str) -> ChipFigure | None:
         """The number of a key."""
         return next((figure for figure in self.figures if figure.place == place), None)
 
@@ -116,7 +116,7 @@ def _named_in(paths: Sequence[str]) -> str:
     raise InputError("--chip", [Problem(f"the tables' chip ({words}) is not one of the catalog: {accepted}")])
 
 
-def _chip_figures(found: OwnKernels, chip: Accelerator, source: str) -> list[Figure]:
+def _chip_figures(found: OwnKernels, chip: Accelerator, source: str) -> list[ChipFigure]:
     """Bandwidth first: small products are bound by it."""
     figures, kernels = [], chip.kernels
     streams = [rate for rate in found.rates_of("copy", "add") if rate.size >= LARGE_BYTES]
@@ -135,19 +135,19 @@ def _chip_figures(found: OwnKernels, chip: Accelerator, source: str) -> list[Fig
     launches = found.rates_of("launch_device")
     if launches:
         seconds = median(rate.value for rate in launches) * 1e-6
-        figures.append(Figure("accelerator.kernels.launch", seconds, kernels.launch, len(launches)))
+        figures.append(ChipFigure("accelerator.kernels.launch", seconds, kernels.launch, len(launches)))
     return figures
 
 
-def _share(name: str, share: float, catalog: float, rows: Sequence[TimedRate], source: str) -> Figure:
+def _share(name: str, share: float, catalog: float, rows: Sequence[TimedRate], source: str) -> ChipFigure:
     """A share of the nominal rate. Raises InputError where it is more than all."""
     if share > 1.0:
         message = f"{rows[0].op}: {100 * share:.0f} % of the chip's nominal rate; is it the chip that was measured?"
         raise InputError(source, [Problem(message)])
-    return Figure(f"accelerator.kernels.{name}", share, catalog, len(rows))
+    return ChipFigure(f"accelerator.kernels.{name}", share, catalog, len(rows))
 
 
-def _product_figures(products: Sequence[TimedProduct], chip: Accelerator, source: str) -> list[Figure]:
+def _product_figures(products: Sequence[TimedProduct], chip: Accelerator, source: str) -> list[ChipFigure]:
     """The ceiling is the best rate of all; level and ramp are fitted to all shapes."""
     rates = [float(timed.gemm.flops) / timed.seconds / chip.peak[timed.gemm.precision] for timed in products]  # type: ignore[index]
     beyond = [
@@ -171,17 +171,17 @@ def _product_figures(products: Sequence[TimedProduct], chip: Accelerator, source
     begin = np.log([0.9, before])
     low, high = np.log([0.05, before * 1e-3]), np.log([1.0, before * 1e3])
     (level, ramp), (level_off, ramp_off) = _robust(missed, begin, low, high, spread=np.array([math.inf, FREE]))
-    best, count = Figure("accelerator.kernels.gemm_ceiling", ceiling, kernels.gemm_ceiling, len(rates)), len(rates)
+    best, count = ChipFigure("accelerator.kernels.gemm_ceiling", ceiling, kernels.gemm_ceiling, len(rates)), len(rates)
     return [
         best,
-        Figure("accelerator.kernels.looped", level, kernels.looped, count, level_off),
-        Figure("accelerator.kernels.gemm_small", ramp, kernels.gemm_small, count, ramp_off),
+        ChipFigure("accelerator.kernels.looped", level, kernels.looped, count, level_off),
+        ChipFigure("accelerator.kernels.gemm_small", ramp, kernels.gemm_small, count, ramp_off),
     ]
 
 
-def _link_figures(found: OwnKernels, node: Node) -> list[Figure]:
+def _link_figures(found: OwnKernels, node: Node) -> list[ChipFigure]:
     """Of each tier that messages went over; the inner one first, for the outer one's go over both."""
-    figures: list[Figure] = []
+    figures: list[ChipFigure] = []
     for tier, messages in _by_tier(found, node).items():
         entry: Tier = getattr(node, tier)
         links = _links(_with_tiers(node, figures))
@@ -212,7 +212,7 @@ def _link_figures(found: OwnKernels, node: Node) -> list[Figure]:
             share = name == "bandwidth"  # a node's file gives it as a share of the nominal one
             unit = entry.bandwidth if share else 1.0
             fitted, key = (min(1.0, value / unit), "efficiency") if share else (value, name)
-            figures.append(Figure(f"{tier}.{key}", fitted, getattr(entry, key), len(messages), off / unit))
+            figures.append(ChipFigure(f"{tier}.{key}", fitted, getattr(entry, key), len(messages), off / unit))
     return figures
 
 
@@ -240,13 +240,13 @@ def _with(chip: Accelerator, **numbers: float) -> Accelerator:
     return chip.model_copy(update={"kernels": chip.kernels.model_copy(update=numbers)})
 
 
-def _with_kernels(chip: Accelerator, figures: Sequence[Figure]) -> Accelerator:
+def _with_kernels(chip: Accelerator, figures: Sequence[ChipFigure]) -> Accelerator:
     prefix = "accelerator.kernels."
     numbers = {figure.place.removeprefix(prefix): figure.value for figure in figures if figure.place.startswith(prefix)}
     return _with(chip, **{name: value for name, value in numbers.items() if name in Kernels.model_fields})
 
 
-def _with_tiers(node: Node, figures: Sequence[Figure]) -> Node:
+def _with_tiers(node: Node, figures: Sequence[ChipFigure]) -> Node:
     changes = {}
     for tier in ("scale_up", "scale_out"):
         numbers = {f.place.partition(".")[2]: f.value for f in figures if f.place.startswith(f"{tier}.")}
