@@ -14,12 +14,15 @@ from click.testing import CliRunner
 from clustersim.cli import cli
 from clustersim.inputs.claim_metrics import ALIASES, METRICS
 from clustersim.inputs.load import load_claim, load_scenario
+from clustersim.inputs.model import CHANNEL_KINDS, MIXER_KINDS, SIZES_OF, Model, layer_kinds
 from clustersim.inputs.reliability import Checkpoint, Failure, Reliability, Restart, Stragglers
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.claims.verdicts import VERDICTS
+from clustersim.workload.parameters import total_parameters
 
 RUNS = Path(__file__).parent.parent / "docs" / "runs.md"
+MODELS = Path(__file__).parent.parent / "docs" / "models.md"
 CLAIMS = Path(__file__).parent.parent / "docs" / "claims.md"
 
 
@@ -79,3 +82,16 @@ def test_the_commands_of_the_page_on_coupling_parse_and_run() -> None:
     for line in lines:
         result = CliRunner().invoke(cli, [*shlex.split(line), "--json"])
         assert '"coupling_residual": 0.0' in result.output
+
+
+def test_the_example_of_a_pattern_is_a_model() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", MODELS.read_text(encoding="utf-8"), re.DOTALL)
+    model = Model.model_validate(yaml.safe_load(block))
+    assert [kind.mixer for kind in layer_kinds(model)[:4]] == ["mamba2", "mamba2", "sliding", "wide"]
+    assert 5e9 < total_parameters(model) < 10e9
+
+
+def test_every_kind_of_mixer_is_told() -> None:
+    words = MODELS.read_text(encoding="utf-8")
+    for name in (*MIXER_KINDS, *CHANNEL_KINDS, *SIZES_OF.values()):
+        assert f"`{name}`" in words, name

@@ -12,11 +12,12 @@ from clustersim.costs.exchanges import send
 from clustersim.costs.gemm_on_chip import product_time
 from clustersim.costs.links import Link, link_of
 from clustersim.costs.placement import RankPlacement
+from clustersim.costs.scans import chunked_scan_time
 from clustersim.inputs.hardware import Accelerator, Cluster
 from clustersim.inputs.precisions import WIDE
 from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise
+from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise, Scan
 
 AWAITED = 10e-6  # seconds until a host that waits for the device knows of a kernel's end: assumed
 
@@ -38,6 +39,8 @@ class Machine:
             return self.gemm_time(operation) + gap
         if isinstance(operation, Attention):
             return self.attention_time(operation) + gap
+        if isinstance(operation, Scan):
+            return self.scan_time(operation) + gap * operation.kernels
         if isinstance(operation, Pointwise):
             return self.pointwise_time(operation) + gap * self.kernels_of(operation)
         return self.collective(operation).seconds
@@ -72,6 +75,11 @@ class Machine:
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
         return np.maximum(seconds, kernels.launch)
+
+    def scan_time(self, scan: Scan) -> Array:
+        """Seconds of a core of linear attention or of a state space."""
+        share = 1.0 - self.stack.reserved_cores
+        return chunked_scan_time(scan, self.accelerator, self.stack.scan_kernels, share)
 
     def pointwise_time(self, work: Pointwise) -> Array:
         """Seconds of memory-bound work."""

@@ -14,7 +14,7 @@ from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Operation
 
 # Of operations, in formulas.
-AMOUNTS = frozenset({"m", "n", "k", "count", "summed_bytes", "flops", "bytes", "kernels", "pieces"})
+AMOUNTS = frozenset({"m", "n", "k", "count", "summed_bytes", "flops", "bytes", "heads", "kernels", "pieces"})
 
 
 class Pricer(Protocol):

@@ -34,7 +34,7 @@ def layout_problems(
     schedule = schedule_of(layout, stack)
     problems = [*pipeline_problems(layout, schedule)]
     if model is not None:
-        problems += head_problems(layout, model)
+        problems += head_problems(layout, model) if model.attends else ()
         problems += _layers(layout, model)
         problems += _experts(layout, model)
         problems += overlap_problems(layout, model, schedule)

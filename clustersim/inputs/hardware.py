@@ -19,6 +19,7 @@ from clustersim.inputs.units import (
     Watts,
 )
 
+ScanLibrary = Literal["triton", "cudnn"]  # flash-linear-attention and mamba_ssm; cuDNN
 Efficiency = Annotated[Fraction, Field(gt=0)]
 Peak = Annotated[FlopsPerSecond, Field(gt=0)]
 Bandwidth = Annotated[BytesPerSecond, Field(gt=0)]
@@ -64,6 +65,16 @@ class Memory(Description):
         return self.usable if self.usable is not None else 0.94 * self.capacity
 
 
+class ScanRate(Description):
+    """How fast a core of linear attention or of a state space runs on a chip, over executed FLOP."""
+
+    forward: Annotated[Peak, Field(description="FLOP/s forward with many heads side by side")]
+    backward: Annotated[Peak, Field(description="the same backward")]
+    half_heads: Annotated[
+        float, Field(ge=0, description="heads, of all sequences of a rank, at which the rate is half of that")
+    ] = 0.0
+
+
 class Kernels(Description):
     """How close single kernels come to the hardware, measured in isolation on this chip."""
 
@@ -102,6 +113,10 @@ class Kernels(Description):
     legacy_attention: Annotated[
         Efficiency, Field(description="rate of fused attention written for the generation before, over native kernels'")
     ] = 1.0
+    scans: Annotated[
+        dict[ScanLibrary, dict[str, ScanRate]],
+        Field(description="rates of linear attention and state spaces, by library and kind, where they are published"),
+    ] = {}
     memory: Annotated[Efficiency, Field(description="bandwidth of streaming kernels over the nominal one")]
     launch: Annotated[Seconds, LAUNCH, Field(description="seconds between two small kernels of a stream")] = 5e-6
 

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveI
 
 from clustersim.inputs.base import Description, Reference, refusal
 from clustersim.inputs.hardware import MOST_NODES, Node
-from clustersim.inputs.model import MOST_SIZE, Model
+from clustersim.inputs.mixers import MOST_SIZE
+from clustersim.inputs.model import Model
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import Bytes, BytesPerSecond, Count, DollarsPerHour, FlopsPerSecond, Fraction, Seconds
 

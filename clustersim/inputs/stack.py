@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from clustersim.inputs.base import Description, Follows
-from clustersim.inputs.hardware import LAUNCH, Efficiency
+from clustersim.inputs.hardware import LAUNCH, Efficiency, ScanLibrary
 from clustersim.inputs.layout import ContextKind, Dispatcher, Overlaps, Recompute, Schedule, Sharding
 from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.training import Router
@@ -116,6 +116,9 @@ class Stack(Description):
     native_attention: Annotated[
         bool, Field(description="fused attention is written for the chip's own generation of matrix units")
     ] = True
+    scan_kernels: Annotated[ScanLibrary, Field(description="whose kernels run linear attention and state spaces")] = (
+        "triton"
+    )
     scale_up_efficiency: Annotated[
         Efficiency, Field(description="training collectives' bandwidth over the tier's measured one")
     ] = 1.0

@@ -15,15 +15,20 @@ McCulloch 1992, "Variance Components" (random effects).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clustersim.costs.scans import scan_rate
 from clustersim.inputs.figures import Of, shown
+from clustersim.inputs.model import layer_kinds
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual, Stack
 from clustersim.schedules.program import TaskType
 from clustersim.schedules.registry import passes_of
 from clustersim.simulation.evidence import evidence
+from clustersim.workload.flops import matmul_parameters
+from clustersim.workload.layers.registry import layer_types, layers_of
 
 Interval = tuple[float, float]
 Intervals = Mapping[str, Mapping[str, Interval]]  # figure -> {"80": (low, high), "95": (low, high)}
@@ -33,6 +38,7 @@ LOW_PRECISION = ("fp8", "mxfp8", "nvfp4")
 # A chip that no stack was measured on can't be held out, for chips aren't refitted. Assumed: training reaches 0.45 to
 # 0.87 of a chip's peak, an sd of 0.29 of the logarithm, of which its kernels' sheet and its kin tell more than half.
 UNKNOWN_CHIP = 0.12
+PRODUCTS_REACH = 0.5  # of a chip's peak, where shares of a step are weighed
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,13 @@ def intervals_of(result: object, of: Of, error: ModelError | None) -> Intervals:
 
 def model_error(scenario: Scenario) -> ModelError:
     """How far a prediction of this scenario may lie from a measurement."""
+    error = _of_runs(scenario)
+    amount, reason = _scans(scenario)
+    return ModelError(math.hypot(error.spread, amount), f"{error.evidence}; wider: {reason}") if amount else error
+
+
+def _of_runs(scenario: Scenario) -> ModelError:
+    """The error that measured runs tell: the stack's own, or strangers'."""
     own, stranger = scenario.stack.residual, _stranger(scenario)
     if own is None:
         return stranger
@@ -107,6 +120,8 @@ def layout_kinds(scenario: Scenario) -> frozenset[str]:
     layout = scenario.resolved_layout
     kinds = {
         "experts": scenario.model.moe is not None,
+        "linear attention": any(layer.scans(scenario.model) for layer in layer_types(scenario.model)),
+        "sparse attention": scenario.model.indexer is not None,
         "context parallelism": layout.context > 1,
         "fully sharded parameters": layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"),
         "passes over weights apart": TaskType.WEIGHT_GRADIENT in passes_of(layout.schedule),
@@ -157,3 +172,24 @@ def _unknown_chip(scenario: Scenario) -> tuple[float, str]:
 def _scale(scenario: Scenario, devices: int) -> tuple[float, str]:
     doublings = math.log2(max(1.0, scenario.cluster.devices / devices))
     return evidence().departures["a_doubling"] * doublings, f"measured on {devices:,} devices at most"
+
+
+def _scans(scenario: Scenario) -> tuple[float, str]:
+    """What rates of linear attention that nobody published leave open, by the share of a step that they take.
+
+    The share is that of cores beside matrix products at half of the peak, forward and backward.
+    """
+    model, chip, library = scenario.model, scenario.cluster.accelerator, scenario.stack.scan_kernels
+    seconds, off, kinds = 0.0, 0.0, set()
+    for kind, times in Counter(layer_kinds(model)).items():
+        for scan in (scan for layer in layers_of(model, kind) for scan in layer.scans(model)):
+            rate, spread = scan_rate(chip, library, scan.kind)
+            both = scan.forward_flops / rate.forward + scan.backward_flops / rate.backward
+            seconds += times * scan.heads * both
+            off += times * scan.heads * both * spread
+            kinds |= {scan.kind} if spread else set()
+    if not off:
+        return 0.0, ""
+    products = 6.0 * matmul_parameters(model) / (PRODUCTS_REACH * chip.base_peak)
+    named = ", ".join(sorted(kinds))
+    return off / (seconds + products), f"no rate of {named} kernels is published for {chip.name}"

@@ -9,8 +9,61 @@ from clustersim.inputs.units import dimension_of
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 SHARE = "%"  # of what is stated as a part of one
+_MIXERS = {  # sizes of the kinds of layers that aren't plain attention
+    "v_head_dim": "elements",
+    "chunk": "tokens",
+    "residual_streams": "streams",
+    "channel_mixers.ffn_hidden": "elements",
+    "mixers.heads": "heads",
+    "mixers.kv_heads": "heads",
+    "mixers.head_dim": "elements",
+    "mixers.v_head_dim": "elements",
+    "mixers.window": "tokens",
+    "mixers.compress_ratio": "tokens a key",
+    "mamba.inner": "channels",
+    "mamba.state": "elements a channel",
+    "mamba.rank": "elements",
+    "mamba.conv": "taps",
+    "mamba2.heads": "heads",
+    "mamba2.head_dim": "channels",
+    "mamba2.groups": "groups",
+    "mamba2.state": "elements a channel",
+    "mamba2.conv": "taps",
+    "mamba2.chunk": "tokens",
+    "gated_delta.key_heads": "heads",
+    "gated_delta.value_heads": "heads",
+    "gated_delta.key_dim": "elements",
+    "gated_delta.value_dim": "elements",
+    "gated_delta.conv": "taps",
+    "gated_delta.chunk": "tokens",
+    "kimi_delta.heads": "heads",
+    "kimi_delta.head_dim": "elements",
+    "kimi_delta.conv": "taps",
+    "kimi_delta.chunk": "tokens",
+    "lightning.heads": "heads",
+    "lightning.head_dim": "elements",
+    "lightning.block": "tokens",
+    "short_conv.taps": "taps",
+    "compressed.q_lora_rank": "elements",
+    "compressed.output_groups": "groups",
+    "compressed.output_lora_rank": "elements",
+    "compressed.rope_dim": "elements",
+    "indexer.heads": "heads",
+    "indexer.head_dim": "elements",
+    "indexer.top_k": "keys a query",
+    "uncosted.layer": "parameters",
+    "uncosted.ends": "parameters",
+}
 UNITS = {
-    "accelerators": {"kernels.gemm_short_k": "elements", "kernels.gemm_small": "multiply-adds"},
+    "accelerators": {
+        "kernels.gemm_short_k": "elements",
+        "kernels.gemm_small": "multiply-adds",
+        **{
+            f"kernels.scans.{library}.{kind}.half_heads": "heads"
+            for library in ("triton", "cudnn")
+            for kind in ("gated-delta", "kimi-delta", "lightning", "selective", "state-space")
+        },
+    },
     "nodes": {"devices": "devices", "scale_up_domain": "devices"},
     "clusters": {"nodes": "nodes", "devices": "devices", "power_usage_effectiveness": "x"},
     "models": {
@@ -38,6 +91,7 @@ UNITS = {
         "latent.qk_nope_head_dim": "elements",
         "latent.qk_rope_head_dim": "elements",
         "latent.v_head_dim": "elements",
+        **_MIXERS,
     },
     "stacks": {
         "memory_factor": "x",

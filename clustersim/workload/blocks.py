@@ -5,7 +5,7 @@ from __future__ import annotations
 from clustersim.inputs.model import BlockKind, Model
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.linear import Linear
-from clustersim.workload.layers.registry import layers_of
+from clustersim.workload.layers.registry import channel_mixer_of, mixer_of
 from clustersim.workload.shape import Shape
 
 PARTS = ("attention", "feed-forward")  # what norms and residual sums are named after, whatever stands between them
@@ -20,9 +20,12 @@ CROSS_ENTROPY_BACKWARD_BYTES = 14.0
 def block_elements(model: Model, kind: BlockKind, shape: Shape) -> list[Element]:
     """A transformer layer: what mixes tokens and what follows it, each after a norm and before a residual sum."""
     elements: list[Element] = []
-    for name, layer in zip(PARTS, layers_of(model, kind), strict=False):
+    for name, layer in zip(PARTS, (mixer_of(model, kind), channel_mixer_of(model, kind)), strict=True):
+        if layer is None:
+            continue
         norm, residual = _norm(f"{name} norm", model, shape), _residual(f"{name} residual", model, shape)
-        elements += [norm, *layer.train(model, shape), residual]
+        behind = [_norm(f"{name} output norm", model, shape)] if model.post_norms else []
+        elements += [norm, *layer.train(model, shape), *behind, residual]
     return elements
 
 
@@ -87,16 +90,20 @@ def _norm(name: str, model: Model, shape: Shape) -> MemoryBound:
 def _residual(name: str, model: Model, shape: Shape) -> MemoryBound:
     """Bias, dropout and residual sum in one kernel (Megatron's bias_dropout_add); keeps the dropout mask.
 
-    Backward the gradient is read once more for that of the bias.
+    Backward the gradient is read once more for that of the bias. Of n residual streams a sub-block's input is mixed (n
+    in, one out), and its output spread over all (n and one in, n out); the streams are kept for the weights' gradients.
+    Source: Zhu et al. 2024, Hyper-connections, arXiv 2409.19606, section 2.
     """
-    elements = shape.resident_tokens * model.hidden
+    elements, streams = shape.resident_tokens * model.hidden, model.residual_streams
     mask = MASK_BYTES if model.dropout else 0.0
     summed = shape.activation_bytes if model.bias and shape.software.unfused_bias else 0.0
+    vectors = 3 if streams == 1 else 3 * streams + 2
+    kept = mask if streams == 1 else mask + streams * shape.activation_bytes
     return MemoryBound(
         name,
-        (3 * shape.activation_bytes + mask) * elements,
-        (3 * shape.activation_bytes + mask + summed) * elements,
-        saved=mask * elements,
+        (vectors * shape.activation_bytes + mask) * elements,
+        (vectors * shape.activation_bytes + mask + summed) * elements,
+        saved=kept * elements,
     )
 
 

@@ -71,6 +71,23 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Scan:
+    """The core of linear attention or of a state space, over chunks; `flops` are those executed, in `kernels` launches.
+
+    `heads`: what runs side by side on this rank, heads of all its sequences.
+    """
+
+    name: str
+    kind: str
+    flops: Array
+    bytes: Array
+    heads: Array
+    backward: bool
+    kernels: float = 1.0
+    part: str = "attention"
+
+
+@dataclass(frozen=True)
 class Pointwise:
     """Memory-bound work: `bytes` cross HBM when everything that can be fused is, in `kernels` launches.
 
@@ -112,7 +129,7 @@ class Collective:
         return GROUP_PART[self.group]
 
 
-Operation: TypeAlias = Gemm | Attention | Pointwise | Collective
+Operation: TypeAlias = Gemm | Attention | Scan | Pointwise | Collective
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,15 @@ def block_parameters(model: Model, kind: BlockKind) -> BlockParameters:
     by_cut = {"tensor": 0.0, "whole": 0.0, "experts": 0.0}
     for matrix in matrices_of(model, kind):
         by_cut[matrix.cut] += matrix.parameters
-    vectors = sum(norm_parameters(model, model.hidden) + layer.vectors(model) for layer in layers)
+    norms = norm_parameters(model, model.hidden) * (2 if model.post_norms else 1)
+    vectors = sum(norms + layer.vectors(model) for layer in layers) + model.uncosted.layer
     return BlockParameters(by_cut["tensor"], by_cut["whole"] + vectors, by_cut["experts"])
 
 
 def embedding_parameters(model: Model) -> float:
-    """The token table and, where positions are learned, their table."""
+    """The token table, that of learned positions, and what else stands at the ends (embeddings of each layer's own)."""
     positions = chosen("model.position", model.position, POSITION_ROWS) * (model.max_positions or 0)
-    return float(model.hidden * (model.vocab + positions))
+    return float(model.hidden * (model.vocab + positions) + model.uncosted.ends)
 
 
 def head_parameters(model: Model) -> float:

@@ -12,7 +12,7 @@ from serving_scenarios import serving
 from clustersim.errors import InputError
 from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import Layout, ResolvedLayout
-from clustersim.inputs.model import BlockKind, ChannelMixer, Model
+from clustersim.inputs.model import CHANNEL_KINDS, MIXER_KINDS, BlockKind, Model
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
@@ -44,13 +44,31 @@ def played(**changes: Any) -> float:
     return simulate_step(scenario(**changes)).step_time_s
 
 
-MODEL_KINDS = [(field, word) for field in ("attention_pattern", "position", "norm") for word in words(Model, field)]
+MODEL_KINDS = [
+    *(("attention_pattern", word) for word in MIXER_KINDS),
+    *((field, word) for field in ("position", "norm") for word in words(Model, field)),
+]
+ATTENTION_KINDS = ("full", "sliding", "chunked")
+PARTS: dict[str, Any] = {
+    "window": 64,
+    "chunk": 64,
+    "indexer": {"heads": 4, "head_dim": 32, "top_k": 64},
+    "compressed": {"q_lora_rank": 256, "output_groups": 4, "output_lora_rank": 128},
+    "mamba": {"inner": 2048, "rank": 64},
+    "mamba2": {"heads": 32},
+    "gated_delta": {"key_heads": 8, "value_heads": 16},
+    "kimi_delta": {"heads": 16, "head_dim": 64},
+    "lightning": {"heads": 16, "head_dim": 64},
+    "short_conv": {},
+}
 
 
 def model_of(field: str, word: str) -> Model:
+    if word == "sparse":
+        return moe(indexer=PARTS["indexer"], attention_pattern=(word,))
     value = (word,) if field == "attention_pattern" else word
-    sizes = {"layers": 4, "hidden": 1024, "heads": 16, "kv_heads": 16, "ffn_hidden": 4096, "window": 64}
-    return gpt(**sizes, **{field: value})
+    sizes = {"layers": 4, "hidden": 1024, "heads": 16, "kv_heads": 16, "ffn_hidden": 4096}
+    return gpt(**sizes, **PARTS, **{field: value})
 
 
 @pytest.mark.parametrize(("field", "word"), MODEL_KINDS)
@@ -60,17 +78,19 @@ def test_every_kind_of_a_model_is_trained_and_served(field: str, word: str) -> N
     assert simulate_serving(serving(model)).phases["decode"].central.tokens_per_s > 0.0
 
 
-@pytest.mark.parametrize("word", words(Model, "attention_pattern"))
+@pytest.mark.parametrize("word", ATTENTION_KINDS)
 @pytest.mark.parametrize("latent", [False, True])
 def test_a_kind_of_attention_is_not_played_as_another(word: str, latent: bool) -> None:
     """Of as many tokens as a window is long all kinds reach all; of more, each reaches its own number."""
-    model = moe(window=64, attention_pattern=(word,)) if latent else model_of("attention_pattern", word)
+    model = moe(window=64, chunk=64, attention_pattern=(word,)) if latent else model_of("attention_pattern", word)
     layer = mixer_of(model, model.block_kind(0))
     pair = 2.0 * model.heads * (model.qk_head_size + model.v_head_size)
     assert layer.core_flops(model, 64.0, causal=False) == 64.0 * pair
-    reached = {"full": 1000.0, "sliding": 64.0}[word]
+    rest = 1000 % 64  # a chunk that is shorter than the others
+    reached = {"full": 1000.0, "sliding": 64.0, "chunked": (15 * 64**2 + rest**2) / 1000}[word]
+    kept = {"full": 1000.0, "sliding": 64.0, "chunked": 64.0}[word]
     assert layer.core_flops(model, 1000.0, causal=False) == reached * pair
-    assert layer.kept_elements(model, 1.0, 1000.0) == reached * layer.kept_elements(model, 1.0, 1.0)
+    assert layer.kept_elements(model, 1.0, 1000.0) == kept * layer.kept_elements(model, 1.0, 1.0)
 
 
 TRAINED = [
@@ -117,12 +137,12 @@ def shaped(layout: ResolvedLayout | None = None, training: Training | None = Non
     return shape_of(base.model, training or base.training, layout or base.resolved_layout, stack_ or base.stack)
 
 
-TOMORROW: Any = BlockKind(UNKNOWN, "dense")  # type: ignore[arg-type]
+TOMORROW: Any = BlockKind(UNKNOWN, "dense")
 REFUSED: Mapping[str, Callable[[], Any]] = {
     "model.attention_pattern": lambda: block_elements(gpt(), TOMORROW, shape()),
     "model.attention_pattern (latent)": lambda: mixer_of(moe(), TOMORROW),
     "model.attention_pattern (parameters)": lambda: block_parameters(gpt(), TOMORROW),
-    "model.moe": lambda: channel_mixer_of(BlockKind("full", UNKNOWN)),  # type: ignore[arg-type]
+    "model.channel_pattern": lambda: channel_mixer_of(gpt(), BlockKind("full", UNKNOWN)),
     "model.position": lambda: block_elements(
         with_model(position=UNKNOWN).model, BlockKind("full", "dense"), shape(fused_attention=True)
     ),
@@ -174,7 +194,7 @@ def test_serving_refuses_unknown_attention() -> None:
 
 
 def test_linear_attention_is_refused_where_it_is_read() -> None:
-    with pytest.raises(ValueError, match="'full' or 'sliding'"):
+    with pytest.raises(ValueError, match=r"linear is neither a kind \(full, sliding, .*lightning"):
         gpt(attention_pattern=("full", "linear"))
 
 
@@ -190,6 +210,6 @@ def test_tables_of_kinds() -> None:
 
 
 def test_registry_and_schema_hold_the_same_kinds() -> None:
-    assert sorted(MIXERS) == sorted(words(Model, "attention_pattern"))
-    assert set(LATENT_MIXERS) <= set(MIXERS)
-    assert sorted(CHANNEL_MIXERS) == sorted(get_args(ChannelMixer))
+    assert sorted({*MIXERS, *LATENT_MIXERS}) == sorted(MIXER_KINDS)
+    assert set(LATENT_MIXERS) - set(MIXERS) == {"sparse"}  # of latents alone
+    assert sorted(CHANNEL_MIXERS) == sorted(CHANNEL_KINDS)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from clustersim.errors import Problem
-from clustersim.inputs.model import MOST_LAYERS, MOST_MODULES, MOST_SIZE
+from clustersim.inputs.mixers import MOST_SIZE
+from clustersim.inputs.model import MOST_LAYERS, MOST_MODULES
 from clustersim.inputs.units import shown
 
 Fields = dict[str, object]

@@ -91,23 +91,6 @@ KIMI_K2 = DEEPSEEK_V3
 # openPangu-Ultra-MoE's configuration class (in its repository): as its config.json; no limit on groups
 PANGU_ULTRA_MOE = DEEPSEEK_V3 | {"vocab_size": 153600, "n_group": None, "topk_group": None}
 
-# DeepseekV4Config
-DEEPSEEK_V4 = (
-    _ROUTED
-    | sized("43/4096/64/1/512/-/129280")
-    | {
-        "q_lora_rank": 1024,
-        "qk_rope_head_dim": 64,
-        "o_groups": 8,
-        "o_lora_rank": 1024,
-        "n_routed_experts": 256,
-        "n_shared_experts": 1,
-        "num_experts_per_tok": 6,
-        "moe_intermediate_size": 2048,
-        "first_k_dense_replace": 0,
-    }
-)
-
 # Glm4MoeConfig; its class derives a head size of 42, which no file leaves to it
 GLM4_MOE = (
     LLAMA

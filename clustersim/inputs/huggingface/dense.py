@@ -44,7 +44,7 @@ def normed_whole(config: Config) -> Fields:
 
 def olmo3(config: Config) -> Fields:
     """OLMo 3: OLMo 2 with windows in three of four layers."""
-    return gemma3(config)
+    return exaone4(config)
 
 
 def baichuan(config: Config) -> Fields:
@@ -95,14 +95,29 @@ def mimo(config: Config) -> Fields:
     return qwen2(config) | {"mtp_layers": modules_of(config)}
 
 
+def glm4(config: Config) -> Fields:
+    """GLM-4 of 2025: norms behind attention and feed-forward, too."""
+    return llama(config) | {"post_norms": True}
+
+
+def gemma2(config: Config) -> Fields:
+    """Gemma 2: windows in every other layer, norms behind attention and feed-forward, too."""
+    return every_nth_full(config) | {"post_norms": True}
+
+
 def every_nth_full(config: Config) -> Fields:
-    """Gemma 2, OLMo 3, EXAONE 4, Cohere 2: layers with a window, every n-th of them full, or as the file lists."""
+    """OLMo 3, EXAONE 4, Cohere 2: layers with a window, every n-th of them full, or as the file lists."""
     fields = llama(config)
     return fields | windowed(config, pattern_of(config, fields))
 
 
 def gemma3(config: Config) -> Fields:
-    """Gemma 3 (its text model) and EXAONE 4: the same with norms on queries and keys."""
+    """Gemma 3 (its text model): Gemma 2 with norms on queries and keys."""
+    return gemma2(config) | {"qk_norm": True}
+
+
+def exaone4(config: Config) -> Fields:
+    """EXAONE 4: windows in three of four layers, norms on queries and keys."""
     return every_nth_full(config) | {"qk_norm": True}
 
 
@@ -218,6 +233,7 @@ def pattern_of(config: Config, fields: Fields) -> tuple[str, ...]:
 def _layer_types(config: Config, layers: int) -> tuple[str, ...]:
     """Attention by layer, where the file lists it."""
     kinds = config.entries("layer_types", str, "layer types", layers)
-    for kind in sorted(set(kinds) - {"full_attention", "sliding_attention"}):
+    known = {"full_attention": "full", "sliding_attention": "sliding"}
+    for kind in sorted(set(kinds) - set(known)):
         config.refuse("layer_types", f"{shown(kind)} is not known here: full_attention or sliding_attention")
-    return tuple(kind.removesuffix("_attention") for kind in kinds)
+    return tuple(known.get(kind, "full") for kind in kinds)

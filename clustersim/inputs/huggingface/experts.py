@@ -42,7 +42,7 @@ def dbrx(config: Config) -> Fields:
 
 def grok(config: Config) -> Fields:
     """Grok-1: experts in every layer, four norms a layer."""
-    return llama(config) | {"moe": routed(config, "num_experts", TOP_K, LLAMA.ffn)}
+    return llama(config) | {"post_norms": True, "moe": routed(config, "num_experts", TOP_K, LLAMA.ffn)}
 
 
 def olmoe(config: Config) -> Fields:
@@ -57,12 +57,14 @@ def minimax_m2(config: Config) -> Fields:
 
 
 def gpt_oss(config: Config) -> Fields:
-    """gpt-oss: a window in every other layer, sinks and biases of experts that are not counted (0.04 %)."""
+    """gpt-oss: a window in every other layer; sinks, and biases of output and router, are counted, not priced."""
     experts = config.first("num_local_experts", "num_experts")
     fields = sizes(config, LLAMA) | {"gated": True, "qkv_bias": config.flag("attention_bias")}
     listed = pattern_of(config, fields) if config.has("layer_types") else ("sliding", "full")
-    config.note("attention sinks (a number a head) and the experts' biases are neither counted nor priced")
-    return fields | windowed(config, listed) | {"moe": routed(config, experts, TOP_K, LLAMA.ffn)}
+    config.note("attention sinks (a number a head) are counted, and not priced; the experts' biases (0.03 %) neither")
+    moe = routed(config, experts, TOP_K, LLAMA.ffn)
+    beside = config.size(LLAMA.hidden) + config.size(LLAMA.heads) + config.size(experts)
+    return fields | windowed(config, listed) | {"moe": moe, "uncosted": {"layer": beside}}
 
 
 def granitemoe(config: Config) -> Fields:
@@ -94,7 +96,7 @@ def ernie_moe(config: Config) -> Fields:
     end, step = config.size("moe_layer_end_index", least=-1), config.size("moe_layer_interval")
     last = layers - 1 if end == -1 else end
     held = [(layer + 1) % step == 0 and start <= layer <= last for layer in range(layers)]
-    moe = _where(config, routed(config, "moe_num_experts", "moe_k", EXPERT_FFN), held, "moe_layer_start_index")
+    moe = where(config, routed(config, "moe_num_experts", "moe_k", EXPERT_FFN), held, "moe_layer_start_index")
     shared = config.maybe_size("moe_num_shared_experts", least=0) or 0
     fields = sizes(config, LLAMA) | {"gated": True, "bias": config.flag("use_bias")}
     return fields | {"moe": moe | {"shared": shared}, "mtp_layers": modules_of(config)}
@@ -104,7 +106,7 @@ def arctic(config: Config) -> Fields:
     """Arctic: experts beside a dense feed-forward of hidden size in every so many layers (vllm @00db011)."""
     step, layers = config.size("moe_layer_frequency"), layers_of(config)
     held = [(layer + 1) % step == 0 for layer in range(layers)]
-    moe = _where(config, routed(config, "num_local_experts", TOP_K, LLAMA.ffn), held, "moe_layer_frequency")
+    moe = where(config, routed(config, "num_local_experts", TOP_K, LLAMA.ffn), held, "moe_layer_frequency")
     beside = {"shared": 1, "shared_ffn_hidden": config.size(LLAMA.hidden)} if config.flag("use_residual") else {}
     return llama(config) | {"moe": moe | beside}
 
@@ -112,7 +114,7 @@ def arctic(config: Config) -> Fields:
 def bailing(config: Config) -> Fields:
     """Ling: leading dense layers, experts, shared ones beside (vllm @0056661; inclusionAI/Ming @621db5f)."""
     kv_heads = config.maybe_size("num_key_value_heads", least=0) or config.size(LLAMA.heads)
-    moe = _leading(config, routed(config, "num_experts", TOP_K, EXPERT_FFN))
+    moe = leading(config, routed(config, "num_experts", TOP_K, EXPERT_FFN))
     shared = config.maybe_size("num_shared_experts", least=0) or 0
     biases = {"bias": config.flag("use_bias"), "qkv_bias": config.flag("use_qkv_bias")}
     fields = sizes(config, LLAMA, kv_heads=kv_heads) | {"gated": True, "qk_norm": config.flag("use_qk_norm")} | biases
@@ -121,46 +123,22 @@ def bailing(config: Config) -> Fields:
 
 def deepseek_first(config: Config) -> Fields:
     """DeepSeekMoE: grouped-query attention, shared experts, leading dense layers."""
-    return llama(config) | _deepseek_experts(config)
+    return llama(config) | deepseek_experts(config)
 
 
 def deepseek(config: Config) -> Fields:
     """DeepSeek-V2 and V3, Kimi K2, Pangu Ultra MoE: latent attention, experts, multi-token prediction."""
-    return sizes(config, LATENT) | {"gated": True, "latent": latent_of(config)} | _deepseek_experts(config)
-
-
-def deepseek_v4(config: Config) -> Fields:
-    """DeepSeek-V4: one key-value head shared by all, compressed queries and outputs, experts in every layer.
-
-    Stands in as latent attention with the key-value head as its latent vector, and values as wide as the low-rank,
-    grouped output projection makes them: so the parameters come out right (284 B). Attention over the whole sequence is
-    an upper bound, for the model's own is sparse. Assumed, as the file says nothing of either.
-    """
-    head, rope = config.size("head_dim"), config.size("qk_rope_head_dim")
-    hidden, heads = config.size(LLAMA.hidden), config.size(LLAMA.heads)
-    output = config.size("o_lora_rank") * (heads * head + config.size("o_groups") * hidden)  # two matrices, all groups
-    if rope >= head:
-        config.refuse("qk_rope_head_dim", f"{rope} leaves nothing of the head size {head}")
-    latent: Fields = {
-        "kv_lora_rank": head,
-        "q_lora_rank": config.maybe_size("q_lora_rank"),
-        "qk_nope_head_dim": max(1, head - rope),
-        "qk_rope_head_dim": rope,
-        "v_head_dim": max(1, round(output / (heads * hidden))),
-    }
-    config.note("compressed sparse attention stands in as latent attention over the whole sequence, an upper bound")
-    fields = sizes(config, LLAMA, config.size(EXPERT_FFN))
-    return fields | {"gated": True, "latent": latent} | _deepseek_experts(config)
+    return sizes(config, LATENT) | {"gated": True, "latent": latent_of(config)} | deepseek_experts(config)
 
 
 def glm4_moe(config: Config) -> Fields:
     """GLM-4.5 and dots.llm1's kin: DeepSeek's experts behind grouped-query attention."""
-    return llama(config) | {"qk_norm": config.flag("use_qk_norm")} | _deepseek_experts(config)
+    return llama(config) | {"qk_norm": config.flag("use_qk_norm")} | deepseek_experts(config)
 
 
 def dots1(config: Config) -> Fields:
     """dots.llm1: DeepSeek's experts behind grouped-query attention with norms on queries and keys."""
-    return normed(config) | _deepseek_experts(config)
+    return normed(config) | deepseek_experts(config)
 
 
 def longcat_flash(config: Config) -> Fields:
@@ -199,9 +177,9 @@ def _qwen_experts(config: Config) -> Fields:
     return routed(config, "num_experts", TOP_K, EXPERT_FFN) | where
 
 
-def _deepseek_experts(config: Config) -> Fields:
+def deepseek_experts(config: Config) -> Fields:
     """Experts of DeepSeek and those who follow it: leading dense layers, shared experts, groups, MTP modules."""
-    moe = _leading(config, routed(config, "n_routed_experts", TOP_K, EXPERT_FFN)) | {
+    moe = leading(config, routed(config, "n_routed_experts", TOP_K, EXPERT_FFN)) | {
         "shared": config.maybe_size("n_shared_experts", least=0) or 0,
         "groups": config.maybe_size("n_group") or 1,
         "groups_a_token": config.maybe_size("topk_group"),
@@ -209,13 +187,13 @@ def _deepseek_experts(config: Config) -> Fields:
     return {"moe": moe, "mtp_layers": modules_of(config)}
 
 
-def _leading(config: Config, moe: Fields) -> Fields:
+def leading(config: Config, moe: Fields) -> Fields:
     """Experts from `first_k_dense_replace` on, every `moe_layer_freq`-th counted from layer 0."""
     leading, every = config.size("first_k_dense_replace", least=0), config.size("moe_layer_freq")
     return moe | {"leading_dense": min(-(-leading // every) * every, layers_of(config)), "every": every}
 
 
-def _where(config: Config, moe: Fields, held: Sequence[bool], key: str) -> Fields:
+def where(config: Config, moe: Fields, held: Sequence[bool], key: str) -> Fields:
     """Experts in the layers that hold them; at least one must."""
     if True not in held:
         config.refuse(key, "leaves no layer with experts")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from clustersim.inputs.huggingface import defaults, defaults_experts, dense, experts, gpt
+from clustersim.inputs.huggingface import (
+    defaults,
+    defaults_experts,
+    defaults_hybrids,
+    dense,
+    experts,
+    gpt,
+    hybrids,
+    varied,
+)
 from clustersim.inputs.huggingface.config import Config, Fields
 from clustersim.inputs.huggingface.defaults import Defaults
 
@@ -27,13 +36,13 @@ DENSE = {
     "cohere2": Reader(defaults.COHERE2, dense.cohere2),
     "ernie4_5": Reader(defaults.ERNIE4_5, dense.ernie),
     "exaone": Reader(defaults.EXAONE, dense.exaone),
-    "exaone4": Reader(defaults.EXAONE4, dense.gemma3),
+    "exaone4": Reader(defaults.EXAONE4, dense.exaone4),
     "falcon": Reader(defaults.FALCON, gpt.falcon),
     "gemma": Reader(defaults.GEMMA, dense.llama),
-    "gemma2": Reader(defaults.GEMMA2, dense.every_nth_full),
+    "gemma2": Reader(defaults.GEMMA2, dense.gemma2),
     "gemma3_text": Reader(defaults.GEMMA3, dense.gemma3),
     "glm": Reader(defaults.GLM, dense.llama),
-    "glm4": Reader(defaults.GLM, dense.llama),
+    "glm4": Reader(defaults.GLM, dense.glm4),
     "gpt2": Reader(defaults.GPT2, gpt.gpt2),
     "gpt_bigcode": Reader(defaults.GPT_BIGCODE, gpt.gpt_bigcode),
     "gpt_neox": Reader(defaults.GPT_NEOX, gpt.gpt_neox),
@@ -80,7 +89,6 @@ EXPERTS = {
     "deepseek": Reader(defaults_experts.DEEPSEEK, experts.deepseek_first),
     "deepseek_v2": Reader(defaults_experts.DEEPSEEK_V2, experts.deepseek),
     "deepseek_v3": Reader(defaults_experts.DEEPSEEK_V3, experts.deepseek),
-    "deepseek_v4": Reader(defaults_experts.DEEPSEEK_V4, experts.deepseek_v4),
     "dots1": Reader(defaults_experts.DOTS1, experts.dots1),
     "ernie4_5_moe": Reader(defaults_experts.ERNIE4_5_MOE, experts.ernie_moe),
     "glm4_moe": Reader(defaults_experts.GLM4_MOE, experts.glm4_moe),
@@ -102,36 +110,47 @@ EXPERTS = {
     "qwen3_vl_moe_text": Reader(defaults_experts.QWEN3_VL_MOE, experts.qwen3_moe),
 }
 
-READERS: dict[str, Reader] = DENSE | EXPERTS
+HYBRIDS = {
+    "bamba": Reader(defaults_hybrids.BAMBA, hybrids.bamba),
+    "falcon_h1": Reader(defaults_hybrids.FALCON_H1, hybrids.falcon_h1),
+    "falcon_mamba": Reader(defaults_hybrids.MAMBA, hybrids.mamba),
+    "granitemoehybrid": Reader(defaults_hybrids.GRANITE_HYBRID, hybrids.granite_hybrid),
+    "jamba": Reader(defaults_hybrids.JAMBA, hybrids.jamba),
+    "kimi_linear": Reader(defaults_hybrids.KIMI_LINEAR, hybrids.kimi_linear),
+    "lfm2": Reader(defaults_hybrids.LFM2, hybrids.lfm2),
+    "lfm2_moe": Reader(defaults_hybrids.LFM2_MOE, hybrids.lfm2_moe),
+    "mamba": Reader(defaults_hybrids.MAMBA, hybrids.mamba),
+    "mamba2": Reader(defaults_hybrids.MAMBA2, hybrids.mamba2),
+    "minimax": Reader(defaults_hybrids.MINIMAX, hybrids.minimax),
+    "minimax_m1": Reader(defaults_hybrids.MINIMAX, hybrids.minimax),
+    "minimax_text_01": Reader(defaults_hybrids.MINIMAX, hybrids.minimax),
+    "nemotron_h": Reader(defaults_hybrids.NEMOTRON_H, hybrids.nemotron_h),
+    "qwen3_5_moe_text": Reader(defaults_hybrids.QWEN3_5_MOE, hybrids.qwen3_next),
+    "qwen3_5_text": Reader(defaults_hybrids.QWEN3_5, hybrids.qwen3_5),
+    "qwen3_next": Reader(defaults_hybrids.QWEN3_NEXT, hybrids.qwen3_next),
+}
+
+VARIED = {
+    "deepseek_v32": Reader(defaults_hybrids.DEEPSEEK_V32, varied.deepseek_v32),
+    "deepseek_v4": Reader(defaults_hybrids.DEEPSEEK_V4, varied.deepseek_v4),
+    "gemma3n_text": Reader(defaults_hybrids.GEMMA3N, varied.gemma3n),
+    "gemma4_text": Reader(defaults_hybrids.GEMMA4, varied.gemma4),
+    "glm_moe_dsa": Reader(defaults_hybrids.GLM_MOE_DSA, varied.glm_moe_dsa),
+    "llama4_text": Reader(defaults_hybrids.LLAMA4, varied.llama4),
+    "mimo_v2_flash": Reader(defaults_hybrids.MIMO_V2, varied.mimo_v2),
+    "nemotron-nas": Reader(defaults_hybrids.NEMOTRON_NAS, varied.nemotron_nas),
+    "openelm": Reader(defaults_hybrids.OPENELM, varied.openelm),
+    "step3p5": Reader(defaults_hybrids.STEP3P5, varied.step3p5),
+    "step3p7": Reader(defaults_hybrids.STEP3P5, varied.step3p5),
+}
+
+READERS: dict[str, Reader] = DENSE | EXPERTS | HYBRIDS | VARIED
 
 # Types whose layers are not all of a kind that is built: what is missing, one line each
 UNBUILT = {
-    "bamba": "layers of Mamba-2 between layers of attention",
-    "deepseek_v32": "sparse attention behind an indexer (DSA)",
-    "falcon_h1": "Mamba-2 beside attention in every layer",
-    "falcon_mamba": "layers of Mamba",
-    "gemma3n_text": "several residual streams (AltUp), low-rank residuals (Laurel) and embeddings of each layer's own",
-    "gemma4_text": "layers whose heads differ between window and whole sequence",
-    "glm_moe_dsa": "sparse attention behind an indexer (DSA)",
-    "granitemoehybrid": "layers of Mamba-2 between layers of attention",
-    "jamba": "layers of Mamba between layers of attention",
-    "kimi_linear": "layers of Kimi delta attention (KDA) between layers of latent attention",
-    "lfm2": "layers of short convolutions between layers of attention",
-    "lfm2_moe": "layers of short convolutions between layers of attention",
-    "llama4_text": "attention to chunks of the sequence",
-    "mamba": "layers of Mamba",
-    "mamba2": "layers of Mamba-2",
-    "mimo_v2_flash": "layers whose heads differ between window and whole sequence",
-    "minimax": "layers of lightning attention between layers of softmax attention",
-    "minimax_text_01": "layers of lightning attention between layers of softmax attention",
-    "minimax_m1": "layers of lightning attention between layers of softmax attention",
-    "minimax_m3": "sparse attention behind an indexer",
-    "nemotron-nas": "layers whose heads and widths differ one by one",
-    "nemotron_h": "layers of Mamba-2, and layers that are attention or feed-forward alone",
-    "qwen3_5_moe_text": "layers of Gated DeltaNet between layers of gated attention",
-    "qwen3_5_text": "layers of Gated DeltaNet between layers of gated attention",
-    "qwen3_next": "layers of Gated DeltaNet between layers of gated attention",
-    "step3p7": "layers whose heads differ between window and whole sequence",
+    "minimax_m3": "sparse attention behind an indexer, whose choice its file doesn't give the size of",
+    "minimax_m3_vl_text": "sparse attention behind an indexer, whose choice its file doesn't give the size of",
     "step3": "queries of low rank with one key-value head (multi-matrix factorization attention)",
-    "zamba2": "layers of Mamba-2 with attention blocks whose weights several layers share",
+    "step3_text": "queries of low rank with one key-value head (multi-matrix factorization attention)",
+    "zamba2": "attention blocks whose weights several layers share",
 }

@@ -151,7 +151,7 @@ def _recipes(
         def pair(times: int) -> Pass:
             return beside(work(TaskType.BACKWARD, times), work(TaskType.FORWARD, times), lone_groups)
 
-        block_input = shape.activation_bytes * shape.resident_tokens * model.hidden
+        block_input = shape.activation_bytes * shape.resident_tokens * model.residual_width
         return LayerWork(
             name,
             {operation: work(operation) for operation in PHASES if operation in operations | WHOLE},

@@ -41,15 +41,13 @@ def weights(serving: Serving, unit: Unit, drafts: bool) -> float:
 
 
 def cache_bytes_of(serving: Serving, unit: Unit, length: float, drafts: bool) -> float:
-    """Bytes that a sequence of so many tokens keeps on one of its tensor ranks."""
-    model = serving.model
+    """Bytes that a sequence of so many tokens keeps on one of its tensor ranks: keys and values, and states."""
+    model, tensor = serving.model, float(unit.tensor)
     kinds = kinds_of(model, 0, model.layers + (model.mtp_layers if drafts else 0))
-    kept = sum(
-        times * layer.kept_elements(model, float(unit.tensor), length)
-        for kind, times in kinds.items()
-        for layer in layers_of(model, kind)
-    )
-    return BYTES[serving.cache_precision] * kept
+    layers = [(times, layer) for kind, times in kinds.items() for layer in layers_of(model, kind)]
+    kept = sum(times * layer.kept_elements(model, tensor, length) for times, layer in layers)
+    states = sum(times * layer.state_bytes(model, tensor) for times, layer in layers)
+    return BYTES[serving.cache_precision] * kept + states
 
 
 def workspace(model: Model, tokens: Array) -> Array:

@@ -225,7 +225,7 @@ def boundary_bytes(columns: Columns) -> Array:
     """Bytes of what one micro-batch hands to the next stage, on all tensor ranks together."""
     sizes, training = columns.sizes, columns.scenario.training
     tokens = sizes.micro_batch * training.sequence_length / sizes.context
-    return activation_bytes_of(training.precision) * tokens * columns.scenario.model.hidden
+    return activation_bytes_of(training.precision) * tokens * columns.scenario.model.residual_width
 
 
 def boundary_of(program: Program, kind: Kind) -> int:

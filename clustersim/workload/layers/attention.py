@@ -19,7 +19,7 @@ from clustersim.workload.layers.elements import Element, MemoryBound
 from clustersim.workload.layers.layer import Layer, Matrix, norm_parameters
 from clustersim.workload.layers.linear import column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.layers.spans import causal_keys, mean_keys, reach
+from clustersim.workload.layers.spans import FULL, Reach
 from clustersim.workload.shape import Shape
 from clustersim.workload.software import CORE_ATTENTION
 
@@ -33,17 +33,19 @@ class AttentionLayer(Layer):
     Keys and output are the second and the fourth product of a layer, which recomputation by operations repeats.
     """
 
-    windowed: bool = False
+    reach: Reach = FULL
 
     @property
     def label(self) -> str:
-        """Sliding attention, or the usual one."""
-        return "sliding attention" if self.windowed else ""
+        """Sliding or chunked attention; the usual one has no name."""
+        return self.reach.label
 
     def matrices(self, model: Model) -> Sequence[Matrix]:
-        """Queries, keys and values together; output."""
-        outputs = (model.heads + 2 * model.kv_heads) * model.head_size
-        qkv = Matrix("qkv", model.hidden, outputs, repeated=model.kv_heads * model.head_size)
+        """Queries (with a gate as wide, where the output has one), keys and values together; output."""
+        keys = model.kv_heads * model.head_size
+        values = 0 if model.keys_are_values else model.kv_heads * model.v_head_size
+        queries = (2 if model.output_gate else 1) * model.heads * model.head_size
+        qkv = Matrix("qkv", model.hidden, queries + keys + values, repeated=keys)
         inputs = model.heads * model.v_head_size
         return qkv, Matrix("attention output", inputs, model.hidden, repeated=model.hidden)
 
@@ -55,8 +57,7 @@ class AttentionLayer(Layer):
 
     def core_flops(self, model: Model, span: float, *, causal: bool) -> float:
         """2 heads keys (d_qk + d_v) with the keys that a query reaches, or meets behind the mask."""
-        window = self._window(model)
-        keys = causal_keys(window, span) if causal else reach(window, span)
+        keys = self.reach.causal_keys(model, span) if causal else self.reach.keys(model, span)
         return 2.0 * keys * model.heads * (model.qk_head_size + model.v_head_size)
 
     def core_runs_again(self, model: Model, selected: Collection[str], *, fused: bool) -> bool:
@@ -74,7 +75,8 @@ class AttentionLayer(Layer):
             self._core(model, shape), shape, float(model.heads * model.qk_head_size), keys_values, values
         )
         output = row(self._output(model), shape)
-        return [*self._projections(model, shape), *([self._rotary(model, shape)] if rotates else []), *core, output]
+        rotary = [self._rotary(model, shape)] if rotates else []
+        return [*self._projections(model, shape), *rotary, *core, *self._gate(model, shape), output]
 
     def serve(self, model: Model, shape: Shape, batch: Batch) -> Sequence[Forward]:
         """Projections, rotary positions, attention over what is kept, output."""
@@ -87,19 +89,17 @@ class AttentionLayer(Layer):
             column(qkv, shape),
             served_rotary(model.head_size * (model.heads + model.kv_heads), shape),
             CachedAttention(pairs * (model.qk_head_size + model.v_head_size), kept, float(model.head_size)),
+            *self._gate(model, shape),
             row(output, shape),
         ]
 
     def kept_elements(self, model: Model, tensor: float, length: float) -> float:
         """Keys and values of the tokens that a query reaches."""
-        return reach(self._window(model), length) * self._kept_width(model, tensor)
+        return self.reach.kept(model, length) * self._kept_width(model, tensor)
 
     def problems(self, layout: Layout, model: Model) -> Sequence[Problem]:
         """Heads that the tensor group (or Ulysses) can't share."""
         return tuple(head_problems(layout, model))
-
-    def _window(self, model: Model) -> float | None:
-        return model.window if self.windowed else None
 
     def _output(self, model: Model) -> Matrix:
         return self.matrices(model)[-1]
@@ -123,10 +123,19 @@ class AttentionLayer(Layer):
 
         Source: Ainslie et al. 2023, arXiv 2305.13245 (grouped queries).
         """
+        if model.kv_heads == 0:  # those of an earlier layer
+            return 0.0
         return max(1.0, model.kv_heads / tensor) * (model.qk_head_size + model.v_head_size)
 
+    def _gate(self, model: Model, shape: Shape) -> list[Element]:
+        """The output times the sigmoid of its gate, where there is one: both in, one out (modeling_qwen3_next.py)."""
+        if not model.output_gate:
+            return []
+        vector = shape.activation_bytes * shape.tokens * model.heads * model.v_head_size / shape.tensor
+        return [MemoryBound("attention gate", 3.0 * vector, 5.0 * vector, saved=2.0 * vector)]
+
     def _served_keys(self, model: Model, batch: Batch) -> float:
-        return mean_keys(self._window(model), batch.span, batch.spread)
+        return self.reach.mean_keys(model, batch.span, batch.spread)
 
     def _projections_dropped(self, shape: Shape) -> bool:
         """Whether selective recomputation makes queries, keys and values again."""
@@ -141,7 +150,7 @@ class AttentionLayer(Layer):
             return FusedAttention(
                 heads,
                 queries,
-                causal_keys(self._window(model), shape.span),
+                self.reach.causal_keys(model, shape.span),
                 float(model.qk_head_size),
                 float(model.v_head_size),
                 projections,

@@ -33,11 +33,13 @@ class ExpertLayer(Layer):
         """
         moe = _experts(model)
         up, many, met = up_width(model, moe.ffn_hidden), moe.experts, moe.top_k
+        seen = _seen_width(model, moe)
         return (
             Matrix("router", model.hidden, moe.experts, "whole", repeated=0.0),
-            Matrix("expert up", model.hidden, up, "experts", many, met),
-            Matrix("expert down", moe.ffn_hidden, model.hidden, "experts", many, met),
+            Matrix("expert up", seen, up, "experts", many, met),
+            Matrix("expert down", moe.ffn_hidden, seen, "experts", many, met),
             *(dense_matrices(model, _shared_width(moe), "shared ") if moe.shared else ()),
+            *_latent_matrices(model, moe),
         )
 
     def vectors(self, model: Model) -> float:
@@ -61,7 +63,7 @@ class ExpertLayer(Layer):
         moe = _experts(model)
         held = shape.resident_tokens
         routed = held * moe.top_k
-        vector = shape.activation_bytes * model.hidden
+        vector = shape.activation_bytes * _seen_width(model, moe)
         message = vector * routed
         busiest = message * shape.busiest_expert_rank
         gathered = busiest * shape.expert_tensor
@@ -69,8 +71,10 @@ class ExpertLayer(Layer):
         returned = 0.0 if shape.software.weights_in_experts else message  # kept for the gradient of the routing weights
         shared = dense_elements(model, shape, _shared_width(moe), prefix="shared ") if moe.shared else []
         behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
+        narrowed, widened = _around_latent(model, moe, shape)
         return [
             _router(model, moe, shape),
+            *narrowed,
             MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
             CoveredExchange(dispatch, tuple(behind[:-1])),
             Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
@@ -82,6 +86,7 @@ class ExpertLayer(Layer):
             MemoryBound(
                 "unpermute", busiest + vector * held, 2 * busiest + vector * held, saved=returned, gradients=busiest
             ),
+            *widened,
             *after,
         ]
 
@@ -132,11 +137,33 @@ def _shared_width(moe: Experts) -> int:
     return moe.shared * (moe.shared_ffn_hidden or moe.ffn_hidden)
 
 
+def _seen_width(model: Model, moe: Experts) -> int:
+    """Width of what travels to routed experts: the hidden size, or what a projection leaves of it."""
+    return moe.latent or model.hidden
+
+
+def _latent_matrices(model: Model, moe: Experts) -> tuple[Matrix, ...]:
+    """The projections before and behind routed experts that see a narrower width (Nemotron 3, LatentMoE)."""
+    if moe.latent is None:
+        return ()
+    narrow = Matrix("expert narrow", model.hidden, moe.latent, "whole")
+    return narrow, Matrix("expert wide", moe.latent, model.hidden, "whole")
+
+
+def _around_latent(model: Model, moe: Experts, shape: Shape) -> tuple[list[Element], list[Element]]:
+    """These projections, of the tokens that a rank holds."""
+    held, width = shape.resident_tokens, shape.activation_bytes
+    linears: list[list[Element]] = [
+        [Linear(matrix.name, held, matrix.outputs, matrix.inputs, shape, saved=width * held * matrix.inputs)]
+        for matrix in _latent_matrices(model, moe)
+    ]
+    return (linears[0], linears[1]) if linears else ([], [])
+
+
 def _exchanges(model: Model, moe: Experts, shape: Shape, routed: Array) -> tuple[Exchange, Exchange]:
     """Tokens to experts, and what these return; backward the gradients of what they return, and of the tokens."""
-    sent, returned = (
-        width * model.hidden * routed for width in (shape.software.dispatch_bytes, shape.activation_bytes)
-    )
+    seen = _seen_width(model, moe)
+    sent, returned = (width * seen * routed for width in (shape.software.dispatch_bytes, shape.activation_bytes))
 
     def exchange(kind: str, adjoint: str, there: Array, back: Array) -> Exchange:
         return Exchange(

@@ -25,19 +25,26 @@ class LatentAttentionLayer(AttentionLayer):
 
     def matrices(self, model: Model) -> Sequence[Matrix]:
         """Down, queries up, keys with values up, output."""
-        latent = _sizes(model)
+        return self.latent_matrices(model)
+
+    def latent_matrices(self, model: Model) -> tuple[Matrix, Matrix, Matrix, Matrix]:
+        """These four, whatever a kind of latent attention has beside."""
+        latent = latent_sizes(model)
         key_values = model.heads * (latent.qk_nope_head_dim + latent.v_head_dim)
         queries = model.heads * model.qk_head_size
         return (
-            Matrix("latent down", model.hidden, _compressed(latent) + (latent.q_lora_rank or 0), "whole"),
+            Matrix("latent down", model.hidden, compressed(latent) + (latent.q_lora_rank or 0), "whole"),
             Matrix("query up", latent.q_lora_rank or model.hidden, queries, selected=LATENT_UP),
             Matrix("key-value up", latent.kv_lora_rank, key_values, selected=LATENT_UP),
             Matrix("attention output", model.heads * model.v_head_size, model.hidden),
         )
 
+    def _output(self, model: Model) -> Matrix:
+        return self.latent_matrices(model)[-1]
+
     def vectors(self, model: Model) -> float:
         """Norms of the latents, and what plain attention has."""
-        latent = _sizes(model)
+        latent = latent_sizes(model)
         return super().vectors(model) + norm_parameters(model, latent.kv_lora_rank + (latent.q_lora_rank or 0))
 
     def core_runs_again(self, model: Model, selected: Collection[str], *, fused: bool) -> bool:
@@ -47,8 +54,8 @@ class LatentAttentionLayer(AttentionLayer):
 
     def serve(self, model: Model, shape: Shape, batch: Batch) -> Sequence[Forward]:
         """Prefill expands the compressed vectors of all tokens, decode attends to them as they are (section 2.1.2)."""
-        latent, keys = _sizes(model), self._served_keys(model, batch)
-        down, query_up, key_value_up, output = self.matrices(model)
+        latent, keys = latent_sizes(model), self._served_keys(model, batch)
+        down, query_up, key_value_up, output = self.latent_matrices(model)
         rows, heads = shape.tokens, model.heads / shape.tensor
         first: list[Forward] = [
             Linear(down.name, rows, down.outputs, down.inputs, shape),
@@ -64,19 +71,19 @@ class LatentAttentionLayer(AttentionLayer):
                 CachedAttention(pairs * (model.qk_head_size + model.v_head_size), 0.0, float(model.qk_head_size)),
                 row(output, shape),
             ]
-        compressed, rank = _compressed(latent), float(latent.kv_lora_rank)
-        kept, wide = batch.cache_bytes * read * compressed, shape.wide_precision
+        width, rank = compressed(latent), float(latent.kv_lora_rank)
+        kept, wide = batch.cache_bytes * read * width, shape.wide_precision
         return [
             *first,
             Absorbed("absorbed keys", rows, rank, float(latent.qk_nope_head_dim), heads, wide),
-            CachedAttention(pairs * (compressed + latent.kv_lora_rank), kept, float(compressed)),
+            CachedAttention(pairs * (width + latent.kv_lora_rank), kept, float(width)),
             Absorbed("absorbed values", rows, float(latent.v_head_dim), rank, heads, wide),
             row(output, shape),
         ]
 
     def _projections(self, model: Model, shape: Shape) -> list[Element]:
         """Down, norms, up. Selective recomputation may run the up-projections again (2412.19437, section 3.2.3)."""
-        down, *up, _ = self.matrices(model)
+        down, *up, _ = self.latent_matrices(model)
         resident, width = shape.resident_tokens, down.outputs
         kept = shape.activation_bytes * resident * down.inputs
         return [
@@ -88,7 +95,7 @@ class LatentAttentionLayer(AttentionLayer):
         ]
 
     def _rotary(self, model: Model, shape: Shape) -> MemoryBound:
-        return trained_rotary(_sizes(model).qk_rope_head_dim * (model.heads + model.kv_heads), shape)
+        return trained_rotary(latent_sizes(model).qk_rope_head_dim * (model.heads + model.kv_heads), shape)
 
     def _key_value_width(self, model: Model) -> float:
         """Keys and values expanded to all heads."""
@@ -96,17 +103,19 @@ class LatentAttentionLayer(AttentionLayer):
 
     def _kept_width(self, model: Model, tensor: float) -> float:
         """The compressed vector and the rotary key, on every tensor rank (section 2.1)."""
-        return float(_compressed(_sizes(model)))
+        return float(compressed(latent_sizes(model)))
 
     def _projections_dropped(self, shape: Shape) -> bool:
         return LATENT_UP in shape.software.selected
 
 
-def _sizes(model: Model) -> LatentAttention:
+def latent_sizes(model: Model) -> LatentAttention:
+    """The sizes of a model's latent attention."""
     if model.latent is None:
         raise ValueError(f"{model.name} has no latent attention")
     return model.latent
 
 
-def _compressed(latent: LatentAttention) -> int:
+def compressed(latent: LatentAttention) -> int:
+    """Elements of a token's compressed keys and values with the rotary key."""
     return latent.kv_lora_rank + latent.qk_rope_head_dim

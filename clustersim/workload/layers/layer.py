@@ -12,6 +12,7 @@ from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.model import Model
 from clustersim.workload.layers.elements import Element
+from clustersim.workload.layers.scan import ScanWork
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.shape import Shape
 
@@ -93,6 +94,14 @@ class Layer(ABC):
     def kept_elements(self, model: Model, tensor: float, length: float) -> float:
         """Elements that a served sequence of `length` tokens keeps on each of `tensor` ranks."""
         return 0.0
+
+    def state_bytes(self, model: Model, tensor: float) -> float:
+        """Bytes that a served sequence keeps on each of `tensor` ranks, however long it is."""
+        return 0.0
+
+    def scans(self, model: Model) -> Sequence[ScanWork]:
+        """Cores of linear attention or of state spaces in it."""
+        return ()
 
     def problems(self, layout: Layout, model: Model) -> Sequence[Problem]:
         """What keeps it from running in a layout."""
