@@ -33,6 +33,27 @@ if TYPE_CHECKING:
     help="A log of Megatron-LM or torchtitan, and the scenario that it is of. May be repeated.",
 )
 @click.option(
+    "--chunks",
+    nargs=2,
+    multiple=True,
+    metavar="FILE SCENARIO",
+    help="Passes, kernels and messages timed on one rank, a CSV, and the scenario that it is of. May be repeated.",
+)
+@click.option(
+    "--trace",
+    "traces",
+    nargs=2,
+    multiple=True,
+    metavar="FILE SCENARIO",
+    help="A Chrome trace of one rank by torch.profiler (.json, .json.gz), and its scenario. May be repeated.",
+)
+@click.option(
+    "--up-to",
+    type=click.IntRange(min=1),
+    metavar="DEVICES",
+    help="Fit runs of so many devices at most, and judge the fit on the larger ones.",
+)
+@click.option(
     "--kernels",
     multiple=True,
     metavar="FILE",
@@ -61,6 +82,9 @@ if TYPE_CHECKING:
 def command(
     files: tuple[str, ...],
     logs: tuple[tuple[str, str], ...],
+    chunks: tuple[tuple[str, str], ...],
+    traces: tuple[tuple[str, str], ...],
+    up_to: int | None,
     kernels: tuple[str, ...],
     chip: str | None,
     node: str | None,
@@ -80,20 +104,33 @@ def command(
     if packaged:
         return _remake()
     if kernels:
-        if files or logs or extends or only:
-            raise click.UsageError("--kernels fits a chip and its links; runs, logs, --extends and --only a stack.")
+        if files or logs or chunks or traces or extends or only:
+            raise click.UsageError(
+                "--kernels fits a chip and its links; runs, logs, chunks, traces, --extends and --only a stack."
+            )
         return _chip_calibrated(kernels, chip, node, output, as_json)
     if chip or node:
         raise click.UsageError("--chip and --node go with --kernels.")
-    if not files and not logs:
-        raise click.UsageError("Give a CSV file of measured runs, or --log LOG SCENARIO.")
+    if not (files or logs or chunks or traces):
+        raise click.UsageError(
+            "Give a CSV file of measured runs, or --log LOG SCENARIO, --chunks FILE SCENARIO, --trace FILE SCENARIO."
+        )
     from clustersim.cli.options import spinner
     from clustersim.studies.calibration.calibration import calibrate
     from clustersim.studies.calibration.parameters import checked_names
 
     names = None if only is None else checked_names(only)
     with spinner("calibrating") as progress:
-        found = calibrate(files, logs=logs, extends=extends, parameters=names, progress=progress)
+        found = calibrate(
+            files,
+            logs=logs,
+            chunks=chunks,
+            traces=traces,
+            largest=up_to,
+            extends=extends,
+            parameters=names,
+            progress=progress,
+        )
     written = output if found.complete else None  # a stack carries its residuals, and these are not all known
     with printed_first(lambda: None if written is None else _write(found, written)):
         if as_json:

@@ -47,6 +47,7 @@ class ModelError:
 
     spread: float
     evidence: str
+    stranger: float | None = None  # the spread that a new source's run would have, where this one's is its own
 
 
 def interval(value: float, error: ModelError, power: float = 1.0) -> dict[str, Interval]:
@@ -89,7 +90,7 @@ def _of_runs(scenario: Scenario) -> ModelError:
     reasons = [(amount, reason) for amount, reason in _departures(scenario, own) if amount]
     spread = min(math.hypot(own.spread, *(amount for amount, _ in reasons)), max(own.spread, stranger.spread))
     words = "; ".join(reason for _, reason in reasons)
-    return ModelError(spread, f"{own.evidence}; wider: {words}" if words else own.evidence)
+    return ModelError(spread, f"{own.evidence}; wider: {words}" if words else own.evidence, stranger.spread)
 
 
 def serving_error(software: Stack) -> ModelError:

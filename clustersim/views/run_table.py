@@ -148,7 +148,10 @@ def _evidence(result: RunResult, above: AbovePublished | None) -> Table:
     table = Table.grid()
     table.add_column(max_width=EVIDENCE_WIDTH)
     table.add_row(Text("evidence", style="bold"))
-    table.add_row(f"{error.evidence}; predictions lie {percent(error.spread, 0)} (1 sd) from measured step times")
+    beside = "" if error.stranger is None else f"; those of a new source would lie {percent(error.stranger, 0)}"
+    table.add_row(
+        f"{error.evidence}; predictions lie {percent(error.spread, 0)} (1 sd) from measured step times{beside}"
+    )
     table.add_row(f"step played by the {step.engine} engine")
     if result.runs is not None and result.expected_goodput is not None:
         table.add_row(

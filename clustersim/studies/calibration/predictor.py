@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,20 +11,21 @@ from clustersim.engines.graph import Floats
 from clustersim.errors import ClustersimError
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
-from clustersim.simulation.step.step import play_steps
-from clustersim.simulation.step.windows import step_windows
+from clustersim.simulation.step.step import PlayedSteps, play_steps
+from clustersim.studies.calibration.observed import STEP, Observed, seconds_of
 from clustersim.studies.measured.csv_cells import CsvRow, text
 from clustersim.studies.measured.runs import MeasuredRun, measured_run
 
 
 @dataclass(frozen=True)
 class FitRow:
-    """A measured row that can be simulated."""
+    """A measured row that can be simulated: seconds of a step, or of what else was timed of it."""
 
     run: MeasuredRun
     scenario: Scenario
     measured_s: float
     stated: Mapping[str, float] = field(default_factory=dict)  # numbers of its stack that no fit moves
+    observed: Observed = STEP
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,26 @@ class RowPredictor:
 
     def log_predicted_at(self, points: Sequence[Mapping[str, float]]) -> Floats:
         """The same [points, rows] for several sets of values, a row's points played side by side."""
-        return np.array([_log_seconds(row.scenario, points, row.stated) for row in self.rows]).T.reshape(
-            len(points), len(self.rows)
-        )
+        return np.array(list(self._by_row(points))).T.reshape(len(points), len(self.rows))
+
+    def _by_row(self, points: Sequence[Mapping[str, float]]) -> Iterator[Floats]:
+        """log seconds [points] of every row; rows in a row that are of one scenario are played once."""
+        last: tuple[Scenario, Mapping[str, float]] | None = None
+        for row in self.rows:
+            if last is None or last[0] is not row.scenario or last[1] != row.stated:
+                played, last = _played(row.scenario, points, row.stated), (row.scenario, row.stated)
+            yield np.log(seconds_of(row.observed, played))
 
     def subset(self, chosen: Sequence[int]) -> RowPredictor:
         """Some of the rows."""
         return RowPredictor(tuple(self.rows[at] for at in chosen), {})
 
 
-def _log_seconds(
+def _played(
     scenario: Scenario, points: Sequence[Mapping[str, float]], stated: Mapping[str, float] | None = None
-) -> Floats:
+) -> PlayedSteps:
     stacks = [scenario.stack.model_copy(update={**values, **(stated or {})}) for values in points]
-    played = play_steps([scenario.model_copy(update={"stack": stack}) for stack in stacks])
-    seconds = step_windows(played.program, played.timeline).seconds + played.imbalance_s
-    return np.asarray(np.log(seconds), dtype=np.float64)
+    return play_steps([scenario.model_copy(update={"stack": stack}) for stack in stacks])
 
 
 def predictor_of(rows: Iterable[CsvRow], stack: str | None = None) -> RowPredictor:
@@ -77,7 +82,7 @@ def predictor_of(rows: Iterable[CsvRow], stack: str | None = None) -> RowPredict
         try:
             run = measured_run(row if stack is None else {**row, "stack": stack, "framework": ""})
             scenario = load_scenario(run.mapping)
-            _log_seconds(scenario, [{}])
+            _played(scenario, [{}])
         except ClustersimError as error:
             refused[text(row, "id")] = str(error)
             continue

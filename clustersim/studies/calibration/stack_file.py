@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clustersim.inputs.amounts import counted
 from clustersim.inputs.catalog import load
-from clustersim.studies.calibration.calibration import Calibration, Estimate
+from clustersim.studies.calibration.calibration import Calibration, Estimate, residual_of
 
 UNITS = {
     "kernel_gap": (1e-6, "us"),
@@ -25,22 +24,24 @@ def with_unit(name: str, value: float) -> str | float:
 
 def stack_document(found: Calibration, name: str) -> dict[str, Any]:
     """The file's content: what it extends, the fitted numbers with their uncertainty, and the residual."""
-    groups = len(found.groups)
-    evidence = f"{found.rows} of your measured runs in {counted(groups, 'group')}"
-    evidence += ", each group held out in turn" if found.left_out is not None else ", in-sample: one group only"
     return {
-        "about": f"{load('stacks', found.extends).name}, calibrated to {found.rows} measured runs.",
+        "about": f"{load('stacks', found.extends).name}, calibrated to {found.rows} measurements.",
         "extends": found.extends,
         "name": name,
         **{estimate.name: _cited(estimate) for estimate in found.estimates},
-        "residual": {
-            "spread": {"value": float(f"{found.spread:.3g}"), "source": "calibration", "status": "computed"},
-            "evidence": evidence,
-            "devices": found.devices,
-            "accelerators": list(found.accelerators),
-            "kinds": list(found.kinds),
-        },
+        **({} if found.spread is None else {"residual": _residual(found)}),
         "sources": {"calibration": "clustersim calibrate, robust least squares on the log step time, parent as prior."},
+    }
+
+
+def _residual(found: Calibration) -> dict[str, Any]:
+    residual = residual_of(found)
+    return {
+        "spread": {"value": float(f"{residual.spread:.3g}"), "source": "calibration", "status": "computed"},
+        "evidence": residual.evidence,
+        "devices": residual.devices,
+        "accelerators": list(residual.accelerators),
+        "kinds": list(residual.kinds),
     }
 
 
