@@ -98,3 +98,14 @@ def test_what_cannot_be_calibrated_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="accepted: sustained"):
         checked_names("sustained,sped")
     assert checked_names("sustained, kernel-gap") == ("sustained", "kernel_gap")
+
+
+def test_a_stack_of_ones_own_is_the_one_that_is_fitted(tmp_path: Path) -> None:
+    """`--extends PATH`: rows run under that file, not under the nearest stack of the catalog."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: megatron-lm-2022\nname: mine\nsustained: 0.5\n", encoding="utf-8")
+    rows = [row for row in ROWS if row["source"].startswith("korthikanti")]
+    found = predictor_of(rows, str(path))
+    assert {row.scenario.stack.name for row in found.rows} == {"mine"}
+    assert found.log_predicted({}).min() > predictor_of(rows, STACK).log_predicted({}).min() + 0.2
+    assert "no such file" in next(iter(predictor_of(rows, str(tmp_path / "none.yaml")).refused.values()))

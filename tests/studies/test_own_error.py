@@ -82,11 +82,7 @@ def some(devices: tuple[int, ...], each: int) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_large_runs_of_a_source_are_judged_by_its_small_ones(usual_stack: str, tmp_path: Path) -> None:
-    """MosaicML's A100 and H100: fitted up to 64 devices from numbers that never saw them, judged on 128 to 512.
-
-    Its small models on H100 stay 14 % off under numbers that three chips share, which keeps the interval at 0.56 of a
-    stranger's; from the packaged numbers it is 0.21.
-    """
+    """MosaicML's A100 and H100: fitted up to 64 devices from numbers that never saw them, judged on 128 to 512."""
     rows = ROWS
     path = tmp_path / "mosaic.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -99,7 +95,7 @@ def test_large_runs_of_a_source_are_judged_by_its_small_ones(usual_stack: str, t
     assert judged["rows"] > 10
     assert judged["dense"] < 0.05
     assert judged["before"] > 2 * judged["dense"]
-    assert judged["width_80"] < 0.6 * judged["stranger_width_80"]
+    assert judged["width_80"] < 0.5 * judged["stranger_width_80"]
     assert judged["covered_80"] >= 0.7
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from clustersim.inputs.catalog import load, names, plain_document
+from clustersim.inputs.references import is_path
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.evidence import evidence
 from clustersim.studies.measured.csv_cells import CsvRow, flag, problem, text, whole
@@ -20,6 +21,8 @@ from clustersim.studies.measured.script_flags import script_flags
 def stack_of(row: CsvRow, notes: list[str]) -> str:
     """The name of the stack that a row ran: its own, its release, or the nearest known one of the chip's vendor."""
     wanted = text(row, "stack")
+    if is_path(wanted):  # a user's own, as `calibrate --extends` gives it
+        return wanted
     release = _by_framework(row, wanted)
     if release:
         notes.append(f"{text(row, 'framework')}: taken as {release}")
