@@ -350,6 +350,8 @@ OTHER_NAMES = {
     "minimax",
     "minimax_m1",
     "mistral3_text",
+    "qwen2_5_vl_text",
+    "qwen2_vl_text",
     "step3p5",
 }
 

@@ -17,6 +17,7 @@ from clustersim.inputs.huggingface.defaults import Defaults
 from clustersim.inputs.huggingface.nesting import TOWER_OF, Opened, opened
 from clustersim.inputs.huggingface.readers import READERS, UNBUILT
 from clustersim.inputs.huggingface.refused import REFUSED
+from clustersim.inputs.huggingface.structure import left_over, unknown_to
 from clustersim.inputs.huggingface.vision import TOWERS, vision_of
 from clustersim.inputs.units import shown
 
@@ -40,11 +41,14 @@ def model_from_config(config: Mapping[str, object], source: str, read_as: str | 
     filled_in, read = READERS[kind]
     reader = Config(found.text, filled_in if found.where else _without_stated(filled_in))
     fields = read(reader)
+    unknown = unknown_to(kind, reader)
+    for place, message in unknown.refused.items():
+        reader.refuse(place, message)
     problems = [_in_section(problem, found.where) for problem in reader.problems]
     beside = _beside(found, fields, read_as, problems)
     if problems:
         raise InputError(source, tuple(dict.fromkeys(problems)))
-    notes = [*_notes(found, kind, read_as, reader), *reader.notes, *beside.pop("notes")]  # type: ignore[misc]
+    notes = [*_notes(found, kind, read_as, reader), *reader.notes, *unknown.notes, *beside.pop("notes")]  # type: ignore[misc]
     return {"name": _name(source, kind), **fields, **beside, "notes": tuple(dict.fromkeys(notes))}
 
 
@@ -113,6 +117,11 @@ def _notes(found: Opened, kind: str, read_as: str | None, reader: Config) -> lis
     notes = []
     if read_as is not None and read_as != found.kind:
         notes.append(f"read as {kind}, as asked; the file says {shown(found.kind)}")
+        if left := left_over(reader):
+            notes.append(f"of the file's keys {kind} does not have, and nothing here reads: {', '.join(left)}")
+    if isinstance(quantized := reader.stated("quantization_config"), Mapping):
+        how = quantized.get("quant_method", "unnamed")
+        notes.append(f"the stored weights are quantized ({how}); in training their precision is the scenario's")
     if reader.filled:
         filled = ", ".join(f"{key} {_plainly(value)}" for key, value in reader.filled.items() if value is not False)
         if filled:

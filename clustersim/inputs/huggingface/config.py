@@ -18,7 +18,8 @@ Value = TypeVar("Value")
 class Config:
     """Reads values of a config.json, or what its configuration class fills in.
 
-    `problems` holds what is wrong, `filled` which keys came from the class, `notes` what a reader should know.
+    `problems` holds what is wrong, `filled` which keys came from the class, `notes` what a reader should know, `seen`
+    the keys that were looked at.
     """
 
     def __init__(self, content: Mapping[str, object], filled_in: Mapping[str, object]) -> None:
@@ -27,6 +28,7 @@ class Config:
         self.problems: list[Problem] = []
         self.filled: dict[str, object] = {}
         self.notes: list[str] = []
+        self.seen: set[str] = set()
 
     def size(self, key: str, least: int = 1, most: int = MOST_SIZE) -> int:
         """A whole number from `least` to `most`; 1 after a problem, so that reading goes on."""
@@ -113,11 +115,21 @@ class Config:
 
     def first(self, *keys: str) -> str:
         """Of several spellings of a key the one that the file uses; the first where it uses none."""
+        self.seen.update(keys)
         return next((key for key in keys if key in self._content), keys[0])
 
     def has(self, key: str) -> bool:
         """Whether the file itself states a key, and not as null."""
+        self.seen.add(key)
         return self._content.get(key) is not None
+
+    def stated(self, key: str) -> object:
+        """What the file itself states, without looking: the key counts as unread."""
+        return self._content.get(key)
+
+    def stated_keys(self) -> set[str]:
+        """The keys of the file."""
+        return set(self._content)
 
     def note(self, text: str) -> None:
         """Record what a reader should know."""
@@ -129,6 +141,7 @@ class Config:
 
     def value(self, key: str) -> object:
         """What the file states, as it stands there, or what the class fills in."""
+        self.seen.add(key)
         if key in self._content:
             return self._content[key]
         value = self._filled_in.get(key)
