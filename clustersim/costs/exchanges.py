@@ -39,6 +39,25 @@ def exchange_time(near: Array, far: Array, far_rounds: Array, reach: Reach, star
     return begun + exchanged + np.where(group.across > 1.0, reach.out.latency, 0.0)
 
 
+@algorithm("pass-on", "ring")
+def ring(collective: Collective, reach: Reach) -> Cost:
+    """Each rank sends what it has to its neighbour, n - 1 times, until all parts came by: a step is a message of 1/n.
+
+    All steps wait for the slowest: inside a domain one link to the neighbour, and between domains the links of the one
+    rank at the edge, whether the group's ranks are neighbours or others stand between them.
+    Source: Liu, Zaharia and Abbeel 2023, arXiv 2310.01889, section 3; TransformerEngine, context_parallel.py (isend and
+    irecv to one neighbour each; NCCL's sends use the NIC of the device that sends).
+    """
+    group, up, out = reach.group, reach.up, reach.out
+    steps = group.ranks - 1.0
+    part = collective.bytes / group.ranks
+    inside = np.where(group.inside > 1.0, up.latency + part / up.bandwidth_among(2.0), 0.0)
+    between = np.where(group.across > 1.0, out.latency + part / out.bandwidth, 0.0)
+    sent = steps * part
+    far = np.where(group.across > 1.0, sent / group.inside, 0.0)
+    return Cost(steps * (SEND_START * up.start + np.maximum(inside, between)), sent - far, far)
+
+
 def send(message: Array, crosses: Array, up: Link, out: Link) -> Cost:
     """A message to one other device, in another scale-up domain if it `crosses`: latency + message / bandwidth."""
     start = SEND_START * up.start

@@ -15,7 +15,7 @@ import numpy as np
 
 from clustersim.costs.machine import Machine
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Collective, Gemm, Operation, Pointwise, Scan
+from clustersim.workload.operations import Collective, Gemm, Operation, Pointwise
 
 BARE_LAUNCH = 0.15  # of an operation's cost is the launch itself: 1 to 3 us of 5 to 25 us
 COLLECTIVE = 2.0  # kernels that issuing a collective takes as long as: 15 to 30 us against 5 to 25 us
@@ -44,7 +44,7 @@ def launches_of(operations: Sequence[Operation]) -> Launches:
         if isinstance(operation, Pointwise) and not operation.fused:
             streaming = streaming + operation.kernels
         else:
-            kernels = kernels + (operation.kernels if isinstance(operation, Pointwise | Scan) else 1.0)
+            kernels = kernels + (1.0 if isinstance(operation, Gemm) else operation.kernels)
         if isinstance(operation, Gemm) and operation.part == "gemm":
             apart = apart + (operation.count - 1.0)
     return Launches(kernels, streaming, apart, collectives)

@@ -38,7 +38,7 @@ class Machine:
         if isinstance(operation, Gemm):
             return self.gemm_time(operation) + gap
         if isinstance(operation, Attention):
-            return self.attention_time(operation) + gap
+            return self.attention_time(operation) + gap * operation.kernels
         if isinstance(operation, Scan):
             return self.scan_time(operation) + gap * operation.kernels
         if isinstance(operation, Pointwise):
@@ -74,7 +74,7 @@ class Machine:
         wide = attention.precision in ("fp32", "tf32")
         peak = self.peak(attention.precision) if wide else self.accelerator.base_peak
         seconds = fused_attention_time(attention.flops, peak=peak, efficiency=rate)
-        return np.maximum(seconds, kernels.launch)
+        return np.maximum(seconds, kernels.launch * attention.kernels)
 
     def scan_time(self, scan: Scan) -> Array:
         """Seconds of a core of linear attention or of a state space."""

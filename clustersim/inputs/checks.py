@@ -13,7 +13,13 @@ from clustersim.errors import Problem
 from clustersim.inputs.hardware import Cluster
 from clustersim.inputs.layout import Dispatcher, Layout, Schedule
 from clustersim.inputs.model import Model
-from clustersim.inputs.schedule_checks import micro_batch_problems, overlap_problems, pipeline_problems, schedule_of
+from clustersim.inputs.schedule_checks import (
+    context_overlap_problems,
+    micro_batch_problems,
+    overlap_problems,
+    pipeline_problems,
+    schedule_of,
+)
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.training import Training
 from clustersim.inputs.where import satisfies
@@ -32,7 +38,7 @@ def layout_problems(
 ) -> list[Problem]:
     """Everything that keeps a layout from running this model on this cluster with this batch and software."""
     schedule = schedule_of(layout, stack)
-    problems = [*pipeline_problems(layout, schedule)]
+    problems = [*pipeline_problems(layout, schedule), *context_overlap_problems(layout)]
     if model is not None:
         problems += head_problems(layout, model) if model.attends else ()
         problems += _layers(layout, model)

@@ -27,7 +27,7 @@ Overlap = Literal[
     "shared_expert",
     "context",
 ]
-ContextKind = Literal["ring", "all-gather", "ulysses"]
+ContextKind = Literal["ring", "rotation", "all-gather", "ulysses"]
 Dispatcher = Literal["allgather", "alltoall", "deepep", "hybridep", "sequential"]
 
 

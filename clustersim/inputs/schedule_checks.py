@@ -11,6 +11,8 @@ from clustersim.inputs.stack import Stack
 from clustersim.schedules.registry import schedule_names, traits_of, usual_schedule
 from clustersim.schedules.sizes import misfits
 
+COME_FIRST = ("all-gather", "ulysses")  # kinds of context parallelism whose messages end before attention begins
+
 
 def schedule_of(layout: Layout, stack: Stack | None) -> Schedule | None:
     """The order of passes: as given, or what the software does; None where that isn't known."""
@@ -70,6 +72,17 @@ def overlap_problems(layout: Layout, model: Model, schedule: Schedule | None) ->
         f"Accepted: {', '.join(others)}",
         "layout.overlap",
     )
+
+
+def context_overlap_problems(layout: Layout) -> Iterator[Problem]:
+    """Context traffic that is to be hidden, with no compute that could go on without it.
+
+    A ring passes beside the kernels that have their keys and values already, whether that is asked for or not.
+    """
+    asked = layout.overlap is not None and "context" in layout.overlap
+    if asked and layout.context > 1 and layout.context_kind in COME_FIRST:
+        message = f"context: with {layout.context_kind} keys and values come before the kernel, which hides nothing"
+        yield Problem(f"{message}. Accepted with: context_kind ring", "layout.overlap")
 
 
 def _listed(sizes: tuple[int, ...] | list[int]) -> str:

@@ -9,7 +9,7 @@ from clustersim.inputs.precisions import element_bytes
 from clustersim.workload.arrays import Array
 
 CollectiveKind = Literal[
-    "all-reduce", "all-gather", "reduce-scatter", "reduce", "broadcast", "all-to-all", "dispatch", "combine"
+    "all-reduce", "all-gather", "reduce-scatter", "reduce", "broadcast", "all-to-all", "pass-on", "dispatch", "combine"
 ]
 Group = Literal[
     "tensor", "context", "expert", "expert_tensor", "data", "data_shard", "data_replica", "expert_data", "pipeline"
@@ -59,7 +59,7 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Attention:
-    """A fused (flash) attention kernel; `flops` are those executed, masked blocks skipped."""
+    """A fused (flash) attention kernel, or `kernels` of them; `flops` are those executed, masked blocks skipped."""
 
     name: str
     flops: Array
@@ -68,6 +68,7 @@ class Attention:
     precision: str = "bf16"
     part: str = "attention"
     bytes: Array = 0.0  # of keys and values read from a cache; next to nothing where many queries share them
+    kernels: Array = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Pointwise:
 
     name: str
     bytes: Array
-    kernels: float = 1.0
+    kernels: Array = 1.0
     fused: bool = False
     part: str = "memory_bound"
 
@@ -107,8 +108,8 @@ class Collective:
 
     `bytes` is the whole vector: what each rank holds before an all-reduce, after an all-gather, before a
     reduce-scatter; what goes to one rank in a reduce, or out from it in a broadcast; what each rank sends away in an
-    all-to-all; all copies of the tokens that a rank sends to experts in a dispatch, and gets back from them in a
-    combine.
+    all-to-all; what comes by each rank in a pass-on, its own part included; all copies of the tokens that a rank sends
+    to experts in a dispatch, and gets back from them in a combine.
     """
 
     name: str

@@ -119,6 +119,12 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
             "layout.context",
             "with ulysses, tensor 8 x context 8 must divide the 96 attention heads",
         ),
+        (
+            {"tensor": 8, "context": 4, "context_kind": "all-gather", "overlap": ["context"]},
+            "layout.overlap",
+            "context: with all-gather keys and values come before the kernel, which hides nothing. "
+            "Accepted with: context_kind ring",
+        ),
         ({"expert": 8}, "layout.expert", "gpt has no experts: leave it out"),
         ({"expert_tensor": 2}, "layout.expert_tensor", "gpt has no experts: leave it out"),
         (

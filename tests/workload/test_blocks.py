@@ -7,9 +7,10 @@ import pytest
 from builders import gpt, moe, shape
 
 from clustersim.inputs.model import BlockKind
+from clustersim.workload.arrays import Array
 from clustersim.workload.blocks import block_elements, embedding_elements, head_elements
 from clustersim.workload.flops import matmul_parameters
-from clustersim.workload.operations import Attention, Collective, Gemm, Pass
+from clustersim.workload.operations import Attention, Collective, Gemm, Pass, Pointwise
 from clustersim.workload.passes import (
     Phase,
     beside,
@@ -125,7 +126,7 @@ def test_a_fused_core_runs_again_where_it_is_selected(phase: Phase) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "again"),
-    [("ring", ["all-gather"]), ("all-gather", ["all-gather"]), ("ulysses", ["all-to-all", "all-to-all"])],
+    [("ring", ["pass-on"]), ("all-gather", ["all-gather"]), ("ulysses", ["all-to-all", "all-to-all"])],
 )
 def test_context_ranks_exchange_once_more_for_a_core_that_runs_again(kind: str, again: list[str]) -> None:
     def work(phase: Phase, selected: str) -> Pass:
@@ -140,7 +141,7 @@ def test_context_ranks_exchange_once_more_for_a_core_that_runs_again(kind: str, 
     assert [one.kind for one in forward] == again
     assert first == forward + plain
     core = next(at for at, one in enumerate(more.operations) if isinstance(one, Attention))
-    if kind != "ring":  # what the kernel reads arrives before it runs again
+    if kind in ("all-gather", "ulysses"):  # what the kernel reads arrives before it runs again
         assert any(more.streams[waited] == "context" for waited in more.after[core])
 
 
@@ -261,22 +262,48 @@ def test_ulysses_trades_sequence_for_heads_and_others_bring_keys() -> None:
     ulysses = shape(context=2.0, context_kind="ulysses")
     assert len(messages(element_pass(block_elements(model, DENSE, ulysses), "forward"), "all-to-all")) == 2
     whole = 2.0 * 2048 * 2 * 12288
-    for kind in ("ring", "all-gather"):
+    for kind, message in (("ring", "pass-on"), ("rotation", "all-gather"), ("all-gather", "all-gather")):
         gathered = shape(context=2.0, context_kind=kind, fused_attention=True)
         work = element_pass(block_elements(model, DENSE, gathered), "forward")
-        assert messages(work, "all-gather") == [whole]
+        assert messages(work, message) == [whole]
 
 
-def test_a_ring_passes_beside_the_kernel() -> None:
-    """Nobody waits for the ring before the kernel; what comes after waits for both."""
-    here = shape(context=2.0, fused_attention=True)
-    for phase, factor in (("forward", 1.0), ("backward", 2.0)):
-        work = element_pass(block_elements(gpt(), DENSE, here), phase)  # type: ignore[arg-type]
-        ring = next(at for at, op in enumerate(work.operations) if op.name == "key-value ring")
-        kernel = next(at for at, op in enumerate(work.operations) if isinstance(op, Attention))
-        assert ring not in work.after[kernel]
-        assert any(ring in waits for waits in work.after)
-        assert work.operations[ring].bytes == factor * 2.0 * 2048 * 2 * 12288  # type: ignore[union-attr]
+@pytest.mark.parametrize(("kind", "beside"), [("ring", 3 / 4), ("rotation", 1 / 4)])
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_messages_travel_beside_the_steps_that_do_not_need_them(kind: str, beside: float, phase: Phase) -> None:
+    """In a ring all steps but the last have the next keys on their way; of gathered ones the first needs none."""
+    here = shape(context=4.0, context_kind=kind, fused_attention=True)
+    work = element_pass(block_elements(gpt(), DENSE, here), phase)
+    alone = element_pass(block_elements(gpt(), DENSE, shape(fused_attention=True)), phase)
+    sent = next(at for at, op in enumerate(work.operations) if op.name == "key-values")
+    first, rest = [at for at, op in enumerate(work.operations) if isinstance(op, Attention)]
+    whole = next(op.flops for op in alone.operations if isinstance(op, Attention)) / 4
+    assert sent not in work.after[first]
+    assert sent in work.after[rest]
+    assert work.operations[first].flops == pytest.approx(beside * whole)  # type: ignore[union-attr]
+    assert work.operations[rest].flops == pytest.approx((1 - beside) * whole)  # type: ignore[union-attr]
+    assert [work.operations[at].kernels for at in (first, rest)] == [4 * beside, 4 - 4 * beside]  # type: ignore[union-attr]
+    twice = 2.0 if (kind, phase) == ("ring", "backward") else 1.0
+    assert work.operations[sent].bytes == twice * 2.0 * 2048 * 2 * 12288  # type: ignore[union-attr]
+    gradients = [op.name for op in work.operations if op.name == "key-value gradients"]
+    assert gradients == (["key-value gradients"] if (kind, phase) == ("rotation", "backward") else [])
+
+
+@pytest.mark.parametrize("kind", ["ring", "rotation"])
+def test_steps_are_merged_by_kernels_and_one_rank_has_none(kind: str) -> None:
+    """Three kernels a step after the first, or nine in fp32; layouts side by side have each what it has alone."""
+
+    def merge(context: Array) -> Pointwise:
+        here = shape(context=context, context_kind=kind, fused_attention=True)
+        work = element_pass(block_elements(gpt(), DENSE, here), "forward")
+        found = [op for op in work.operations if op.name == "merge of steps"]
+        return found[0] if found else Pointwise("none", 0.0, 0.0)  # type: ignore[return-value]
+
+    sizes = np.array([1.0, 2.0, 8.0])
+    together = merge(sizes)
+    assert list(together.bytes) == pytest.approx([merge(float(size)).bytes for size in sizes])  # type: ignore[arg-type]
+    each = {"ring": 3.0, "rotation": 9.0}[kind]
+    assert list(together.kernels) == [0.0, each, 7 * each]  # type: ignore[arg-type]
 
 
 def test_embedding_reduces_over_the_tensor_group() -> None:

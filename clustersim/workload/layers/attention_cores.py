@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import Element
-from clustersim.workload.operations import Attention, Collective, Gemm, PassBuilder, Pointwise
+from clustersim.workload.operations import Attention, Gemm, PassBuilder, Pointwise
 
 
 @dataclass(frozen=True)
@@ -61,60 +61,17 @@ class FusedAttention(Element):
 
     def forward(self, builder: PassBuilder) -> None:
         """One kernel."""
-        builder.run(Attention("attention", self.forward_flops, self.qk_size, False, self.precision))
+        builder.run(self.kernel(backward=False))
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """One kernel, which computes the scores again."""
-        builder.run(Attention("attention backward", 2.5 * self.forward_flops, self.qk_size, True, self.precision))
+        builder.run(self.kernel(backward=True))
 
-
-@dataclass(frozen=True)
-class RingAttention(Element):
-    """Attention whose keys and values pass from rank to rank while it computes on those that are there.
-
-    Forward every rank's keys and values come by once; backward once more, and their gradients with them.
-    Source: Liu, Zaharia and Abbeel 2023, Ring Attention, arXiv 2310.01889, section 3.
-    """
-
-    core: FusedAttention
-    key_value_bytes: Array  # of the whole sequence
-
-    @property
-    def recomputed_when_selective(self) -> bool:
-        """With the core, so that keys and values come by once more."""
-        return self.core.recomputed_when_selective
-
-    def saved_bytes(self, selective: bool = False) -> Array:
-        """What the core keeps."""
-        return self.core.saved_bytes(selective)
-
-    @property
-    def gradients(self) -> Array:
-        """The core's."""
-        return self.core.gradients
-
-    @property
-    def results(self) -> Array:
-        """The core's."""
-        return self.core.results
-
-    def repeated(self) -> None:
-        """Nothing, as of the core."""
-
-    def forward(self, builder: PassBuilder) -> None:
-        """The ring beside the kernel."""
-        launched = builder.launch(self._ring(self.key_value_bytes))
-        self.core.forward(builder)
-        builder.wait(launched)
-
-    def input_gradient(self, builder: PassBuilder) -> None:
-        """Keys, values and their gradients beside the kernel."""
-        launched = builder.launch(self._ring(2.0 * self.key_value_bytes))
-        self.core.input_gradient(builder)
-        builder.wait(launched)
-
-    def _ring(self, message: Array) -> Collective:
-        return Collective("key-value ring", "all-gather", "context", message)
+    def kernel(self, *, backward: bool, share: Array = 1.0, kernels: Array = 1.0) -> Attention:
+        """The kernel of a direction, or so many kernels that do a share of it."""
+        name, flops = ("attention backward", 2.5) if backward else ("attention", 1.0)
+        work = flops * self.forward_flops * share
+        return Attention(name, work, self.qk_size, backward, self.precision, kernels=kernels)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+
 from clustersim.inputs.kinds import chosen
 from clustersim.workload.arrays import Array
-from clustersim.workload.layers.attention_cores import FusedAttention, RingAttention, UnfusedAttention
+from clustersim.workload.layers.attention_cores import FusedAttention, UnfusedAttention
+from clustersim.workload.layers.core_in_steps import CoreInSteps, Merging, merged_by_few, merged_eagerly
 from clustersim.workload.layers.elements import Element, Exchange
 from clustersim.workload.shape import Shape
 
@@ -17,14 +20,34 @@ Core: TypeAlias = FusedAttention | UnfusedAttention
 def over_context(core: Core, shape: Shape, queries: float, keys_values: float, values: float) -> list[Element]:
     """The core with its exchanges, where a token has so many elements of queries, of keys with values, of output."""
     exchange = chosen("layout.context_kind", shape.context_kind, CONTEXT_KINDS)
+    if np.ndim(shape.context) == 0 and shape.context == 1.0:
+        return [core]
     return exchange(core, shape, queries, keys_values, values)
 
 
 def _passed_on(core: Core, shape: Shape, queries: float, keys_values: float, values: float) -> list[Element]:
     """Keys and values pass from rank to rank beside a fused core; kernels of their own need them all at once."""
-    if isinstance(core, FusedAttention):
-        return [RingAttention(core, _of_the_sequence(shape, keys_values))]
-    return _gathered(core, shape, queries, keys_values, values)
+    return _in_steps(core, shape, (queries, keys_values, values), merged_by_few, gathers=False)
+
+
+def _rotated(core: Core, shape: Shape, queries: float, keys_values: float, values: float) -> list[Element]:
+    """Keys and values are gathered, and a fused core still works rank by rank."""
+    return _in_steps(core, shape, (queries, keys_values, values), merged_eagerly, gathers=True)
+
+
+def _in_steps(
+    core: Core,
+    shape: Shape,
+    widths: tuple[float, float, float],
+    merged: Callable[[Array, Array, Array], Merging],
+    *,
+    gathers: bool,
+) -> list[Element]:
+    if not isinstance(core, FusedAttention):
+        return _gathered(core, shape, *widths)
+    queries, keys_values, output = (shape.activation_bytes * shape.tokens * width / shape.tensor for width in widths)
+    merging = merged(queries, keys_values, output)
+    return [CoreInSteps(core, _of_the_sequence(shape, widths[1]), shape.context, merging, gathers)]
 
 
 def _gathered(core: Core, shape: Shape, queries: float, keys_values: float, values: float) -> list[Element]:
@@ -53,6 +76,7 @@ def _all_to_all(name: str, shape: Shape, width: float, again: bool) -> Exchange:
 
 CONTEXT_KINDS: dict[str, Callable[[Core, Shape, float, float, float], list[Element]]] = {
     "ring": _passed_on,
+    "rotation": _rotated,
     "all-gather": _gathered,
     "ulysses": _traded,
 }
