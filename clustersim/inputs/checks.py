@@ -15,6 +15,7 @@ from clustersim.inputs.layout import Dispatcher, Layout, Schedule
 from clustersim.inputs.model import Model
 from clustersim.inputs.schedule_checks import (
     context_overlap_problems,
+    exclusive_overlap_problems,
     micro_batch_problems,
     overlap_problems,
     pipeline_problems,
@@ -38,7 +39,11 @@ def layout_problems(
 ) -> list[Problem]:
     """Everything that keeps a layout from running this model on this cluster with this batch and software."""
     schedule = schedule_of(layout, stack)
-    problems = [*pipeline_problems(layout, schedule), *context_overlap_problems(layout)]
+    problems = [
+        *pipeline_problems(layout, schedule),
+        *context_overlap_problems(layout),
+        *exclusive_overlap_problems(layout),
+    ]
     if model is not None:
         problems += head_problems(layout, model) if model.attends else ()
         problems += _layers(layout, model)

@@ -13,6 +13,12 @@ from clustersim.schedules.sizes import misfits
 
 COME_FIRST = ("all-gather", "ulysses")  # kinds of context parallelism whose messages end before attention begins
 
+EXCLUSIVE = {  # overlaps that no software has together
+    ("tensor", "tensor_fused"): "products are cut in four for user buffers, or in two for fused kernels",
+    # Megatron Core, overlap_moe_expert_parallel_comm: not with moe_shared_expert_overlap
+    ("expert", "shared_expert"): "experts' traffic hides behind another micro-batch, or behind shared experts",
+}
+
 
 def schedule_of(layout: Layout, stack: Stack | None) -> Schedule | None:
     """The order of passes: as given, or what the software does; None where that isn't known."""
@@ -72,6 +78,13 @@ def overlap_problems(layout: Layout, model: Model, schedule: Schedule | None) ->
         f"Accepted: {', '.join(others)}",
         "layout.overlap",
     )
+
+
+def exclusive_overlap_problems(layout: Layout) -> Iterator[Problem]:
+    """Overlaps of which software has one or the other."""
+    for pair, why in EXCLUSIVE.items():
+        if layout.overlap is not None and layout.overlap.issuperset(pair):
+            yield Problem(f"{' and '.join(pair)}: {why}. Accepted: one of them", "layout.overlap")
 
 
 def context_overlap_problems(layout: Layout) -> Iterator[Problem]:

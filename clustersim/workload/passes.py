@@ -98,11 +98,17 @@ def interleave(passes: Sequence[Pass], order: Sequence[tuple[int, int]]) -> Pass
 
 
 def runs_of(work: Pass, alone: frozenset[str] = frozenset()) -> list[list[int]]:
-    """A pass cut after every collective that compute waits for: what can be issued without waiting."""
+    """A pass cut where compute waits for its experts' exchanges; without any, where it waits for any collective.
+
+    Software takes turns at these exchanges, whatever else a turn's own compute waits for: cut at each piece of a
+    product that moves beside the next one, a turn would be too short to hide an exchange behind.
+    Source: Megatron-LM, models/common/model_chunk_schedule_plan.py (attention, experts, dispatch and combine by turns).
+    """
     runs: list[list[int]] = [[]]
-    no_wait = alone | {"compute"}
+    groups = frozenset(work.streams) - alone - {"compute"}
+    cutting = groups & {"expert"} or groups
     for operation, stream in enumerate(work.streams):
-        if stream == "compute" and any(work.streams[waited] not in no_wait for waited in work.after[operation]):
+        if stream == "compute" and any(work.streams[waited] in cutting for waited in work.after[operation]):
             runs.append([])
         runs[-1].append(operation)
     return runs

@@ -125,6 +125,13 @@ def test_a_right_layout_has_no_problems(layout: dict[str, Any]) -> None:
             "context: with all-gather keys and values come before the kernel, which hides nothing. "
             "Accepted with: context_kind ring",
         ),
+        (
+            {"tensor": 8, "overlap": ["tensor", "tensor_fused"]},
+            "layout.overlap",
+            "tensor and tensor_fused: products are cut in four for user buffers, or in two for fused kernels. "
+            "Accepted: one of them",
+        ),
+        ({"overlap": ["expert", "shared_expert"]}, "layout.overlap", "Accepted: one of them"),
         ({"expert": 8}, "layout.expert", "gpt has no experts: leave it out"),
         ({"expert_tensor": 2}, "layout.expert_tensor", "gpt has no experts: leave it out"),
         (
