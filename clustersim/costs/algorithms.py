@@ -15,10 +15,12 @@ import numpy as np
 
 from clustersim.costs.links import Link
 from clustersim.costs.placement import RankPlacement
+from clustersim.inputs.kinds import chosen
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective
 
 RAMP = 0.8
+NAMED_BY = {"dispatch": "layout.dispatcher", "combine": "layout.dispatcher"}  # what a user names an algorithm by
 
 
 class Cost(NamedTuple):
@@ -68,27 +70,20 @@ def algorithm(kind: str, name: str, *, named: bool = False) -> Callable[[Algorit
 def cost_of(collective: Collective, reach: Reach) -> Cost:
     """What a collective takes by the algorithm that it names, else by the fastest of its kind; a rank alone, nothing.
 
-    Raises ValueError for a kind or an algorithm that nobody has registered.
+    Raises InputError for a kind or an algorithm that nobody has registered.
     """
-    known = ALGORITHMS.get(collective.kind)
-    if known is None:
-        raise ValueError(f"no collective is called {collective.kind}. Known: {', '.join(sorted(ALGORITHMS))}")
+    known = chosen("collective", collective.kind, ALGORITHMS)
     if np.any(collective.pieces != 1.0):
         each = cost_of(replace(collective, bytes=collective.bytes / collective.pieces, pieces=1.0), reach)
         return Cost(*(collective.pieces * amount for amount in each))
-    if collective.algorithm is not None:
-        if collective.algorithm not in known:
-            raise ValueError(
-                f"{collective.kind} has no algorithm {collective.algorithm}. Known: {', '.join(sorted(known))}"
-            )
-        best = known[collective.algorithm].cost(collective, reach)
+    unnamed = [each for each in known.values() if not each.named]
+    if collective.algorithm is not None or not unnamed:
+        key = NAMED_BY.get(collective.kind, collective.kind)
+        best = chosen(key, collective.algorithm or "none", known).cost(collective, reach)
     else:
-        costs = [each.cost(collective, reach) for each in known.values() if not each.named]
-        if not costs:
-            raise ValueError(f"{collective.kind} must name its algorithm. Known: {', '.join(sorted(known))}")
-        best = costs[0]
-        for other in costs[1:]:
-            best = _faster(best, other)
+        best = unnamed[0].cost(collective, reach)
+        for other in unnamed[1:]:
+            best = _faster(best, other.cost(collective, reach))
     seconds = best.seconds + collective.host_a_rank * reach.group.ranks
     return best._replace(seconds=np.where(reach.group.ranks > 1.0, seconds, 0.0))
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from clustersim.costs.torus import exchange_links, ring_links, torus_hops
 from clustersim.inputs.hardware import Tier
+from clustersim.inputs.kinds import handled
 from clustersim.workload.arrays import Array
 
+TOPOLOGIES = ("switched", "full-mesh", "torus", "tree")
 RING_LOSS = (
     0.6  # ranks: a switched ring of n reaches n / (n + this) of its bandwidth; 2 to 8 A100 and H100, kernels.csv
 )
@@ -64,6 +66,7 @@ class Link:
 
 def link_of(tier: Tier, efficiency: float) -> Link:
     """The link that a tier gives to training software that reaches `efficiency` of its measured bandwidth."""
+    handled("network kind", [tier.kind], TOPOLOGIES)
     share = tier.efficiency * efficiency
     mesh, pair, switch = tier.kind == "full-mesh", tier.link_bandwidth, tier.switch_bandwidth
     return Link(

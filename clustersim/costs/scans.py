@@ -9,11 +9,12 @@ figure may be off by nearly two either way (`UNPUBLISHED_SPREAD`).
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
-from clustersim.inputs.hardware import Accelerator, ScanRate
+from clustersim.inputs.hardware import Accelerator, ScanLibrary, ScanRate
+from clustersim.inputs.kinds import handled
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Scan
 
@@ -23,6 +24,7 @@ UNPUBLISHED_SHARE = 0.25
 UNPUBLISHED_SPREAD = math.log(1.75)
 HALF_HEADS = 26.0  # where a chip's own isn't published: GB200's
 KIN = {"kimi-delta": "gated-delta", "lightning": "gated-delta", "state-space": "gated-delta"}  # products of like shape
+KINDS = ("gated-delta", "kimi-delta", "lightning", "state-space", "selective")
 
 
 class FoundRate(NamedTuple):
@@ -34,6 +36,8 @@ class FoundRate(NamedTuple):
 
 def scan_rate(chip: Accelerator, library: str, kind: str) -> FoundRate:
     """The rate of a kind of core on a chip: published, of its nearest kind there, or a share of fused attention's."""
+    handled("scan", [kind], KINDS)
+    handled("stack.scan_kernels", [library], get_args(ScanLibrary))
     own = chip.kernels.scans.get(library) or {}  # type: ignore[call-overload]
     if kind in own:
         return FoundRate(own[kind], 0.0)

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 import pytest
-from builders import gpt, moe, scenario, shape, stack
+from builders import accelerator, gpt, moe, scenario, shape, stack
 from serving_scenarios import serving
 
+from clustersim.costs.links import TOPOLOGIES
+from clustersim.costs.scans import scan_rate
 from clustersim.errors import InputError
+from clustersim.inputs.hardware import Tier
 from clustersim.inputs.kinds import chosen, handled
 from clustersim.inputs.layout import Layout, ResolvedLayout
 from clustersim.inputs.model import CHANNEL_KINDS, MIXER_KINDS, BlockKind, Model
@@ -178,12 +181,40 @@ def test_an_unknown_kind_is_refused_by_name(key: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"sharding": UNKNOWN}, {"offload": UNKNOWN}, {"recompute": UNKNOWN}, {"overlap": frozenset({UNKNOWN})}],
+    [
+        {"sharding": UNKNOWN},
+        {"offload": UNKNOWN},
+        {"recompute": UNKNOWN},
+        {"overlap": frozenset({UNKNOWN})},
+        {"dispatcher": UNKNOWN, "expert": 8},
+        {"context_kind": UNKNOWN, "context": 2},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_step_with_an_unknown_kind_is_refused(changes: dict[str, Any]) -> None:
+    small = moe(moe={"experts": 16, "top_k": 2, "ffn_hidden": 512, "shared": 0, "leading_dense": 0})
+    resolved = scenario(model=small).resolved_layout.model_copy(update=changes)
     with pytest.raises(InputError, match=UNKNOWN):
-        simulate_step(scenario().model_copy(update={"layout": with_layout(**changes)}))
+        simulate_step(scenario(model=small).model_copy(update={"layout": resolved}))
+
+
+@pytest.mark.parametrize("tier", ["scale_up", "scale_out"])
+def test_an_unknown_network_is_refused(tier: str) -> None:
+    base = scenario()
+    node = base.cluster.node
+    unknown = node.model_copy(update={tier: getattr(node, tier).model_copy(update={"kind": UNKNOWN})})
+    with pytest.raises(InputError, match=f'network kind: "{UNKNOWN}" is not modelled. Accepted: switched'):
+        simulate_step(base.model_copy(update={"cluster": base.cluster.model_copy(update={"node": unknown})}))
+
+
+def test_every_topology_of_the_schema_is_priced() -> None:
+    assert set(words(Tier, "kind")) == set(TOPOLOGIES)
+
+
+def test_an_unknown_scan_or_library_of_scans_is_refused() -> None:
+    for kind, library, key in ((UNKNOWN, "triton", "scan"), ("lightning", UNKNOWN, "stack.scan_kernels")):
+        with pytest.raises(InputError, match=f'{key}: "{UNKNOWN}" is not modelled'):
+            scan_rate(accelerator(), library, kind)
 
 
 def test_serving_refuses_unknown_attention() -> None:
