@@ -26,6 +26,7 @@ COMMANDS = (
     "serve",
     "show",
     "schema",
+    "import",
 )  # in the order of --help
 
 

@@ -20,6 +20,7 @@ from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.search_path import known_words, read_json, slug
 from clustersim.inputs.units import shown
+from clustersim.launchers.importing import is_importable
 
 KEYS = {
     "model": "model",
@@ -40,6 +41,8 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
     """The scenario that SCENARIO, --set and the flags of `run` describe. Raises InputError with every problem."""
     overrides = [f"{key}={flags[flag]}" for flag, key in KEYS.items() if flags.get(flag) is not None]
     overrides += [*_layout(flags.get("layout")), *changes]
+    if source is not None and is_importable(source):
+        return load_scenario(_imported(source, flags.get("cluster")), overrides)
     if source is not None and not _is_model(source):
         return load_scenario(source, overrides)
     given = {key.strip(): value.strip() for key, _, value in (override.partition("=") for override in overrides)}
@@ -50,6 +53,15 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
         some = ", ".join(["8xh100", "32xdgx-h100", *catalog.names("clusters")[:3]])
         raise click.UsageError(f"A model needs a --cluster, such as {some}. `clustersim show clusters` lists them.")
     return load_scenario(_from_model(model, given, overrides), overrides)
+
+
+def _imported(source: str, cluster: str | None) -> dict[str, Any]:
+    """The scenario of a launcher's file; what was assumed goes into its notes."""
+    from clustersim.cli.imports import imported_scenario
+
+    found = imported_scenario(Path(source).expanduser(), cluster=cluster)
+    notes = [f"{note.status}: {note.text}" for note in found.notes if note.status == "assumed"]
+    return {**found.scenario, "notes": notes}
 
 
 def laid_out(scenario: Scenario) -> tuple[Scenario, str]:

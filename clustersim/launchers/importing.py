@@ -1,0 +1,150 @@
+"""From a file of a launcher to a scenario: which kind it is, and its reader. A kind that isn't known is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clustersim.errors import InputError, Problem
+from clustersim.inputs.files import UnreadableError, read_utf8
+from clustersim.inputs.table import Table
+from clustersim.inputs.yaml import read_yaml
+from clustersim.launchers import commands, megatron_files
+from clustersim.launchers.megatron import read_megatron
+from clustersim.launchers.notes import Draft, Imported, Note
+from clustersim.launchers.settings import Settings
+from clustersim.launchers.shell import Script, interpret
+from clustersim.launchers.shell_words import ShellError
+from clustersim.launchers.world import World, world_of
+
+MOST_BYTES = 2_000_000
+SCRIPTS = (".sh", ".bash", ".sbatch", ".slurm", ".zsh", ".job", ".cmd", "")
+KNOWN = "Megatron-LM arguments (a shell script, YAML, or a log with its block of arguments)"
+
+
+@dataclass
+class Source:
+    """A file to import, read whole, and what may be known beside it."""
+
+    path: Path
+    text: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    script: Script | None = None
+    table: Table | None = None
+
+    @property
+    def hint(self) -> str:
+        """Where the chip may be named: the file's name, its path's last folder, and what the file says."""
+        return f"{self.path.parent.name} {self.path.name} {self.text[:200_000]}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: what it is called, whether a source is one, and what reads it into a draft."""
+
+    name: str
+    fits: Callable[[Source], bool]
+    read: Callable[[Source, Draft], None]
+
+
+def import_file(path: str | Path, environment: Mapping[str, str] | None = None) -> Imported:
+    """The scenario of a launcher's file, with a note for every setting in it.
+
+    `environment`: variables that a script expects from outside. Raises InputError where nothing can be read.
+    """
+    source = _opened(Path(path), environment or {})
+    kind = next((kind for kind in kinds() if kind.fits(source)), None)
+    if kind is None:
+        raise InputError(str(path), [Problem(f"nothing that is known here. Known: {KNOWN}", source.path.name)])
+    draft = Draft()
+    draft.parts["name"] = source.path.stem
+    try:
+        kind.read(source, draft)
+    except RecursionError:
+        raise InputError(str(path), [Problem("nested beyond any that is meant", source.path.name)]) from None
+    if source.script is not None:
+        for line, text in source.script.remarks:
+            draft.note(line, text, "assumed")
+    notes = sorted(draft.notes, key=lambda note: note.line)
+    return Imported(_ordered(draft.parts), tuple(notes), kind.name)
+
+
+def is_importable(path: str | Path) -> bool:
+    """Whether a path is a launcher's file by its name, so that `run` imports it."""
+    file = Path(path)
+    return file.suffix.lower() in (".sh", ".bash", ".sbatch", ".slurm", ".toml", ".log") and file.is_file()
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of file that is known, the most particular first."""
+    return (
+        Kind("megatron log", lambda source: megatron_files.is_log(source.text), _read_log),
+        Kind("megatron", _is_megatron_script, _read_script),
+        Kind("megatron yaml", _is_megatron_yaml, _read_yaml),
+    )
+
+
+def _opened(path: Path, environment: Mapping[str, str]) -> Source:
+    try:
+        text = read_utf8(path, MOST_BYTES)
+    except UnreadableError as error:
+        raise InputError(str(path), [Problem(str(error), path.name)]) from None
+    source = Source(path, text, environment)
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        problems: list[Problem] = []
+        table = read_yaml(text, str(path), problems)
+        if problems:
+            raise InputError(str(path), problems)
+        source.table = table if isinstance(table, Table) else None
+    elif (suffix in SCRIPTS or text.startswith("#!")) and not megatron_files.is_log(text):
+        try:
+            source.script = interpret(text, path.parent, path.name, environment)
+        except (ShellError, RecursionError) as error:
+            raise InputError(str(path), [Problem(str(error), path.name)]) from None
+    return source
+
+
+def _read_log(source: Source, draft: Draft) -> None:
+    settings = Settings(megatron_files.logged(source.text))
+    world = world_of(settings, {}, Settings(()))
+    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint)
+
+
+def _is_megatron_script(source: Source) -> bool:
+    return source.script is not None and bool(commands.launches(source.script, commands.MEGATRON_WORDS))
+
+
+def _read_script(source: Source, draft: Draft) -> None:
+    assert source.script is not None
+    launch = commands.chosen(source.script, commands.MEGATRON_WORDS, draft)
+    directives = commands.slurm_directives(source.text, source.script)
+    world = world_of(launch.settings, source.script.variables, directives)
+    read_megatron(launch.settings, world, draft, source=str(source.path), hint=source.hint)
+
+
+def _is_megatron_yaml(source: Source) -> bool:
+    if source.table is None:
+        return False
+    if isinstance(source.table.get("MODEL_ARGS"), Table):
+        return True
+    names = {setting.name for setting in megatron_files.from_yaml(source.table)}
+    return {"num_layers", "hidden_size"} <= names and bool(names & {"tensor_model_parallel_size", "micro_batch_size"})
+
+
+def _read_yaml(source: Source, draft: Draft) -> None:
+    assert source.table is not None
+    settings = Settings(megatron_files.from_yaml(source.table))
+    world = world_of(settings, dict(source.environment), Settings(()))
+    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint)
+
+
+def _ordered(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a scenario in the order that people write them."""
+    order = ("name", "model", "cluster", "training", "layout", "stack")
+    return {key: parts[key] for key in order if key in parts}
+
+
+__all__ = ["Imported", "Note", "World", "import_file", "is_importable"]
