@@ -35,8 +35,13 @@ from clustersim.cli.say import say
     help="A variable that a script expects from outside. May be repeated.",
 )
 @click.option("--cluster", metavar="NAME|PATH", help="The cluster, where the file doesn't name the chip.")
+@click.option(
+    "--model", metavar="NAME|PATH", help="The model, where the file doesn't say: a catalog name, a config.json."
+)
 @json_option
-def command(file: Path, output: Path | None, defined: tuple[str, ...], cluster: str | None, as_json: bool) -> None:
+def command(
+    file: Path, output: Path | None, defined: tuple[str, ...], cluster: str | None, model: str | None, as_json: bool
+) -> None:
     """Read FILE, of a launcher, as a scenario; nothing in it is executed.
 
     The scenario goes to standard output as YAML. What was taken, what was assumed and what has no counterpart is said
@@ -45,7 +50,7 @@ def command(file: Path, output: Path | None, defined: tuple[str, ...], cluster: 
     from clustersim.cli.imports import imported_scenario
     from clustersim.views.scenario_file import notes_text, scenario_text
 
-    found = imported_scenario(file, defined, cluster)
+    found = imported_scenario(file, defined, cluster, model)
     if as_json:
         print_json({"scenario": found.scenario, "notes": [note.to_dict() for note in found.notes]})
     else:

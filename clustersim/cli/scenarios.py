@@ -42,7 +42,7 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
     overrides = [f"{key}={flags[flag]}" for flag, key in KEYS.items() if flags.get(flag) is not None]
     overrides += [*_layout(flags.get("layout")), *changes]
     if source is not None and is_importable(source):
-        return load_scenario(_imported(source, flags.get("cluster")), overrides)
+        return load_scenario(_imported(source, flags.get("cluster"), flags.get("model")), overrides)
     if source is not None and not _is_model(source):
         return load_scenario(source, overrides)
     given = {key.strip(): value.strip() for key, _, value in (override.partition("=") for override in overrides)}
@@ -55,11 +55,11 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
     return load_scenario(_from_model(model, given, overrides), overrides)
 
 
-def _imported(source: str, cluster: str | None) -> dict[str, Any]:
+def _imported(source: str, cluster: str | None, model: str | None) -> dict[str, Any]:
     """The scenario of a launcher's file; what was assumed goes into its notes."""
     from clustersim.cli.imports import imported_scenario
 
-    found = imported_scenario(Path(source).expanduser(), cluster=cluster)
+    found = imported_scenario(Path(source).expanduser(), cluster=cluster, model=model)
     notes = [f"{note.status}: {note.text}" for note in found.notes if note.status == "assumed"]
     return {**found.scenario, "notes": notes}
 

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs.files import UnreadableError, read_utf8
 from clustersim.inputs.table import Table
-from clustersim.inputs.yaml import read_yaml
-from clustersim.launchers import commands, megatron_files
+from clustersim.launchers import (
+    commands,
+    deepspeed,
+    huggingface,
+    megatron_files,
+    mindspeed,
+    nemo,
+    torchtitan,
+    verl,
+)
 from clustersim.launchers.megatron import read_megatron
 from clustersim.launchers.notes import Draft, Imported, Note
 from clustersim.launchers.settings import Settings
-from clustersim.launchers.shell import Script, interpret
-from clustersim.launchers.shell_words import ShellError
+from clustersim.launchers.source import Source, opened
 from clustersim.launchers.world import World, world_of
 
-MOST_BYTES = 2_000_000
-SCRIPTS = (".sh", ".bash", ".sbatch", ".slurm", ".zsh", ".job", ".cmd", "")
-KNOWN = "Megatron-LM arguments (a shell script, YAML, or a log with its block of arguments)"
-
-
-@dataclass
-class Source:
-    """A file to import, read whole, and what may be known beside it."""
-
-    path: Path
-    text: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    script: Script | None = None
-    table: Table | None = None
-
-    @property
-    def hint(self) -> str:
-        """Where the chip may be named: the file's name, its path's last folder, and what the file says."""
-        return f"{self.path.parent.name} {self.path.name} {self.text[:200_000]}"
+KNOWN = (
+    "Megatron-LM and MindSpeed-LLM arguments (a shell script, YAML, or a log with its block of arguments), NeMo and "
+    "Megatron-Bridge (YAML, overrides), torchtitan (TOML), DeepSpeed (JSON), Hugging Face TrainingArguments (JSON, or "
+    "a command that has them), verl (YAML, overrides)"
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +41,13 @@ class Kind:
     read: Callable[[Source, Draft], None]
 
 
-def import_file(path: str | Path, environment: Mapping[str, str] | None = None) -> Imported:
+def import_file(path: str | Path, environment: Mapping[str, str] | None = None, model: str | None = None) -> Imported:
     """The scenario of a launcher's file, with a note for every setting in it.
 
-    `environment`: variables that a script expects from outside. Raises InputError where nothing can be read.
+    `environment`: variables that a script expects from outside; `model`: where the file names none.
+    Raises InputError where nothing can be read.
     """
-    source = _opened(Path(path), environment or {})
+    source = opened(Path(path), environment or {}, model)
     kind = next((kind for kind in kinds() if kind.fits(source)), None)
     if kind is None:
         raise InputError(str(path), [Problem(f"nothing that is known here. Known: {KNOWN}", source.path.name)])
@@ -80,37 +73,23 @@ def is_importable(path: str | Path) -> bool:
 def kinds() -> tuple[Kind, ...]:
     """Every kind of file that is known, the most particular first."""
     return (
+        Kind("DeepSpeed", deepspeed.is_deepspeed, deepspeed.read_deepspeed),
+        Kind("TrainingArguments", huggingface.is_arguments, huggingface.read_arguments),
+        Kind("torchtitan", torchtitan.is_torchtitan, torchtitan.read_torchtitan),
+        Kind("verl", verl.is_verl, verl.read_verl),
+        Kind("MindSpeed-LLM", mindspeed.is_mindspeed, mindspeed.read_mindspeed),
         Kind("megatron log", lambda source: megatron_files.is_log(source.text), _read_log),
         Kind("megatron", _is_megatron_script, _read_script),
+        Kind("Trainer", huggingface.is_command, huggingface.read_command),
+        Kind("NeMo", nemo.is_nemo, nemo.read_nemo),
         Kind("megatron yaml", _is_megatron_yaml, _read_yaml),
     )
-
-
-def _opened(path: Path, environment: Mapping[str, str]) -> Source:
-    try:
-        text = read_utf8(path, MOST_BYTES)
-    except UnreadableError as error:
-        raise InputError(str(path), [Problem(str(error), path.name)]) from None
-    source = Source(path, text, environment)
-    suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
-        problems: list[Problem] = []
-        table = read_yaml(text, str(path), problems)
-        if problems:
-            raise InputError(str(path), problems)
-        source.table = table if isinstance(table, Table) else None
-    elif (suffix in SCRIPTS or text.startswith("#!")) and not megatron_files.is_log(text):
-        try:
-            source.script = interpret(text, path.parent, path.name, environment)
-        except (ShellError, RecursionError) as error:
-            raise InputError(str(path), [Problem(str(error), path.name)]) from None
-    return source
 
 
 def _read_log(source: Source, draft: Draft) -> None:
     settings = Settings(megatron_files.logged(source.text))
     world = world_of(settings, {}, Settings(()))
-    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint)
+    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint, model=source.model)
 
 
 def _is_megatron_script(source: Source) -> bool:
@@ -122,7 +101,7 @@ def _read_script(source: Source, draft: Draft) -> None:
     launch = commands.chosen(source.script, commands.MEGATRON_WORDS, draft)
     directives = commands.slurm_directives(source.text, source.script)
     world = world_of(launch.settings, source.script.variables, directives)
-    read_megatron(launch.settings, world, draft, source=str(source.path), hint=source.hint)
+    read_megatron(launch.settings, world, draft, source=str(source.path), hint=source.hint, model=source.model)
 
 
 def _is_megatron_yaml(source: Source) -> bool:
@@ -138,7 +117,7 @@ def _read_yaml(source: Source, draft: Draft) -> None:
     assert source.table is not None
     settings = Settings(megatron_files.from_yaml(source.table))
     world = world_of(settings, dict(source.environment), Settings(()))
-    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint)
+    read_megatron(settings, world, draft, source=str(source.path), hint=source.hint, model=source.model)
 
 
 def _ordered(parts: Mapping[str, Any]) -> dict[str, Any]:

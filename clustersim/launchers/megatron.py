@@ -12,7 +12,9 @@ from clustersim.errors import InputError, Problem
 from clustersim.launchers.megatron_layout import MegatronLayout
 from clustersim.launchers.megatron_model import MegatronModel
 from clustersim.launchers.notes import Draft
-from clustersim.launchers.settings import Settings
+from clustersim.launchers.plain_layout import put_named_model
+from clustersim.launchers.settings import Setting, Settings
+from clustersim.launchers.shapes import loaded_model
 from clustersim.launchers.unmodelled import leave_rest
 from clustersim.launchers.world import World, place
 
@@ -41,18 +43,23 @@ def read_megatron(
     stack: str | None = None,
     usual: tuple[str, str, int] | None = None,
     noop_layers: Sequence[int] = (),
+    schedule: str | None = None,
+    named: Setting | None = None,
+    model: str | None = None,
 ) -> None:
-    """State the scenario that the arguments describe. Raises InputError where they name no model, or contradict."""
+    """State the scenario that the arguments describe. Raises InputError where they name no model, or contradict.
+
+    `schedule`: one of two chunks a device in place of 1F1B; `named`: what names a model whose sizes aren't given;
+    `model`: the user's own word for it.
+    """
     problems: list[Problem] = []
     old = [name for name in OLD if settings.given(name)]
     layout = MegatronLayout(settings, draft, problems)
-    model = MegatronModel(settings, draft, problems, layout.tensor).read(len(noop_layers))
-    if not model:
-        raise InputError(source, problems)
-    experts = "moe" in model
+    layers, experts = _model(settings, layout, draft, problems, source, len(noop_layers), named, model)
+    layout.schedule = schedule
     if noop_layers:
-        _with_noops(settings, layout, draft, model["layers"], noop_layers)
-    layout.read(model["layers"], experts)
+        _with_noops(settings, layout, draft, layers, noop_layers)
+    layout.read(layers, experts)
     if problems:
         raise InputError(source, problems)
     ranks = layout.tensor * layout.pipeline * layout.context
@@ -73,6 +80,34 @@ def read_megatron(
     leave_rest(settings, draft)
 
 
+def _model(
+    settings: Settings,
+    layout: MegatronLayout,
+    draft: Draft,
+    problems: list[Problem],
+    source: str,
+    noops: int,
+    named: Setting | None,
+    model: str | None,
+) -> tuple[int, bool]:
+    """State the model, by its sizes or its name; its layers, and whether it has experts."""
+    if model is None and settings.given("num_layers", "encoder_num_layers", "n_layers"):
+        fields = MegatronModel(settings, draft, problems, layout.tensor).read(noops)
+        if not fields:
+            raise InputError(source, problems)
+        return fields["layers"], "moe" in fields
+    if named is None:
+        named = settings.find(
+            "load", "pretrained_checkpoint", "tokenizer_model", "tokenizer_name_or_path", "model", "model_name"
+        )
+    put_named_model(draft, source, named, model)
+    found = loaded_model(str(draft.parts["model"]), source)
+    if settings.given("num_layers") and (layers := settings.whole("num_layers")):
+        draft.put("model", {"extends": draft.parts["model"], "layers": layers}, settings.find("num_layers"))
+        return layers, found.moe is not None
+    return found.layers, found.moe is not None
+
+
 def _usual_node(settings: Settings, old: Sequence[str]) -> tuple[str, str, int]:
     """What is assumed where no name hints at a chip: the oldest that has the precision."""
     if old:
@@ -87,16 +122,17 @@ def _with_noops(settings: Settings, layout: MegatronLayout, draft: Draft, layers
     setting = settings.find("noop_layers")
     each = settings.whole("num_layers_per_virtual_pipeline_stage")
     stages = counted // each if each and layout.pipeline > 1 else layout.pipeline
+    if layout.schedule is not None:
+        stages = 2 * layout.pipeline
     if setting is None or layout.pipeline == 1 or counted % max(stages, 1):
         return
     share = counted // stages
     spread = [share - sum(stage * share <= layer < (stage + 1) * share for layer in noops) for stage in range(stages)]
     draft.put("layout.stage_layers", spread, setting)
+    layout.stage_layers = spread
     settings.find("num_layers_per_virtual_pipeline_stage")
     settings.by_name.pop("num_layers_per_virtual_pipeline_stage", None)
     if stages > layout.pipeline:
-        from clustersim.launchers.settings import Setting
-
         chunks = stages // layout.pipeline
         name = "num_virtual_stages_per_pipeline_rank"
         settings.by_name[name] = Setting(name, chunks, setting.line, f"{stages} virtual stages of {share} layers")

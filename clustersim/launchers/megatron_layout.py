@@ -37,6 +37,7 @@ class MegatronLayout:
         self.context = self._size("context", "context_parallel_size")
         self.chunks = 1
         self.stage_layers: list[int] | None = None
+        self.schedule: str | None = None  # of two chunks a device, in place of 1F1B
 
     def _size(self, key: str, *names: str) -> int:
         """A parallel size; 1 where none is given. One that isn't known before a run is a problem."""
@@ -76,6 +77,10 @@ class MegatronLayout:
     def _virtual_stages(self, layers: int) -> None:
         given = self.settings
         layout = given.find("pipeline_model_parallel_layout")
+        if self.schedule is not None and self.pipeline > 1:
+            self.chunks = 2
+            self.draft.put("layout.virtual_stages", 2)
+            return
         extra = [bool(given.flag(f"account_for_{name}_in_pipeline_split", False)) for name in ("embedding", "loss")]
         counted = layers + sum(extra)
         each = given.whole("num_layers_per_virtual_pipeline_stage")
@@ -145,6 +150,7 @@ class MegatronLayout:
 
     def _schedule(self) -> None:
         schedule = "interleaved-1f1b" if self.chunks > 1 else "1f1b"
+        schedule = self.schedule if self.schedule is not None and self.pipeline > 1 else schedule
         self.draft.put("layout.schedule", schedule)
         for name in ("overlap_p2p_communication", "overlap_p2p_comm", "no_overlap_p2p_communication"):
             setting = self.settings.find(name)
@@ -188,6 +194,7 @@ class MegatronLayout:
             self.draft.put("layout.expert_tensor", self.tensor, None, "Megatron's default, as tensor")
         dispatcher = given.text("moe_token_dispatcher_type") or "allgather"
         setting = given.find("moe_token_dispatcher_type")
+        setting = setting if setting is not None and not setting.unknown else None
         backend = given.text("moe_flex_dispatcher_backend") or ""
         if dispatcher == "flex" or given.flag("moe_enable_deepep", False):
             setting = given.find("moe_flex_dispatcher_backend", "moe_enable_deepep", "moe_token_dispatcher_type")
@@ -252,7 +259,7 @@ class MegatronLayout:
             if given.flag(name, False):
                 setting = given.find(name)
                 assert setting is not None
-                if overlap == "expert" and self.chunks == 1:
+                if overlap == "expert" and (self.chunks == 1 or self.schedule is not None):
                     self.draft.left(
                         setting, "experts' traffic hides behind another micro-batch only with virtual stages"
                     )

@@ -42,6 +42,14 @@ def catalog_models() -> dict[str, Model]:
     return _models(tuple(catalog.names("models")))
 
 
+def loaded_model(name: str, source: str) -> Model:
+    """A model by the catalog's name or a path. Raises InputError where there is none."""
+    try:
+        return catalog.load("models", name)
+    except InputError as error:
+        raise InputError(source, error.problems) from None
+
+
 def put_model(draft: Draft, fields: Mapping[str, Any], assumed: frozenset[str] = frozenset(), line: int = 0) -> None:
     """State a model of these fields: the catalog's where its sizes agree, with what differs; else the sizes alone."""
     found = [(name, model) for name, model in catalog_models().items() if _agrees(model, fields)]

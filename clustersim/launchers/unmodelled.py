@@ -63,15 +63,15 @@ ON_SAVING = re.compile(
 def leave_rest(settings: Settings, draft: Draft) -> None:
     """Say of every setting that wasn't read that it has no counterpart, and why."""
     for setting in list(settings.rest()):
-        if setting.value is None or (setting.value is False and setting.name not in MATTERS):
+        off = setting.value is False and " = " in setting.text  # a log prints every switch
+        if setting.value is None or off:
             continue
         if setting.text.startswith("-") and not setting.text.startswith("--"):  # of python, srun and the like
             continue
         name = setting.name.split(".")[-1]
         name = name.removeprefix("no_") if name not in MATTERS else name
         if name in MATTERS:
-            if setting.value is not False:
-                draft.left(setting, MATTERS[name])
+            draft.left(setting, MATTERS[name] if setting.value is not False else "it is off")
         elif STACK.match(name):
             draft.left(setting, "kernels and their fusion are the stack's")
         elif ON_SAVING.match(name):

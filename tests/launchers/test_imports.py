@@ -13,7 +13,7 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.launchers.importing import import_file
 
 DATA = Path(__file__).parent.parent / "data" / "launchers"
-LISTS = ("no_counterpart", "overlap_has", "overlap_lacks", "environment")
+LISTS = ("no_counterpart", "overlap_has", "overlap_lacks", "options")
 EXPECTED = sorted(DATA.glob("*/*.expected.yaml"))
 
 
@@ -32,7 +32,7 @@ def value_at(scenario: Scenario, key: str) -> Any:
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda path: f"{path.parent.name}-{path.name.split('.')[0]}")
 def test_a_script_is_the_scenario_that_it_means(expected: Path) -> None:
     wanted = yaml.safe_load(expected.read_text())
-    imported = import_file(source_of(expected))
+    imported = import_file(source_of(expected), **wanted.get("options", {}))
     scenario = load_scenario(imported.scenario)
     wrong = {
         key: (value_at(scenario, key), value)
