@@ -19,7 +19,7 @@ from clustersim.workload.layers.elements import Element, MemoryBound
 from clustersim.workload.layers.layer import Layer, Matrix, norm_parameters
 from clustersim.workload.layers.linear import column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
-from clustersim.workload.layers.spans import FULL, Reach
+from clustersim.workload.layers.spans import FULL, AttentionSpan
 from clustersim.workload.shape import Shape
 from clustersim.workload.software import CORE_ATTENTION
 
@@ -33,7 +33,7 @@ class AttentionLayer(Layer):
     Keys and output are the second and the fourth product of a layer, which recomputation by operations repeats.
     """
 
-    reach: Reach = FULL
+    reach: AttentionSpan = FULL
 
     @property
     def label(self) -> str:

@@ -32,7 +32,7 @@ def causal_keys(window: float | None, span: float) -> float:
     return mean_keys(window, span / 2.0, span / 2.0)
 
 
-class Reach:
+class AttentionSpan:
     """Which keys before a query it attends to: all of them."""
 
     label = ""
@@ -58,7 +58,7 @@ class Reach:
         return None
 
 
-class Window(Reach):
+class Window(AttentionSpan):
     """The last `window` tokens."""
 
     label = "sliding attention"
@@ -68,7 +68,7 @@ class Window(Reach):
         return model.window
 
 
-class Chunk(Reach):
+class Chunk(AttentionSpan):
     """The tokens before the query in the same chunk of `chunk` tokens (Llama 4)."""
 
     label = "chunked attention"
@@ -101,7 +101,7 @@ class Chunk(Reach):
         return 0.5 * (whole * size**2 + rest**2)
 
 
-FULL, WINDOW, CHUNK = Reach(), Window(), Chunk()
+FULL, WINDOW, CHUNK = AttentionSpan(), Window(), Chunk()
 
 
 def _chunk(model: Model) -> float:
