@@ -27,6 +27,7 @@ COMMANDS = (
     "show",
     "schema",
     "import",
+    "export",
 )  # in the order of --help
 
 

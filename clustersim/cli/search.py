@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clustersim.cli.options import examples, figure_path, json_option, print_json, progress_bar, seed_option, set_option
+from clustersim.cli.outputs import checked
 from clustersim.cli.say import say
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Draw MFU against memory with the Pareto front: .svg, .png or .pdf. Plays more layouts.",
 )
+@click.option(
+    "--export",
+    "target",
+    type=click.Choice(["megatron", "megatron-bridge", "torchtitan", "deepspeed", "mindspeed"]),
+    help="Write the best layout for a launcher, too.",
+)
+@click.option(
+    "--export-to",
+    type=click.Path(path_type=Path),
+    callback=checked(folder=False),
+    metavar="FILE",
+    help="Where --export writes.  [default: results/SCENARIO_LAUNCHER]",
+)
 @set_option
 @seed_option
 @json_option
@@ -54,6 +68,8 @@ def command(
     where: str | None,
     quick: bool,
     plot: Path | None,
+    target: str | None,
+    export_to: Path | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -62,7 +78,7 @@ def command(
     The search is exact: every layout that fits in memory is bounded from below, and layouts are played until no bound
     promises more. Ctrl-C ends it with the best so far.
     """
-    from clustersim.cli.scenarios import scenario_from
+    from clustersim.cli.scenarios import result_path, scenario_from
     from clustersim.studies.layouts.search import search_layouts
 
     space = _space(where, quick)
@@ -82,8 +98,23 @@ def command(
         plot.parent.mkdir(parents=True, exist_ok=True)
         write(draw_search(found), plot)
         say(plot, err=as_json)
+    if target is not None:
+        _export(found, target, export_to, result_path(scenario, described, target))
     if not found.complete:
         raise KeyboardInterrupt
+
+
+def _export(found: SearchResult, target: str, output: Path | None, usual: Path) -> None:
+    """Write the best layout for a launcher; what can't be said there is said."""
+    from clustersim.launchers.exporting import export
+
+    exported = export(found.best[0].step.scenario, target)
+    path = output or usual.with_name(usual.name + exported.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(exported.text, encoding="utf-8")
+    for key, why in exported.left.items():
+        say(f"not said: {key}: {why}")
+    say(path)
 
 
 def _space(where: str | None, quick: bool) -> Space:

@@ -87,7 +87,10 @@ def read_nemo(source: Source, draft: Draft) -> None:
 def _counted(source: Source) -> World:
     """Devices that a recipe's name states, `.._64gpu_..`."""
     match = re.search(r"(\d{1,6})[-_]?gpus?\b|(?<=_)(\d{1,6})gpu_", source.path.name.lower())
-    return World() if match is None else World(total=int(match[1] or match[2]), source="the file's name")
+    if match is not None:
+        return World(total=int(match[1] or match[2]), source="the file's name")
+    comment = re.search(r"^#.*?\b(\d{1,7}) GPUs\b", source.text, re.MULTILINE)
+    return World() if comment is None else World(total=int(comment[1]), source="a comment")
 
 
 def _resolve(model: Settings) -> None:
@@ -111,7 +114,11 @@ def _model(model: Settings, bridge: bool) -> Iterator[Setting]:
     """The model's keys by the names that Megatron's command line has."""
     for name, setting in model.by_name.items():
         last, text, line, value = name.split(".")[-1], setting.text, setting.line, setting.value
-        if name == "activation" or name == "activation_func":
+        if name == "gated_linear_unit":
+            yield Setting("swiglu", value, line, text)
+        elif name == "activation_func" and model.given("gated_linear_unit"):
+            continue
+        elif name == "activation" or name == "activation_func":
             yield Setting("swiglu", str(value).lower() in GATED, line, text)
         elif name == "bias":
             yield Setting("add_bias_linear", value, line, text)
@@ -158,11 +165,12 @@ def _nemo1(settings: Settings, model: Settings) -> Iterator[Setting]:
 
 
 def _bridge(settings: Settings) -> Iterator[Setting]:
-    for prefix in ("train.", "ddp.", "comm_overlap.", "dataset."):
+    for prefix in ("train.", "ddp.", "comm_overlap.", "dataset.", "optimizer."):
         inner = within(settings, prefix)
         for name, setting in inner.by_name.items():
             if name == "grad_reduce_in_fp32":
                 yield Setting("grad_reduce_in_bf16", setting.value is False, setting.line, setting.text)
+                yield Setting("accumulate_allreduce_grads_in_fp32", setting.value, setting.line, setting.text)
             elif name in ("sequence_length",):
                 yield Setting("seq_length", setting.value, setting.line, setting.text)
             else:

@@ -151,7 +151,7 @@ def overrides_of(words: Iterable[Word]) -> Iterator[Setting]:
 def scalar(text: str) -> Any:
     """A value of an override or a file as YAML means it, as far as it is a plain one."""
     bare = text.strip().strip("'\"")
-    if bare.lower() in ("null", "none", "~", ""):
+    if bare in ("null", "Null", "NULL", "None", "~", ""):
         return None
     if bare in ("true", "True"):
         return True

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 
 from clustersim.errors import InputError, Problem
-from clustersim.inputs import catalog
 from clustersim.launchers.flattened import flattened
 from clustersim.launchers.megatron import AMPERE, BLACKWELL, HOPPER
 from clustersim.launchers.notes import Draft
 from clustersim.launchers.settings import Settings
-from clustersim.launchers.shapes import catalog_models
+from clustersim.launchers.shapes import loaded_model
 from clustersim.launchers.source import Source
 from clustersim.launchers.unmodelled import leave_rest
 from clustersim.launchers.world import World, place
@@ -103,17 +102,17 @@ class _Reader:
         setting = self.settings.find("model.flavor")
         if self.source.model is not None:
             self.draft.put("model", self.source.model, None, "as --model says")
-            found = catalog_models().get(self.source.model)
+            found = loaded_model(self.source.model, str(self.source.path))
         elif known is not None:
             self.draft.put("model", known, setting)
-            found = catalog.load("models", known)
+            found = loaded_model(known, str(self.source.path))
         else:
             known_words = ", ".join(f"{each} {size}" for each, size in FLAVORS)
             message = f"{name} {flavor} is a table of torchtitan's code. Give --model, or one of {known_words}"
             line = setting.line if setting is not None else None
             raise InputError(str(self.source.path), [Problem(message, "model.flavor", line)])
-        self.layers = 0 if found is None else found.layers
-        self.moe = found is not None and found.moe is not None
+        self.layers = found.layers
+        self.moe = found.moe is not None
 
     def _counted(self) -> World:
         """The number of devices that a comment states, as the presets do."""
