@@ -42,6 +42,8 @@ _HOMES = {
     "SearchResult": "clustersim.studies.layouts.search",
     "check_claim": "clustersim.studies.claims.judge",
     "ClaimReport": "clustersim.studies.claims.judge",
+    "compare": "clustersim.studies.comparison",
+    "ScenarioComparison": "clustersim.studies.comparison",
     "validate": "clustersim.studies.validation.validation",
     "ValidationReport": "clustersim.studies.validation.validation",
     "calibrate": "clustersim.studies.calibration.calibration",
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
     from clustersim.studies.calibration.calibration import calibrate as calibrate
     from clustersim.studies.claims.judge import ClaimReport as ClaimReport
     from clustersim.studies.claims.judge import check_claim as check_claim
+    from clustersim.studies.comparison import ScenarioComparison as ScenarioComparison
+    from clustersim.studies.comparison import compare as compare
     from clustersim.studies.layouts.search import SearchResult as SearchResult
     from clustersim.studies.layouts.search import search_layouts as search_layouts
     from clustersim.studies.seeds import play_runs as play_runs

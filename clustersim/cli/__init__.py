@@ -23,6 +23,7 @@ COMMANDS = (
     "measure",
     "calibrate",
     "search",
+    "compare",
     "serve",
     "show",
     "schema",

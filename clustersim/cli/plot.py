@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clustersim.cli import plot_curves, plot_layer, plot_memory, plot_timeline, plot_waterfall
+from clustersim.cli import plot_compare, plot_curves, plot_layer, plot_memory, plot_timeline, plot_waterfall
 from clustersim.cli.options import examples
 
 DEFAULT = "curves"
@@ -35,7 +35,7 @@ class Pictures(click.Group):
     "plot",
     cls=Pictures,
     short_help="Pictures: curves, a step's timeline, its waterfall.",
-    subcommand_metavar="[curves] RESULTS | timeline|layer|memory|waterfall SCENARIO",
+    subcommand_metavar="[curves] RESULTS | timeline|layer|memory|waterfall|compare SCENARIO",
     options_metavar="",
     epilog=examples(
         "clustersim plot results/utilization_vs_scale --x devices --y mfu --by accelerator",
@@ -49,5 +49,5 @@ def command() -> None:
     """
 
 
-for picture in (plot_curves, plot_timeline, plot_layer, plot_memory, plot_waterfall):
+for picture in (plot_curves, plot_timeline, plot_layer, plot_memory, plot_waterfall, plot_compare):
     command.add_command(picture.command)

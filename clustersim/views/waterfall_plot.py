@@ -92,7 +92,12 @@ def _bars(falls: Sequence[WaterfallStep]) -> list[tuple[str, float, str]]:
 
 
 def _label(fall: WaterfallStep) -> str:
-    return (GAINS if fall.share > 0 else LOSSES)[fall.name]
+    return step_name(fall.name, (fall.share,))
+
+
+def step_name(name: str, shares: Sequence[float]) -> str:
+    """What a step is called: a gain where it adds in all that is shown, else a loss."""
+    return (GAINS if max(shares) > 0 and min(shares) >= 0 else LOSSES)[name]
 
 
 def _colour(fall: WaterfallStep) -> str:
