@@ -13,7 +13,10 @@ from clustersim.cli.options import examples, figure_option, json_option, write_f
 @click.command(
     "compare",
     short_help="Where each of some SCENARIOs loses its peak FLOP/s, side by side.",
-    epilog=examples("clustersim plot compare gpt3_175b_a100 --set layout.micro_batch=2 --output difference.png"),
+    epilog=examples(
+        "clustersim plot compare gpt3_175b_a100 --set layout.micro_batch=2 --output difference.png",
+        "clustersim plot compare gpt3_175b_a100 gpt3_175b_a100_1024 deepseek_v3_h800_2048",
+    ),
 )
 @compare_options
 @figure_option("results/compare")
