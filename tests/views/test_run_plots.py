@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.colors
 import numpy as np
 import pytest
+from readable import assert_readable
 from run_plans import DAY, plan
 
 from clustersim.simulation.run_clock.ledger import Span
@@ -16,58 +17,72 @@ from clustersim.simulation.run_clock.runs import PlayedRuns, quantile
 from clustersim.views.console import plain_text
 from clustersim.views.drawing import save
 from clustersim.views.losses_table import losses_view
-from clustersim.views.run_plots import STATES, draw_days, draw_losses, draw_timeline
+from clustersim.views.run_plots import STATES, WORDS, draw_days, draw_losses, draw_timeline
 
 RUNS = PlayedRuns(tuple(play_run(plan(work_s=5 * DAY), seed) for seed in range(6)))
 TOLD = play_run(plan(work_s=5 * DAY), 0, timeline=True)
 
 
-def test_bars_of_the_distribution_count_every_run() -> None:
+def test_bars_of_the_distribution_count_every_run_and_each_has_a_tick() -> None:
     (axes,) = draw_days(RUNS).axes
-    heights = [patch.get_height() for patch in axes.patches]  # type: ignore[attr-defined]
+    heights = [patch.get_height() for patch in axes.containers[0]]
     assert sum(heights) == 6
-    lines = [float(np.asarray(line.get_xdata())[0]) for line in axes.lines]
-    assert lines == pytest.approx([RUNS.wall_s / DAY, 5.0])
+    ticks, mean = axes.lines[:2]
+    assert np.asarray(ticks.get_xdata()).tolist() == sorted(run.wall_s / DAY for run in RUNS.runs)
+    assert float(np.asarray(mean.get_xdata())[0]) == pytest.approx(RUNS.wall_s / DAY)
+    assert "undisturbed: 5.000 days" in axes.lines[2].get_label()
 
 
-def test_the_waterfall_ends_at_the_training_time() -> None:
-    (axes,) = draw_losses(RUNS).axes
-    bars = [(patch.get_x(), patch.get_width()) for patch in axes.patches]  # type: ignore[attr-defined]
-    (_, undisturbed), *lost, (_, total) = bars
-    assert undisturbed == pytest.approx(5.0)
-    assert total == pytest.approx(RUNS.wall_s / DAY)
-    ends = [undisturbed, *(start + width for start, width in lost)]
-    assert [start for start, _ in lost] == pytest.approx(ends[:-1])
-    assert ends[-1] == pytest.approx(total, rel=1e-9)
+def test_losses_begin_at_zero_and_sum_to_what_is_lost() -> None:
+    figure = draw_losses(RUNS)
+    (axes,) = figure.axes
+    assert axes.get_xlim()[0] == 0.0
+    widths = sum(patch.get_width() for patch in axes.patches)  # type: ignore[attr-defined]
+    assert widths == pytest.approx(RUNS.wall_s / DAY - 5.0, rel=1e-9)
+    shown = {text.get_text() for text in figure.legends[0].get_texts()}
+    phases = {phase for phases in RUNS.lost().values() for phase in phases}
+    assert shown == {WORDS.get(phase, phase) for phase in phases}
+    colours = {matplotlib.colors.to_hex(STATES[phase]) for phase in phases}
+    assert len(colours) == len(phases), "a colour a phase, the same in every picture"
 
 
-def test_many_causes_are_drawn_as_other() -> None:
-    lost = {f"cause {number}": {"redone": float(number + 1)} for number in range(15)}
+def test_many_causes_are_drawn_as_other_and_unknown_phases_too() -> None:
+    lost = {f"cause {number}": {"redone": float(number + 1), "a new phase": 1.0} for number in range(15)}
     run = replace(RUNS.runs[0], lost=lost)
-    (axes,) = draw_losses(PlayedRuns((run,))).axes
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert len(names) == 12
-    assert names[-2] == "other"
+    figure = draw_losses(PlayedRuns((run,)))
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == 10
+    assert names[-1] == "other causes"
+    assert "a new phase" in {text.get_text() for text in figure.legends[0].get_texts()}
 
 
-def test_a_timeline_shows_progress_rollbacks_and_outages() -> None:
-    above, below = draw_timeline(TOLD).axes
-    days, share = (np.asarray(data) for data in above.lines[1].get_data())
+def test_a_timeline_shows_progress_rollbacks_and_every_state_of_its_outages() -> None:
+    whole, close, rows = draw_timeline(TOLD).axes
+    days, share = (np.asarray(data) for data in whole.lines[1].get_data())
     assert days[-1] == pytest.approx(TOLD.wall_s / DAY)
     assert share[-1] == pytest.approx(1.0)
-    hours, work = (np.asarray(data) for data in below.lines[0].get_data())
+    hours, work = (np.asarray(data) for data in close.lines[0].get_data())
     assert (np.diff(hours) >= -1e-9).all()
     assert (np.diff(work) <= np.diff(hours) + 1e-6).all(), "never faster than undisturbed"
     assert np.diff(work).min() < 0.0, "something is lost"
-    colours = {matplotlib.colors.to_hex(patch.get_facecolor()).upper() for patch in below.patches}
-    assert colours <= {colour.upper() for colour in STATES.values()}
-    assert len(colours) >= 3
+    states = [label.get_text() for label in rows.get_yticklabels()]
+    assert len(states) == len(rows.collections) >= 3
+    assert set(states) <= set(STATES)
+    assert all(float(np.asarray(bars.get_linewidth())[0]) >= 1.5 for bars in rows.collections), "short ones are seen"
 
 
 def test_a_timeline_without_outages() -> None:
     quiet = PlayedRun(0, 10.0, 10.0, 0.0, {}, {}, (Span(0.0, 10.0, "training", "", 10.0),))
     above, _ = draw_timeline(quiet).axes
     assert np.asarray(above.lines[1].get_ydata()).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["days", "losses", "timeline"])
+def test_nothing_is_cut_off_or_covered(kind: str) -> None:
+    about = "A Model of 405B on 16,384 Some Accelerators"
+    drawn = {"days": draw_days, "losses": draw_losses}
+    figure = draw_timeline(TOLD, about) if kind == "timeline" else drawn[kind](RUNS, about)
+    assert_readable(figure)
 
 
 def test_same_bytes(tmp_path: Path) -> None:
