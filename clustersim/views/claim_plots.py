@@ -31,7 +31,8 @@ def draw_distribution(boast: ClaimedFigure, title: str) -> Figure:
         kind = f"best published, {boast.apart}" if boast.apart else "best published"
         marks.append((kind, boast.record, RECORD, "--"))
     if np.isfinite(boast.bound):
-        marks.append(("bound", boast.bound, BOUND, ":"))
+        counted = ", counting more than 16-bit units execute" if boast.unit == "%" and boast.bound > 1.0 else ""
+        marks.append((f"no step passes{counted}", boast.bound, BOUND, ":"))
     low, high = _range(drawn, [value for _, value, *_ in marks])
     with canvas(7.6, 3.1) as (figure, axes):
         edges = np.linspace(low, high, BINS + 1).tolist()
@@ -48,7 +49,7 @@ def draw_distribution(boast: ClaimedFigure, title: str) -> Figure:
         axes.set_yticks([])
         axes.set_ylabel("share of the draws")
         axes.grid(visible=False)
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=2)
         middle = amount(boast.best, boast.unit)
         name_figure(axes, title, f"blue: what can be had in {len(drawn):,} draws, {middle} at the middle")
     return figure
@@ -88,6 +89,8 @@ def draw_needed_waterfall(asked: Requirement, title: str) -> Figure:
     """From the peak down to the MFU of the best layout, with the MFU that the claim means."""
     figure = draw_waterfall(asked.falls, title=title)
     axes = figure.axes[0]
+    for words in axes.texts:  # the claimed line passes behind them
+        words.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})
     if asked.claimed_mfu <= axes.get_xlim()[1]:
         axes.axvline(asked.claimed_mfu, color=CLAIMED, linewidth=2.2, zorder=0.5)
         axes.plot([], [], color=CLAIMED, linewidth=2.2, label=f"claimed: {amount(asked.claimed_mfu, '%')}")

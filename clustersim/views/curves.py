@@ -48,6 +48,8 @@ class Curves:
     lines: tuple[Line, ...]
     by: tuple[str, ...]
     categories: tuple[str, ...] = ()  # the names at x = 0, 1, 2 ... where x is words
+    misfits: tuple[Line, ...] = ()  # points that don't fit in memory, of the lines that they would be on
+    absent: tuple[str, ...] = ()  # lines of which no finished point has a value
 
 
 def curves_of(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Curves:
@@ -61,7 +63,35 @@ def curves_of(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Curves:
     y = _numeric(spec.y, drawn)
     places, categories = places_of(spec.x, drawn)
     by = (spec.by,) if spec.by else groups_of(drawn, places, keys, spec)
-    return Curves(_lines(drawn, places, y, by, spec), by, categories)
+    lines = _lines(drawn, places, y, by, spec)
+    misfits = _misfits(rows, spec, by, categories)
+    known = {line.label for line in (*lines, *misfits)}
+    absent = [label for row in rows if _chosen(row, spec.where) and (label := label_of(row, by)) not in known]
+    return Curves(lines, by, categories, misfits, tuple(dict.fromkeys(absent)))
+
+
+def _misfits(rows: Rows, spec: FigureSpec, by: Sequence[str], categories: tuple[str, ...]) -> tuple[Line, ...]:
+    """Points that are predicted, but don't fit in memory: a line without order for each group."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.get("status") != "infeasible" or not _chosen(row, spec.where):
+            continue
+        y = _single(spec.y, row.get(spec.y))
+        name = str(row.get(spec.x))
+        x = float(categories.index(name)) if name in categories else None
+        x = x if categories else _single(spec.x, row.get(spec.x))
+        if x is not None and y is not None:
+            found.setdefault(label_of(row, by), []).append((x, y))
+    return tuple(
+        Line(label, tuple(x for x, _ in points), tuple(y for _, y in points)) for label, points in found.items()
+    )
+
+
+def _single(name: str, cell: Cell) -> float | None:
+    """The number of a cell; None where it holds none that an axis reaches."""
+    found = numbers(name, [cell])
+    value = found[0] if found else None
+    return value if value is not None and abs(value) <= MOST_NUMBER else None
 
 
 def picked(rows: Rows, x: str, y: str, where: Mapping[str, Cell]) -> list[Mapping[str, Cell]]:

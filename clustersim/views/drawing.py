@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ from clustersim.views.columns import Column
 
 # Okabe and Ito 2008, "Color universal design": apart for every kind of colour vision. Yellow is left out: too pale.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+BRIGHT = 6  # the first of them; black and grey are the last resort
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), *["-"] * 4)
 GREY = "#555555"
@@ -65,6 +67,14 @@ STYLE: dict[Any, Any] = {
     "path.simplify": False,
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
+
+
+class Look(NamedTuple):
+    """How what has a name is drawn."""
+
+    colour: str
+    marker: str
+    dashes: Any
 
 
 @contextmanager
@@ -117,6 +127,28 @@ def _as_written(figure: Figure) -> Iterator[None]:
 def tick_name(words: str) -> str:
     """A name along an axis, which stays readable beside others: inert, and cut where it is very long."""
     return inert(words if len(words) <= LONGEST_NAME else f"{words[: LONGEST_NAME - 3]}...")
+
+
+def looks(names: Collection[str]) -> dict[str, Look]:
+    """Colour, marker and dashes of each name: the same whatever else is drawn, but where two of a picture would clash.
+
+    As many names as there are colours differ in colour; more of them in the pair of colour and marker.
+    """
+    places: dict[str, tuple[int, int]] = {}
+    for name in sorted(set(names)):  # first come, first served; who comes late takes what is left
+        wanted = (crc32(name.encode()) % BRIGHT, 0)
+        if wanted not in places.values():
+            places[name] = wanted
+    for name in sorted(set(names) - places.keys()):
+        first = crc32(name.encode())
+        colours = [*((first + at) % BRIGHT for at in range(BRIGHT)), *range(BRIGHT, len(COLOURS))]
+        free = ((colour, turn) for turn in range(len(MARKERS)) for colour in colours)
+        taken = set(places.values())
+        places[name] = next((place for place in free if place not in taken), (first % BRIGHT, 0))
+    return {
+        name: Look(COLOURS[colour], MARKERS[(colour + turn) % len(MARKERS)], DASHES[colour])
+        for name, (colour, turn) in places.items()
+    }
 
 
 def svg(figure: Figure) -> str:

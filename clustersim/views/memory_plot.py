@@ -14,6 +14,7 @@ from clustersim.views.words import gib
 
 HEIGHT = 0.27  # inches a bar
 ALIKE = 1e-6  # of the peak: stages that differ by less share a bar
+TOTAL_WIDTH = 0.1  # of the axis: room that a total takes
 NARROW = 0.035  # of the axis: no room for a number
 LIMIT = "#B00020"
 NUMBER: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7.5, "zorder": 3}
@@ -51,7 +52,8 @@ class Bar(NamedTuple):
 def draw_memory(memory: MemoryReport, *, title: str = "", about: str = "") -> Figure:
     """A bar a stage, cut by what it holds at its peak, and a line at what can be used."""
     bars = bars_of(memory)
-    right = 1.12 * max(memory.usable_bytes, *(bar.total for bar in bars)) / GIB
+    right = 1.22 * max(memory.usable_bytes, *(bar.total for bar in bars)) / GIB
+    usable = memory.usable_bytes / GIB
     with canvas(9.2, 1.5 + 0.2 * bool(about) + HEIGHT * len(bars)) as (figure, axes):
         for number, (name, _, colour) in enumerate(GROUPS):
             widths = [bar.sizes[number] / GIB for bar in bars]
@@ -65,9 +67,11 @@ def draw_memory(memory: MemoryReport, *, title: str = "", about: str = "") -> Fi
                     axes.text(left + width / 2, row, f"{width:.3g}", color=ink, **NUMBER)
         for row, bar in enumerate(bars):
             weight = "bold" if bar.total > memory.usable_bytes else "normal"
-            axes.text(bar.total / GIB, row, f"  {gib(bar.total)}", va="center", fontsize=8.5, fontweight=weight)
-        axes.axvline(memory.usable_bytes / GIB, color=LIMIT, linewidth=1.2, zorder=4)
-        axes.text(memory.usable_bytes / GIB, -0.62, f"usable: {gib(memory.usable_bytes)} ", color=LIMIT, fontsize=8.5,
+            end = bar.total / GIB  # a total that would stand on the limit stands behind it
+            place = usable if end <= usable < end + TOTAL_WIDTH * right else end
+            axes.text(place, row, f"  {gib(bar.total)}", va="center", fontsize=8.5, fontweight=weight)
+        axes.axvline(usable, color=LIMIT, linewidth=1.2, zorder=4)
+        axes.text(usable, -0.62, f"usable: {gib(memory.usable_bytes)} ", color=LIMIT, fontsize=8.5,
                   ha="right", va="bottom")  # fmt: skip
         axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
         axes.set_ylim(len(bars) - 0.4, -1.3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from matplotlib.axes import Axes
@@ -15,14 +15,15 @@ from clustersim.views.breakdown_plot import BREAKDOWN, draw_breakdown
 from clustersim.views.columns import Column, column_of
 from clustersim.views.curves import Curves, Line, Rows, curves_of
 from clustersim.views.drawing import (
-    COLOURS,
-    DASHES,
     GREY,
+    LONGEST_NAME,
     MARKERS,
+    Look,
     canvas,
     from_zero,
     label_axis,
     logarithmic,
+    looks,
     tick_name,
 )
 
@@ -51,20 +52,21 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
     published = published_series(spec.published)
     across = column_of(spec.x, [row.get(spec.x) for row in rows])
     up = column_of(spec.y, [row.get(spec.y) for row in rows])
-    curves = replace(
-        curves,
-        lines=tuple(line.scaled(1.0 if curves.categories else across.scale, up.scale) for line in curves.lines),
-    )
+    along = 1.0 if curves.categories else across.scale
+    lines, misfits = (tuple(line.scaled(along, up.scale) for line in found) for found in (curves.lines, curves.misfits))
+    curves = replace(curves, lines=lines, misfits=misfits)
+    look = looks({line.label for line in (*lines, *misfits)})
     with canvas() as (figure, axes):
         for number, line in enumerate(curves.lines):
             named = f"{line.label or spec.y} (simulated)" if published else line.label
             if curves.categories:
-                _draw_dots(axes, line, number, named, _aside(curves, number))
+                _draw_dots(axes, line, look[line.label], named, _aside(curves, number))
             else:
-                _draw_line(axes, line, number, named)
+                _draw_line(axes, line, look[line.label], named)
         _ring_above(axes, curves)
+        _mark_absent(axes, curves, look, spec.y, up)
         for number, series in enumerate(published):
-            _draw_published(axes, series, curves, number)
+            _draw_published(axes, series, curves, look, number)
         _scale_x(axes, spec, curves, across, published)
         heights = _heights(curves, published)
         if spec.log_y and min(heights) > 0:
@@ -72,30 +74,44 @@ def draw_curves(rows: Rows, keys: Sequence[str], spec: FigureSpec) -> Figure:
         else:
             from_zero(axes, most=max(heights))
         label_axis(axes, "y", up)
-        if spec.title:
-            axes.set_title(spec.title)
-        if len(curves.lines) > 1 or published or any(line.above for line in curves.lines):
+        axes.set_title(spec.title or _title(curves, across, up))
+        if len(axes.get_legend_handles_labels()[1]) > 1:
             _legend(figure, axes, curves)
     return figure
 
 
-def _draw_line(axes: Axes, line: Line, number: int, label: str) -> None:
+def _title(curves: Curves, across: Column, up: Column) -> str:
+    """MFU, full attention, against devices; of what, where there is one line."""
+    said = f"{up.label.split(' (')[0]} against {across.label.split(' (')[0]}"
+    alone = f"{said}, {curves.lines[0].label}" if len(curves.lines) == 1 and curves.lines[0].label else said
+    title = alone if len(alone) <= LONGEST_NAME else said
+    return title[:1].upper() + title[1:]
+
+
+def _mark_absent(axes: Axes, curves: Curves, look: Mapping[str, Look], y: str, column: Column) -> None:
+    """Points that don't fit in memory as crosses; lines without a value in the legend alone, so that none vanishes."""
+    for line in curves.misfits:
+        label = f"{line.label or y}: doesn't fit in memory"
+        axes.plot(line.x, line.y, color=look[line.label].colour, marker="x", linestyle="none", label=label, zorder=3)
+    for label in curves.absent:
+        axes.plot([], [], linestyle="none", label=f"{label}: no {column.label.split(' (')[0]}")
+
+
+def _draw_line(axes: Axes, line: Line, look: Look, label: str) -> None:
     """A line with its interval as a band."""
-    axes.plot(
-        line.x, line.y, color=COLOURS[number], marker=MARKERS[number], linestyle=DASHES[number], label=label, zorder=3
-    )
+    axes.plot(line.x, line.y, color=look.colour, marker=look.marker, linestyle=look.dashes, label=label, zorder=3)
     if line.low is not None and line.high is not None:
-        axes.fill_between(line.x, line.low, line.high, color=COLOURS[number], alpha=0.13, linewidth=0, zorder=1)
+        axes.fill_between(line.x, line.low, line.high, color=look.colour, alpha=0.13, linewidth=0, zorder=1)
 
 
-def _draw_dots(axes: Axes, line: Line, number: int, label: str, aside: float) -> None:
+def _draw_dots(axes: Axes, line: Line, look: Look, label: str, aside: float) -> None:
     """Dots over names, a little aside of each other, with their intervals as bars."""
     x = [place + aside for place in line.x]
-    axes.plot(x, line.y, color=COLOURS[number], marker=MARKERS[number], linestyle="none", label=label, zorder=3)
+    axes.plot(x, line.y, color=look.colour, marker=look.marker, linestyle="none", label=label, zorder=3)
     if line.low is not None and line.high is not None:
         below = [y - low for y, low in zip(line.y, line.low, strict=True)]
         above = [high - y for y, high in zip(line.y, line.high, strict=True)]
-        axes.errorbar(x, line.y, yerr=[below, above], fmt="none", ecolor=COLOURS[number], capsize=3, zorder=2)
+        axes.errorbar(x, line.y, yerr=[below, above], fmt="none", ecolor=look.colour, capsize=3, zorder=2)
 
 
 def _ring_above(axes: Axes, curves: Curves) -> None:
@@ -125,10 +141,10 @@ def _aside(curves: Curves, number: int) -> float:
     return DODGE * (number - (len(curves.lines) - 1) / 2)
 
 
-def _draw_published(axes: Axes, series: PublishedSeries, curves: Curves, number: int) -> None:
+def _draw_published(axes: Axes, series: PublishedSeries, curves: Curves, look: Mapping[str, Look], number: int) -> None:
     """Hollow points in the colour of the line whose chip they were measured on."""
-    named = [position for position, line in enumerate(curves.lines) if series.accelerator in line.label]
-    colour = COLOURS[named[0]] if named else GREY
+    named = [line.label for line in curves.lines if series.accelerator in line.label]
+    colour = look[named[0]].colour if named else GREY
     axes.plot(
         series.devices,
         series.mfu,
@@ -151,7 +167,9 @@ def _scale_x(
         axes.set_xlim(-0.5, len(curves.categories) - 0.5)
         axes.set_xlabel(column.label)
         return
-    values = [x for line in curves.lines for x in line.x] + [x for series in published for x in series.devices]
+    values = [x for line in (*curves.lines, *curves.misfits) for x in line.x] + [
+        x for series in published for x in series.devices
+    ]
     log = spec.log_x if spec.log_x is not None else column.powers_of_two and max(values) >= 8 * min(values)
     if log and min(values) > 0:
         logarithmic(axes, "x", values, doubling=column.powers_of_two)
@@ -160,7 +178,8 @@ def _scale_x(
 
 def _heights(curves: Curves, published: Sequence[PublishedSeries]) -> list[float]:
     """Every y that is drawn, intervals included."""
-    drawn = [y for line in curves.lines for values in (line.y, line.low or (), line.high or ()) for y in values]
+    lines = (*curves.lines, *curves.misfits)
+    drawn = [y for line in lines for values in (line.y, line.low or (), line.high or ()) for y in values]
     return [*drawn, *(mfu for series in published for mfu in series.mfu)]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clustersim.inputs.amounts import counted
 from clustersim.studies.validation.summaries import ValidationRow, known
 from clustersim.studies.validation.validation import ValidationReport
-from clustersim.views.drawing import COLOURS, GREY, MARKERS, panels, plain_numbers
+from clustersim.views.drawing import GREY, looks, panels, plain_numbers
+from clustersim.views.words import source_name
 
 INPUTS = {
     "n_devices": "devices",
@@ -24,7 +27,7 @@ INPUTS = {
     "dp": "data parallel",
 }
 COLUMNS = 3
-LIMIT = 40.0  # percent: what lies beyond is drawn at the edge
+LIMIT = 40.0  # percent: what lies beyond is an arrow at the edge
 FEWEST_TO_JOIN = 5  # rows at one value, for their median to be drawn
 
 
@@ -33,30 +36,38 @@ def draw_residuals(report: ValidationReport) -> Figure:
     told = [row for row, _, _ in known(report.rows)]
     sources = sorted({row.source for row in told})
     lines = -(-len(INPUTS) // COLUMNS)
-    with panels(11.0, 3.1 * lines, lines, COLUMNS) as (figure, all_axes):
+    with panels(11.0, 3.1 * lines + 0.07 * len(sources), lines, COLUMNS) as (figure, all_axes):
         for axes, (column, label) in zip(all_axes, INPUTS.items(), strict=False):
             _panel(axes, told, sources, column, label)
         handles, labels = all_axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7.5)
+        beyond = sum(abs(_error(row)) > LIMIT for row in told)
+        title = f"Errors of {counted(len(told), 'row')} against what was run"
+        cut = f"; {counted(beyond, 'row')} beyond {LIMIT:.0f} % as arrows at the edge" if beyond else ""
+        figure.suptitle(f"{title}{cut}. Lines: medians", fontsize=11, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
 def _panel(axes: Axes, rows: Sequence[ValidationRow], sources: Sequence[str], column: str, label: str) -> None:
     points = [(row.source, value, row) for row in rows if (value := _number(row, column)) > 0.0]
     axes.axhline(0.0, color=GREY, linewidth=1.0)
-    for number, source in enumerate(sources):
+    look = looks(sources)
+    for source in sources:
         own = [(value, _error(row)) for name, value, row in points if name == source]
+        inside = [(value, error) for value, error in own if abs(error) <= LIMIT]
+        style: dict[str, Any] = {"linestyle": "none", "markeredgecolor": look[source].colour, "alpha": 0.6}
         axes.plot(
-            [value for value, _ in own],
-            [error for _, error in own],
-            linestyle="none",
-            marker=MARKERS[(number + number // len(MARKERS)) % len(MARKERS)],
+            [value for value, _ in inside],
+            [error for _, error in inside],
+            marker=look[source].marker,
             markersize=3.0,
             markerfacecolor="none",
-            markeredgecolor=COLOURS[number % len(COLOURS)],
-            alpha=0.6,
-            label=source,
+            label=source_name(source),
+            **style,
         )
+        for arrow, edge in (("^", LIMIT), ("v", -LIMIT)):
+            beyond = [value for value, error in own if error * edge > LIMIT * LIMIT]
+            axes.plot(beyond, [0.97 * edge] * len(beyond), marker=arrow, markersize=4.0, **style)
     values = sorted({value for _, value, _ in points})
     at_value = [(value, [_error(row) for _, other, row in points if other == value]) for value in values]
     joined = [(value, float(np.median(errors))) for value, errors in at_value if len(errors) >= FEWEST_TO_JOIN]
@@ -76,4 +87,5 @@ def _number(row: ValidationRow, column: str) -> float:
 
 
 def _error(row: ValidationRow) -> float:
-    return float(np.clip(100.0 * (row.error or 0.0), -LIMIT, LIMIT))
+    """In percent."""
+    return 100.0 * (row.error or 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +16,9 @@ from clustersim.studies.layouts.search import SearchResult
 from clustersim.studies.measured.above_published import above_published
 from clustersim.views.columns import column_of
 from clustersim.views.drawing import COLOURS, GREY, canvas, label_axis, name_figure
-from clustersim.views.run_table import headline
 from clustersim.views.words import layout_words, percent
 
+WIDE = 100  # characters of a line under the title
 NAMED = 8  # layouts that are written out: their list lies below the front, where no point can be
 
 
@@ -37,11 +38,13 @@ def draw_search(found: SearchResult) -> Figure:
         label_axis(axes, "x", column_of("memory_bytes"))
         label_axis(axes, "y", column_of("mfu"))
         axes.legend(loc="upper left")
-        about = f"{counted(found.candidates, 'layout')}, {found.feasible:,} may fit, {found.played:,} played"
+        scenario = found.best[0].step.scenario
+        about = f"{scenario.training.precision}, {scenario.stack.name}; "
+        about += f"{counted(found.candidates, 'layout')}, {found.feasible:,} may fit, {found.played:,} played"
         above = above_published(max(front, key=lambda result: result.step.mfu).step)
         if above is not None:
-            about += f"\n{above.words}"
-        name_figure(axes, headline(found.best[0].step.scenario), about)
+            about = "\n".join([about, *wrap(above.words, WIDE)])
+        name_figure(axes, scenario.about, about)
     return figure
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from textwrap import shorten
 
 from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import Figure
 from clustersim.inputs.layout import Layout, PartialOffload, PartialRecompute
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import GIB, SECONDS_A_DAY, format_quantity
+from clustersim.studies.measured.sources import citations
 
+LONGEST_SOURCE = 52  # characters
 LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "B"), (1e6, "M"))
 PART_NAMES = {
     "gemm": "matrix kernels",
@@ -127,6 +130,12 @@ def layout_words(layout: Layout) -> str:
     elif layout.offload != "none":
         words.append(f"{layout.offload} offloaded")
     return " · ".join(words)
+
+
+def source_name(source: str) -> str:
+    """A source of measured runs as people know it, cut; one that isn't packaged by the name that its rows give it."""
+    cited = citations().get(source)
+    return source if cited is None else shorten(cited, LONGEST_SOURCE, placeholder=" ...")
 
 
 def scenario_words(scenario: Scenario) -> str:

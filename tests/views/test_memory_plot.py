@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from readable import assert_readable
 
 from clustersim.simulation.results import MemoryReport
 from clustersim.views.drawing import svg
-from clustersim.views.memory_plot import GROUPS, bars_of, draw_memory
+from clustersim.views.memory_plot import GROUPS, LIMIT, bars_of, draw_memory
 
 GIB = 2.0**30
 INNER = {"parameters": 10.0, "gradients": 20.0, "optimizer": 5.0, "activations": 30.0, "buffers": 2.0}
@@ -47,3 +48,18 @@ def test_the_picture_says_what_is_held_and_what_can_be() -> None:
 
 def test_the_same_report_gives_the_same_picture() -> None:
     assert svg(draw_memory(report(INNER))) == svg(draw_memory(report(INNER)))
+
+
+def test_totals_stand_clear_of_the_limit() -> None:
+    """A bar that ends just before what can be used has its total behind that line, and nothing is cut off."""
+    held = [[40.0 * GIB, 38.5 * GIB], [30.0 * GIB, 30.0 * GIB], [60.0 * GIB, 40.0 * GIB]]
+    report = MemoryReport(("parameters", "activations"), held, 79.1 * GIB)
+    figure = draw_memory(report, title="Memory", about="three stages")
+    assert_readable(figure)
+    (axes,) = figure.axes
+    (limit,) = (line for line in axes.lines if line.get_color() == LIMIT)
+    at = axes.transData.transform((float(limit.get_xdata()[0]), 0.0))[0]  # type: ignore[index]
+    for text in axes.texts:
+        if text.get_text().endswith("GiB"):
+            box = text.get_window_extent()
+            assert box.x0 >= at - 1 or box.x1 <= at + 1, text.get_text()

@@ -8,13 +8,14 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
+from readable import assert_readable
 
 from clustersim.errors import InputError
 from clustersim.inputs.sweep import FigureSpec
 from clustersim.simulation.results import BREAKDOWN_PARTS
 from clustersim.views.breakdown_plot import draw_breakdown
 from clustersim.views.curves import curves_of
-from clustersim.views.drawing import save, write
+from clustersim.views.drawing import looks, save, write
 from clustersim.views.plots import draw
 
 CHIPS = ("Ascend 910B2", "NVIDIA A100 SXM4 80GB")
@@ -65,7 +66,7 @@ def test_the_columns_that_tell_points_apart_are_found() -> None:
 
 def test_points_that_are_not_done_or_not_asked_for_are_left_out() -> None:
     rows = [*ROWS, row(CHIPS[0], 2048, 0.9, status="infeasible"), row(CHIPS[0], 4096, 0.9) | {"mfu": ""}]
-    assert curves_of(rows, [], spec()) == curves_of(ROWS, [], spec())
+    assert curves_of(rows, [], spec()).lines == curves_of(ROWS, [], spec()).lines
     only = curves_of(ROWS, [], spec(where={"accelerator": "ascend 910B2", "devices": "64"}))
     assert [line.x for line in only.lines] == [(64.0,)]
 
@@ -187,3 +188,34 @@ def test_files_are_the_same_every_time(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     assert "<dc:date>" not in (tmp_path / "a" / "curve.svg").read_text()
     assert dict(mpl.rcParams) == style
+
+
+def test_no_series_vanishes() -> None:
+    """What doesn't fit is a cross where it is predicted; what has no value at all stands in the legend."""
+    rows = [*ROWS, row(CHIPS[0], 2048, 0.9, status="infeasible"), row("a chip without MFU", 64, 0.9) | {"mfu": ""}]
+    curves = curves_of(rows, [], spec(by="accelerator"))
+    assert [(line.label, line.x, line.y) for line in curves.misfits] == [(CHIPS[0], (2048.0,), (0.9,))]
+    assert curves.absent == ("a chip without MFU",)
+    figure = draw(rows, [], spec(by="accelerator"))
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert f"{CHIPS[0]}: doesn't fit in memory" in words
+    assert "a chip without MFU: no MFU, full attention" in words
+    assert_readable(figure)
+
+
+def test_colours_go_with_names() -> None:
+    names = [f"chip {number}" for number in range(30)]
+    many, few = looks(names[:8]), looks(names[:2])
+    assert len({look.colour for look in many.values()}) == 8
+    assert len({(look.colour, look.marker) for look in looks(names).values()}) == 30
+    assert looks(names[::-1]) == looks(names)
+    alone = {name: looks([name])[name] for name in names}
+    kept = sum(many[name] == alone[name] for name in names[:8])
+    assert kept == len({alone[name].colour for name in names[:8]}), "one of each colour keeps it beside others"
+    assert sum(few[name] == alone[name] for name in names[:2]) == len({alone[name].colour for name in names[:2]})
+
+
+def test_every_figure_has_a_title() -> None:
+    (axes,) = draw(ROWS, [], spec()).axes
+    assert axes.get_title(loc="left") == "MFU, full attention against devices"
+    assert draw(ROWS, [], spec(title="mine")).axes[0].get_title(loc="left") == "mine"

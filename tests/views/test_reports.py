@@ -106,7 +106,7 @@ def test_the_parity_plot_holds_every_simulated_row() -> None:
     rows = [measured(f"row{number}", 0.02 * number, source=f"lab{number}") for number in range(10)]
     figure = draw_parity(report(*rows, measured("refused", None), measured("x", None, source="lab0")))
     axes = figure.axes[0]
-    drawn = [point for line in axes.get_lines() if "\n" in str(line.get_label()) for point in line.get_ydata()]  # type: ignore[union-attr]
+    drawn = [point for line in axes.get_lines() if ": " in str(line.get_label()) for point in line.get_ydata()]  # type: ignore[union-attr]
     assert sorted(drawn) == pytest.approx([10.0 * (1 + 0.02 * number) for number in range(10)])
     looks = {(line.get_color(), line.get_marker(), line.get_markeredgecolor()) for line in axes.get_lines()[1:]}
     assert len(looks) == 10
