@@ -151,6 +151,8 @@ def test_every_result_of_the_package_is_an_answer() -> None:
 def test_no_two_public_classes_have_one_name() -> None:
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
+        if path.is_relative_to(PACKAGE / "launchers"):
+            continue  # a room with words of its own, whose classes no other room sees
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(str(path.relative_to(PACKAGE)))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from clustersim.inputs.amounts import counted
 from clustersim.studies.calibration.calibration import Calibration, Estimate
-from clustersim.studies.calibration.judged import Judgement
+from clustersim.studies.calibration.judged import ScaleJudgement
 from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.views.words import percent
 
@@ -75,7 +75,7 @@ def _open_questions(found: Calibration) -> Iterator[str]:
         yield "one group of runs only: residuals are in-sample, and optimistic"
 
 
-def _judged(found: Judgement) -> Iterator[RenderableType]:
+def _judged(found: ScaleJudgement) -> Iterator[RenderableType]:
     """On runs of more devices than it was fitted to."""
     runs = f"{counted(found.rows, 'run')} of more than {found.devices:,} devices, not fitted"
     yield Text(f"judged on {runs}: mean error {percent(found.mean_absolute)}", style="bold")

@@ -22,7 +22,7 @@ from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Residual, Stack
 from clustersim.simulation.intervals import layout_kinds
-from clustersim.studies.calibration.judged import Judgement, judged
+from clustersim.studies.calibration.judged import ScaleJudgement, judged
 from clustersim.studies.calibration.observed import STEP
 from clustersim.studies.calibration.own_error import Parts, posterior, strangers
 from clustersim.studies.calibration.parameters import PARAMETERS, Parameter, outer_values, values_of
@@ -82,7 +82,7 @@ class Calibration(Answer):
     refused: Mapping[str, str]
     mean_absolute: float
     left_out: float | None
-    judged: Judgement | None = None  # on runs of more devices, where that is asked for
+    judged: ScaleJudgement | None = None  # on runs of more devices, where that is asked for
     complete: bool = True  # False where it was interrupted: groups are missing whose errors would be those held out
 
     @property

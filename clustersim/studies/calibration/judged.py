@@ -16,7 +16,7 @@ from clustersim.studies.calibration.predictor import RowPredictor
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ScaleJudgement:
     """Errors of runs beyond, predicted / measured - 1, beside those of the stack that was calibrated."""
 
     devices: int  # of the largest run that was fitted, at most
@@ -34,7 +34,7 @@ class Judgement:
 
 def judged(
     rows: RowPredictor, devices: int, values: Mapping[str, float], before: Mapping[str, float], residual: Residual
-) -> Judgement:
+) -> ScaleJudgement:
     """Predict runs with the calibrated `values` and its residual."""
     measured = np.exp(rows.log_measured())
     errors = np.exp(rows.log_predicted(values)) / measured - 1.0
@@ -45,7 +45,7 @@ def judged(
     bounds = [interval(float(1.0 + error), found) for error, found in zip(errors, own, strict=True)]
     wide = interval(1.0, own[0])["80"][1]
     per_spread = float(np.log(wide)) / own[0].spread
-    return Judgement(
+    return ScaleJudgement(
         devices,
         len(rows),
         float(np.mean(np.abs(errors))),
