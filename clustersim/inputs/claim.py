@@ -175,6 +175,22 @@ class Relation(Description):
         return self
 
 
+class Variant(Description):
+    """What else a word of the source may mean of its model; played beside it, and judged as part of no figure."""
+
+    id: Annotated[str, Field(min_length=1, description="what it is called in the report")]
+    about: Annotated[str, Field(description="what it is, and what it rests on")] = ""
+    change: Annotated[dict[str, Any], Field(min_length=1, description="`model`, or dotted keys of it")]
+
+    @field_validator("change")
+    @classmethod
+    def _of_the_model(cls, change: dict[str, Any]) -> dict[str, Any]:
+        others = sorted(key for key in change if key.split(".")[0] != "model")
+        if others:
+            raise refusal(f"a variant is one of the model; {', '.join(others)} belongs under open or relations")
+        return change
+
+
 class Claim(Description):
     """A published claim, ready to be judged."""
 
@@ -193,6 +209,7 @@ class Claim(Description):
     ] = {}
     assertions: Annotated[tuple[Assertion, ...], Field(strict=False, alias="assert", min_length=1)]
     relations: Annotated[tuple[Relation, ...], Field(strict=False)] = ()
+    variants: Annotated[tuple[Variant, ...], Field(strict=False, description="other readings of the model")] = ()
     assumptions: Annotated[
         tuple[str, ...], Field(strict=False, description="what had to be invented, said to the reader")
     ] = ()

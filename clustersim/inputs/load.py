@@ -96,14 +96,16 @@ def load_claim(source: Source) -> Claim:
 
 def _own_words(document: Table, renaming: Renaming) -> Table:
     """A claim with the keys of its scenario by their own names: what is given, left open, and changed."""
-    given, open_, relations = document.get("given"), document.get("open"), document.get("relations")
+    given, open_ = document.get("given"), document.get("open")
     if isinstance(given, Table):
         document = document.with_entry("given", renaming.document(given, "scenarios", ("given",)))
     if isinstance(open_, Table):
         document = document.with_entry("open", renaming.dotted_keys(open_, "scenarios", ("open",)))
-    if isinstance(relations, Items):
-        changed = [_changed_words(each, renaming, ("relations", n, "change")) for n, each in enumerate(relations)]
-        document = document.with_entry("relations", Items(changed, relations.origins))
+    for part in ("relations", "variants"):
+        changes = document.get(part)
+        if isinstance(changes, Items):
+            changed = [_changed_words(each, renaming, (part, n, "change")) for n, each in enumerate(changes)]
+            document = document.with_entry(part, Items(changed, changes.origins))
     return document
 
 
@@ -118,8 +120,9 @@ def _typed_values(claim: Claim) -> Iterator[tuple[str, Sequence[Any]]]:
     """Every dotted key of a scenario that a claim leaves open or changes, with the values that it gives."""
     for key, value in claim.open_values.items():
         yield key, value if isinstance(value, tuple) else value.stated
-    for relation in claim.relations:
-        yield from ((key, [value]) for key, value in relation.change.items())
+    changes = [relation.change for relation in claim.relations] + [variant.change for variant in claim.variants]
+    for change in changes:
+        yield from ((key, [value]) for key, value in change.items())
 
 
 def _stated_problems(document: Table) -> list[Problem]:

@@ -78,7 +78,7 @@ def intervals_of(result: object, of: Of, error: ModelError | None) -> Intervals:
 def model_error(scenario: Scenario) -> ModelError:
     """How far a prediction of this scenario may lie from a measurement."""
     error = _of_runs(scenario)
-    amount, reason = _scans(scenario)
+    amount, reason = scan_error(scenario)
     return ModelError(math.hypot(error.spread, amount), f"{error.evidence}; wider: {reason}") if amount else error
 
 
@@ -175,8 +175,10 @@ def _scale(scenario: Scenario, devices: int) -> tuple[float, str]:
     return evidence().departures["a_doubling"] * doublings, f"measured on {devices:,} devices at most"
 
 
-def _scans(scenario: Scenario) -> tuple[float, str]:
-    """What rates of linear attention that nobody published leave open, by the share of a step that they take.
+def scan_error(scenario: Scenario) -> tuple[float, str]:
+    """What rates of linear attention that nobody published leave open, by the share of a step that they take, and why.
+
+    One sd of the logarithm; 0 where all rates are published.
 
     The share is that of cores beside matrix products at half of the peak, forward and backward.
     """

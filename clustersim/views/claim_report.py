@@ -19,7 +19,7 @@ from clustersim.studies.claims.insights import Insight
 from clustersim.studies.claims.judge import AssertionRow, ClaimReport
 from clustersim.version import __version__
 from clustersim.views.claim_plots import draw_distribution, draw_needed_waterfall, draw_tornado
-from clustersim.views.claim_words import best_words, meaning_words, probability_words, tried_lines
+from clustersim.views.claim_words import best_words, meaning_words, probability_words, tried_lines, variant_lines
 from clustersim.views.drawing import svg
 
 GOOD, BAD = ("supported", "plausible", "consistent"), ("implausible", "inconsistent", "impossible")
@@ -68,6 +68,7 @@ def _context(report: ClaimReport, command: str) -> dict[str, Any]:
         "contradiction": next((found for found in report.contradictions if found.verdict == "inconsistent"), None),
         "tables": list(_tables(report.assertions)),
         "pictures": list(_pictures(report.insights)),
+        "variants": variant_lines(report.variants),
         "tried": [*tried_lines(report.points), *(f"no layout: {reason}" for reason in report.infeasible)],
         "assumptions": report.assumptions,
         "sources": list(_sources(report)),

@@ -14,7 +14,7 @@ from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.insights import Insight
 from clustersim.studies.claims.judge import AssertionRow, ClaimReport, Equation
 from clustersim.studies.claims.requirements import Requirement
-from clustersim.views.claim_words import best_words, probability_words
+from clustersim.views.claim_words import best_words, probability_words, variant_lines
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant
 
@@ -46,6 +46,12 @@ def claim_view(report: ClaimReport) -> RenderableType:
     moved = [insight for insight in report.insights if insight.swings]
     if moved:
         parts += [Text("what moves it most", style="bold"), *map(_moved, moved), Text("")]
+    if report.variants:
+        parts += [
+            Text("what else its model may be", style="bold"),
+            *map(_indented, variant_lines(report.variants)),
+            Text(""),
+        ]
     parts += [Text("what was tried", style="bold"), *_tried(report.points)]
     parts += [_indented(f"no layout: {reason}") for reason in report.infeasible]
     if report.assumptions:

@@ -8,6 +8,7 @@ import pytest
 
 from clustersim.inputs.load import load_scenario
 from clustersim.simulation.run import simulate_run
+from clustersim.workload.parameters import active_parameters, total_parameters
 
 SCENARIOS = Path(__file__).parents[2] / "configs" / "scenarios"
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
@@ -20,11 +21,12 @@ PUBLISHED = {
     "deepseek_v3_h800_2048": ("DeepSeek-V3", "NVIDIA H800 SXM5 80GB", 2048, 1, 16, 1, 128, 15360, 4096),
     "pangu_ultra_135b_910b_8192": ("Pangu-Ultra-135B", "Ascend 910B2", 8192, 8, 8, 6, 128, 2048, 8192),
 }
+VARIANTS = {"deepseek_r2_rumour_910b_sparse": "sparse", "deepseek_r2_rumour_910b_linear": "kimi-delta"}
 RUMOURS = {"deepseek_r2_rumour_910b": "Ascend 910B2", "deepseek_r2_rumour_a100": "NVIDIA A100 SXM4 80GB"}
 
 
 def test_every_shipped_scenario_is_checked_here() -> None:
-    assert set(NAMES) == {*PUBLISHED, *RUMOURS}
+    assert set(NAMES) == {*PUBLISHED, *RUMOURS, *VARIANTS}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -57,6 +59,18 @@ def test_the_rumour_is_compared_on_the_same_number_of_devices() -> None:
         scenario = load_scenario(SCENARIOS / f"{name}.yaml")
         assert scenario.cluster.accelerator.name == accelerator
         assert scenario.layout == "search"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_the_rumour_differ_in_what_their_layers_are(name: str) -> None:
+    rumour, variant = (
+        load_scenario(SCENARIOS / "deepseek_r2_rumour_910b.yaml"),
+        load_scenario(SCENARIOS / f"{name}.yaml"),
+    )
+    assert VARIANTS[name] in variant.model.attention_pattern
+    assert (variant.cluster, variant.training, variant.stack) == (rumour.cluster, rumour.training, rumour.stack)
+    for counted in (total_parameters, active_parameters):
+        assert counted(variant.model) == pytest.approx(counted(rumour.model), rel=0.015)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,6 +26,7 @@ from clustersim.studies.claims.scenarios import Possible, Setting, changed_setti
 from clustersim.studies.claims.simulated_figures import figure_row, memory_row
 from clustersim.studies.claims.static_figures import data_equations, data_rows, parameters_row, price_row, saving_row
 from clustersim.studies.claims.utilization import utilization_rows
+from clustersim.studies.claims.variants import VariantRow, variant_rows
 from clustersim.studies.claims.verdicts import best_of, worst
 from clustersim.studies.claims.without_layout import rows_without_layout
 from clustersim.studies.measured.records import measured_records
@@ -49,6 +50,7 @@ class ClaimReport(Answer):
     infeasible: tuple[str, ...] = ()  # why points of what was left open have no layout
     assumptions: tuple[str, ...] = ()  # the claim's own, and what was filled in
     insights: tuple[Insight, ...] = ()  # what moves each figure most, and what would have to be true
+    variants: tuple[VariantRow, ...] = ()  # what else a word of the claim may mean of its model
     complete: bool = True  # False where it was interrupted: the verdict is on what was searched
 
     def headline(self) -> tuple[str, dict[str, str]]:
@@ -76,6 +78,7 @@ class ClaimReport(Answer):
             "draws": DRAWS,
             "version": __version__,
             "seed": self.seed,
+            **({"variants": [row.to_dict() for row in self.variants]} if self.variants else {}),
         } | ({} if self.complete else {"complete": False})
 
 
@@ -114,7 +117,8 @@ def check_claim(
         raise KeyboardInterrupt  # there is nothing to judge the claim by
     others = dict(zip((relation.id for relation in compared), found[3:], strict=True))
     judge = Judge(claim, seed, found[0], found[1], found[2], others)
-    return replace(judge.report(possible), complete=complete)
+    variants = variant_rows(claim, [*found[0], *found[2]])
+    return replace(judge.report(possible), complete=complete, variants=variants)
 
 
 @dataclass(frozen=True)
