@@ -18,6 +18,7 @@ MixerKind = Literal[
     "chunked",  # to the tokens of the same `chunk`
     "sparse",  # latent attention to the keys that an `indexer` picks
     "compressed",  # to a window, and to keys that each stand for several tokens
+    "native-sparse",  # to pooled keys, picked blocks and a window
     "mamba",
     "mamba2",
     "beside-mamba2",  # attention and Mamba-2 side by side
@@ -124,6 +125,21 @@ class Indexer(Description):
     heads: Annotated[Size, Field(description="of the indexer")] = 64
     head_dim: Annotated[Size, Field(description="elements of its queries and of its one key")] = 128
     top_k: Annotated[Size, Field(description="keys that a query attends to")] = 2048
+
+
+class NativeSparse(Description):
+    """Attention in three branches: pooled keys, picked blocks, a window (NSA). Source: Yuan et al. 2025, 2502.11089."""
+
+    block: Annotated[Size, Field(description="tokens that a pooled key stands for")] = 32
+    stride: Annotated[Size, Field(description="tokens from one pooled key to the next")] = 16
+    picked_block: Annotated[Size, Field(description="tokens of a block that is picked")] = 64
+    blocks: Annotated[Size, Field(description="blocks that a query picks, the first and the nearest among them")] = 16
+    window: Annotated[Size, Field(description="tokens of the window")] = 512
+
+    @property
+    def picked(self) -> int:
+        """Keys that a query picks."""
+        return self.blocks * self.picked_block
 
 
 class Mixer(Description):

@@ -21,6 +21,7 @@ from clustersim.inputs.mixers import (
     Mamba2,
     Mixer,
     MixerKind,
+    NativeSparse,
     ShortConv,
     Size,
     Uncosted,
@@ -34,13 +35,22 @@ MOST_MODULES = 64  # for multi-token prediction
 
 MIXER_KINDS: tuple[str, ...] = get_args(MixerKind)
 CHANNEL_KINDS: tuple[str, ...] = get_args(ChannelKind)
-ATTENDS = ("full", "sliding", "chunked", "sparse", "compressed", "beside-mamba2")  # mixers with heads of attention
+ATTENDS = (
+    "full",
+    "sliding",
+    "chunked",
+    "sparse",
+    "compressed",
+    "native-sparse",
+    "beside-mamba2",
+)  # mixers with heads of attention
 # The key of a model that gives the sizes of a kind of mixer
 SIZES_OF = {
     "sliding": "window",
     "chunked": "chunk",
     "sparse": "indexer",
     "compressed": "compressed",
+    "native-sparse": "native_sparse",
     "mamba": "mamba",
     "mamba2": "mamba2",
     "beside-mamba2": "mamba2",
@@ -67,6 +77,7 @@ SHAPE: tuple[str, ...] = (
     ),
     *("output_gate", "attention_pattern", "channel_pattern", "mixers", "channel_mixers", "uncosted", "vision"),
     *("mamba", "mamba2", "gated_delta", "kimi_delta", "lightning", "short_conv", "indexer", "compressed"),
+    "native_sparse",
 )
 
 
@@ -186,6 +197,7 @@ class Model(Description):
     compress_ratio: Annotated[
         Size | None, Field(description="tokens that a key beyond the window stands for, in compressed layers")
     ] = None
+    native_sparse: Annotated[NativeSparse | None, Field(description="sizes of its native sparse attention")] = None
     mamba: Annotated[Mamba | None, Field(description="sizes of its layers of Mamba")] = None
     mamba2: Annotated[Mamba2 | None, Field(description="sizes of its layers of Mamba-2")] = None
     gated_delta: Annotated[GatedDelta | None, Field(description="sizes of its layers of Gated DeltaNet")] = None
@@ -276,6 +288,8 @@ class Model(Description):
                 raise refusal(f"a {kind} layer needs `{key}`")
             if kind == "compressed" and None in (info.data.get("window", 0), info.data.get("indexer", 0)):
                 raise refusal("a compressed layer needs `window` and `indexer`")
+            if kind == "native-sparse" and info.data.get("latent") is not None:
+                raise refusal("a native-sparse layer has keys of its own: it can't be latent")
             if kind == "sparse" and info.data.get("latent", 0) is None:
                 raise refusal("a sparse layer needs `latent`: sparse attention is built on latent attention alone")
         return pattern

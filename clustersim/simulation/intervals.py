@@ -122,7 +122,7 @@ def layout_kinds(scenario: Scenario) -> frozenset[str]:
     kinds = {
         "experts": scenario.model.moe is not None,
         "linear attention": any(layer.scans(scenario.model) for layer in layer_types(scenario.model)),
-        "sparse attention": scenario.model.indexer is not None,
+        "sparse attention": scenario.model.indexer is not None or scenario.model.native_sparse is not None,
         "context parallelism": layout.context > 1,
         "fully sharded parameters": layout.sharding in ("zero2", "zero3", "fsdp", "hybrid"),
         "passes over weights apart": TaskType.WEIGHT_GRADIENT in passes_of(layout.schedule),

@@ -51,6 +51,8 @@ _MIXERS = {  # sizes of the kinds of layers that aren't plain attention
     "indexer.heads": "heads",
     "indexer.head_dim": "elements",
     "indexer.top_k": "keys a query",
+    **{f"native_sparse.{key}": "tokens" for key in ("block", "stride", "picked_block", "window")},
+    "native_sparse.blocks": "blocks a query",
     "uncosted.layer": "parameters",
     "uncosted.ends": "parameters",
 }

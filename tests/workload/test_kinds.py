@@ -56,6 +56,7 @@ PARTS: dict[str, Any] = {
     "window": 64,
     "chunk": 64,
     "indexer": {"heads": 4, "head_dim": 32, "top_k": 64},
+    "native_sparse": {},
     "compressed": {"q_lora_rank": 256, "output_groups": 4, "output_lora_rank": 128},
     "mamba": {"inner": 2048, "rank": 64},
     "mamba2": {"heads": 32},

@@ -25,6 +25,7 @@ from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.lightning import LightningLayer
 from clustersim.workload.layers.mamba import MambaLayer
 from clustersim.workload.layers.mamba2 import Mamba2Layer
+from clustersim.workload.layers.native_sparse import NativeSparseLayer
 from clustersim.workload.layers.short_conv import ShortConvLayer
 from clustersim.workload.layers.spans import CHUNK, WINDOW
 from clustersim.workload.layers.sparse_attention import SparseAttentionLayer
@@ -34,6 +35,7 @@ MIXERS: Mapping[str, Layer | None] = {
     "sliding": AttentionLayer(WINDOW),
     "chunked": AttentionLayer(CHUNK),
     "compressed": CompressedAttentionLayer(),
+    "native-sparse": NativeSparseLayer(),
     "mamba": MambaLayer(),
     "mamba2": Mamba2Layer(),
     "beside-mamba2": Beside((Mamba2Layer(), AttentionLayer())),

@@ -65,6 +65,7 @@ class SparseCore(Element):
     key_size: float
     value_size: float
     kept: Array  # bytes of queries, keys, choices, output's statistics
+    backward_share: float = CORE_BACKWARD  # of the forward FLOPs
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes of absorbed queries, latents, choices and statistics."""
@@ -88,7 +89,7 @@ class SparseCore(Element):
 
     def input_gradient(self, builder: PassBuilder) -> None:
         """One kernel."""
-        builder.run(Attention("sparse attention backward", CORE_BACKWARD * self._flops, self.key_size, True))
+        builder.run(Attention("sparse attention backward", self.backward_share * self._flops, self.key_size, True))
 
 
 @dataclass(frozen=True)
