@@ -124,7 +124,7 @@ def test_a_script_says_dispatcher_context_and_grouped_products() -> None:
 
 def test_a_stacks_way_of_context_parallelism_stands_where_a_layout_says_none() -> None:
     row = ROW | {"model": "Llama-3.1-8B", "cp": "2", "stack": "torchtitan-2025"}
-    assert load_scenario(measured_run(row).mapping).resolved_layout.context_kind == "all-gather"
+    assert load_scenario(measured_run(row).mapping).resolved_layout.context_kind == "rotation"
     mapping = dict(measured_run(row).mapping)
     mapping["layout"] = {**mapping["layout"], "context_kind": "ring"}
     assert load_scenario(mapping).resolved_layout.context_kind == "ring"
