@@ -105,3 +105,8 @@ def shape(model: Model) -> dict[str, Any]:
     """All that a computation sees of a model."""
     beside = {"name", "published", "notes"} | ({"head_dim"} if model.latent else set())
     return model.model_dump(exclude=beside)
+
+
+def test_deepseek_v4_pro_has_the_parameters_of_its_class() -> None:
+    model = Model.model_validate(entry("deepseek-v4-pro"))
+    assert (total_parameters(model), active_parameters(model)) == (1_572_997_179_491, 49_779_058_787)
