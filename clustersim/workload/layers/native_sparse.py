@@ -20,7 +20,7 @@ from clustersim.workload.layers.attention import ROTATES, AttentionLayer
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.layer import Matrix
 from clustersim.workload.layers.linear import row
-from clustersim.workload.layers.spans import Reach, causal_keys, mean_keys, reach
+from clustersim.workload.layers.spans import AttentionSpan, causal_keys, mean_keys, reach
 from clustersim.workload.layers.sparse_attention import CHOICE_BYTES, CORE_BACKWARD, SparseCore
 from clustersim.workload.shape import Shape
 
@@ -29,7 +29,7 @@ BRANCHES = 3
 BACKWARD = CORE_BACKWARD * 9.0 / 6.0
 
 
-class ThreeBranches(Reach):
+class ThreeBranches(AttentionSpan):
     """Pooled keys of all before the query, picked keys, and the last `window` ones."""
 
     label = "native sparse attention"
@@ -62,7 +62,7 @@ THREE_BRANCHES = ThreeBranches()
 class NativeSparseLayer(AttentionLayer):
     """Attention with shared keys, in three branches."""
 
-    reach: Reach = THREE_BRANCHES
+    reach: AttentionSpan = THREE_BRANCHES
 
     def matrices(self, model: Model) -> Sequence[Matrix]:
         """Queries, a gate a head and branch, keys and values of each branch together; output."""
