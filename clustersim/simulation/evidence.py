@@ -30,7 +30,8 @@ class Evidence:
     `quantiles`: of |log(measured / predicted)| over the spread, whole sources held out, by level. `variances`: of that
     logarithm, by what a run has that others don't. `departures`: what the spread of a calibrated stack grows by, in
     quadrature, on another chip, with a kind of model or layout, or at each doubling of the devices, that it was not
-    measured with.
+    measured with. `nested`: shares of held-out runs inside their intervals, by class of runs and level, where the
+    intervals were found without the run's source, too.
     """
 
     stacks: Mapping[str, StackEvidence]  # by name as people write it
@@ -41,6 +42,7 @@ class Evidence:
     quantiles: Mapping[str, float]
     variances: Mapping[str, float]
     departures: Mapping[str, float]
+    nested: Mapping[str, Mapping[str, float]]
 
 
 @lru_cache(maxsize=1)
@@ -72,4 +74,5 @@ def evidence() -> Evidence:
         quantiles=quantiles,
         variances=variances,
         departures=departures,
+        nested=document.get("nested", {}),
     )

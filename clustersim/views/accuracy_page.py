@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import mean
 
+from clustersim.simulation.evidence import evidence
 from clustersim.studies.validation.accuracy import Checks, accuracy_checks
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.scale_checks import scale_checks
@@ -141,7 +142,18 @@ def _coverage(report: ValidationReport) -> str:
                 rows.append((chip, str(told.simulated), str(groups), f"{level} %", percent(held, 0), wanted, inside))
     words = "## Coverage by accelerator\n\nShare of held-out rows inside their intervals, sources counted alike, and "
     words += "what two binomial standard errors over so many groups allow.\n\n"
-    return words + markdown_table(("", "rows", "sources", "interval", "holds", "expected", "within"), rows)
+    table = markdown_table(("", "rows", "sources", "interval", "holds", "expected", "within"), rows)
+    return words + table + _nested()
+
+
+def _nested() -> str:
+    """Coverage where nothing of a source was known, not even how wide its intervals are."""
+    nested = evidence().nested
+    if not nested:
+        return ""
+    rows = [(name, *(percent(held[level], 0) for level in ("80", "95"))) for name, held in nested.items()]
+    words = "\n\nNested: variances and widths found without the row's source, too; sources counted alike.\n\n"
+    return words + markdown_table(("", "80 % holds", "95 % holds"), rows)
 
 
 def _unseen(checks: Checks) -> str:
@@ -182,8 +194,9 @@ def _order(report: ValidationReport) -> str:
     words += "the layout that is predicted fastest.\n\n"
     head = ("", "layout pairs", "right", "held out", "choices", "regret", "held out")
     table = markdown_table(head, [*rows, ("all rows", *_order_cells(report.order, report.left_out_order))])
-    means = [percent(_mean_right(orders)) for orders in (report.order_by_source, held) if orders]
-    last = f"Mean over sources: {means[0]} of pairs right" + (f", {means[1]} held out" if len(means) > 1 else "")
+    ways = {"": report.order_by_source, " groups held out": held, " sources held out": report.stranger_order_by_source}
+    means = [f"{percent(_mean_right(orders))}{how}" for how, orders in ways.items() if orders]
+    last = f"Mean over sources, pairs right: {', '.join(means)}"
     return words + table + (f"\n{last}. {report.order.repeats} rows repeat a layout.\n" if means else "")
 
 

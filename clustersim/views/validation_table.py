@@ -125,6 +125,10 @@ def _orders(report: ValidationReport) -> Table:
         table.add_row(f"{source}, full quality", *_order(order, report.left_out_order_by_source.get(source)))
     table.add_section()
     table.add_row("all rows", *_order(report.order, report.left_out_order), style="bold")
+    strange = [order.right for order in report.stranger_order_by_source.values() if order.right is not None]
+    if strange:
+        held_out = _share(sum(strange) / len(strange))
+        table.add_row("mean over sources, each held out whole", "", "", held_out, "", "")
     return table
 
 

@@ -12,7 +12,7 @@ from clustersim.inputs.training import Training
 # What selective recomputation may run again.
 CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
 SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
-BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
+BLOCKWISE_RECIPES = {"per-tensor": False, "rowwise": False, "blockwise": True}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Software:
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
+    rowwise: bool = False  # fp8 with a scale for every row
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
 
@@ -49,5 +50,6 @@ def software_of(stack: Stack, training: Training) -> Software:
         unfused_bias=stack.unfused_bias,
         padded_routing=stack.padded_routing,
         blockwise=blockwise,
+        rowwise=training.precision == "fp8" and training.fp8_recipe == "rowwise",
         narrow_expert_inputs=stack.low_precision_activations,
     )

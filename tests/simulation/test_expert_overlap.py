@@ -151,3 +151,16 @@ def test_a_model_without_experts_has_nothing_to_hide() -> None:
     dense = scenario(8, frozenset()).model_copy(update={"model": builders.gpt(layers=8)})
     with pytest.raises(InputError, match="expert: gpt has no experts"):
         resolve_scenario(dense, Layout(overlap=HIDDEN))
+
+
+@pytest.mark.parametrize(
+    "layout", [{"tensor": 2, "data": 16}, {"tensor": 2, "pipeline": 2, "virtual_stages": 2, "data": 8}]
+)
+def test_hiding_tensor_traffic_too_never_slows_a_step(layout: dict[str, Any]) -> None:
+    """Pieces of products are no turns: a device goes on with its own while the experts' tokens of the other travel."""
+    layout = {"sequence_parallel": True} | layout
+    both, experts, none = (
+        simulate_step(scenario(8, frozenset(overlap), **layout)).step_time_s
+        for overlap in (("expert", "tensor"), ("expert",), ())
+    )
+    assert both <= experts < none

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import math
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -21,7 +23,14 @@ from clustersim.studies.calibration.parameters import PARAMETERS
 from clustersim.studies.calibration.predictor import FitRow
 from clustersim.studies.calibration.refit_catalog import remake
 from clustersim.studies.calibration.stack_fits import FamilyFit
-from clustersim.studies.calibration.strangers import conformal_widths, stranger_spreads, trait_variances
+from clustersim.studies.calibration.strangers import (
+    class_of,
+    conformal_widths,
+    evenly_covering,
+    nested_coverage,
+    stranger_spreads,
+    trait_variances,
+)
 from clustersim.studies.measured.csv_cells import read_rows
 from clustersim.studies.measured.runs import measured_run
 from clustersim.studies.validation.validation import packaged_rows
@@ -145,3 +154,40 @@ def test_variances_of_traits_are_recovered_and_widths_hold_their_share() -> None
     widths = conformal_widths(found, stranger_spreads(found, variances))
     assert widths["80"] == pytest.approx(1.2816, rel=0.1)
     assert widths["95"] == pytest.approx(1.96, rel=0.1)
+
+
+def test_classes_whose_errors_have_other_tails_are_covered_alike() -> None:
+    """Experts that err by as much up or down, all alike: their variance makes an 80 % interval too wide for them."""
+    found = [
+        dataclasses.replace(row, source_out=math.copysign(0.25, row.source_out)) if row.row.scenario.model.moe else row
+        for row in synthetic(sources=400)
+    ]
+    plain = [row for row in found if not row.row.scenario.model.moe]
+    alike = [row for row in found if row.row.scenario.model.moe]
+    variances = trait_variances(found)
+    evened = evenly_covering(found, variances)
+    assert evened["any run"] == variances["any run"]
+    width = conformal_widths(plain, stranger_spreads(plain, evened))["80"]
+    assert width * stranger_spreads(alike, evened)[0] == pytest.approx(0.25, rel=0.02)
+    assert width * stranger_spreads(alike, variances)[0] > 0.29
+
+
+def test_a_class_of_one_source_keeps_its_variance() -> None:
+    found = synthetic(sources=41)
+    only = [row for row in found if not row.row.scenario.model.moe]
+    only += [row for row in found if row.row.scenario.model.moe][:2]
+    assert evenly_covering(only, trait_variances(only)) == trait_variances(only)
+
+
+def test_coverage_without_the_source_is_that_of_strangers_who_err_alike() -> None:
+    nested = nested_coverage(synthetic(sources=60))
+    assert set(nested) == {"all", "dense", "experts"}
+    for held in nested.values():
+        assert held["80"] == pytest.approx(0.80, abs=0.12)
+        assert 0.85 < held["95"] <= 1.0
+
+
+def test_a_run_has_one_class() -> None:
+    assert class_of({"any run": 1.0, "fully sharded parameters": 1.0}) == "dense"
+    assert class_of({"any run": 1.0, "experts": 1.0}) == "experts"
+    assert class_of({"any run": 1.0, "experts": 1.0, "eager software": 1.0}) == "eager software"

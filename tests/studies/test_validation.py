@@ -92,7 +92,7 @@ def test_the_document_for_programs(small: tuple[ValidationReport, list[tuple[int
     wanted = {"id", "status", "reason", "measured_step_time_s", "predicted_step_time_s", "error"}
     assert wanted | {"interval_80", "interval_95"} <= set(document["rows"][0])
     wanted = {"overall", "regular", "by_source", "by_stack", "by_accelerator", "by_group", "order", "order_by_source"}
-    wanted |= {"by_table", "left_out_order", "left_out_order_by_source"}
+    wanted |= {"by_table", "left_out_order", "left_out_order_by_source", "stranger_order_by_source"}
     assert set(document["summary"]) == wanted | {"memory", "kernels"}
 
 

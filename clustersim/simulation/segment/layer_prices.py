@@ -45,6 +45,10 @@ PHASES: Mapping[TaskType, Phase] = {  # what a pass works on
     TaskType.BACKWARD_BESIDE: "backward",
 }
 
+# Two micro-batches take turns where experts' tokens travel, not at every piece of tensor traffic between two products.
+# Source: Megatron-LM, models/common/model_chunk_schedule_plan.py (attention, dispatch, experts and combine are nodes).
+KEPT_TOGETHER = frozenset({"tensor"})
+
 
 @dataclass(frozen=True)
 class PricedLayer:
@@ -149,7 +153,7 @@ def _recipes(
             )
 
         def pair(times: int) -> Pass:
-            return beside(work(TaskType.BACKWARD, times), work(TaskType.FORWARD, times), lone_groups)
+            return beside(work(TaskType.BACKWARD, times), work(TaskType.FORWARD, times), lone_groups | KEPT_TOGETHER)
 
         block_input = shape.activation_bytes * shape.resident_tokens * model.residual_width
         return LayerWork(

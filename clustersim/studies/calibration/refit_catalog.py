@@ -25,7 +25,13 @@ from clustersim.studies.calibration.held_out import COLUMNS, LeftOut, left_out
 from clustersim.studies.calibration.lineage import Member, members
 from clustersim.studies.calibration.stack_file import with_unit
 from clustersim.studies.calibration.stack_fits import FamilyFit, LevelFit
-from clustersim.studies.calibration.strangers import conformal_widths, stranger_spreads, trait_variances
+from clustersim.studies.calibration.strangers import (
+    conformal_widths,
+    evenly_covering,
+    nested_coverage,
+    stranger_spreads,
+    trait_variances,
+)
 from clustersim.studies.kernels.levels import write_levels
 from clustersim.studies.measured.csv_cells import CsvRow
 
@@ -101,11 +107,12 @@ def write_evidence(path: Path, found: Sequence[LeftOut], left: Mapping[str, Sequ
     by_stack: dict[str, list[LeftOut]] = defaultdict(list)
     for row in found:
         by_stack[row.stack].append(row)
-    variances = trait_variances(found)
+    variances = evenly_covering(found, trait_variances(found))
     document = {
         "about": "Written by `make calibrate`: clustersim/studies/calibration/refit_catalog.py.",
         "quantiles": _rounded(conformal_widths(found, stranger_spreads(found, variances))),
         "variances": _rounded(variances, 6),
+        "nested": {name: _rounded(held) for name, held in sorted(nested_coverage(found).items())},
         "departures": {name: round(widening(some), 4) for name, some in left.items()},
         "departures_of": {
             name: [

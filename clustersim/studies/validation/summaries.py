@@ -191,6 +191,15 @@ def left_out_order_of(rows: Iterable[ValidationRow]) -> LayoutOrder:
     )
 
 
+def stranger_order_of(rows: Iterable[ValidationRow]) -> LayoutOrder:
+    """The same by predictions with the row's whole source held out."""
+    return _order(
+        (row, measured, measured * (1.0 + row.stranger_error))
+        for row, measured, _ in known(rows)
+        if row.stranger_error is not None
+    )
+
+
 def _order(told: Iterable[KnownRow]) -> LayoutOrder:
     return layout_order(
         LaidOut(setting_of(row.cells), layout_key(row.cells), measured, predicted) for row, measured, predicted in told

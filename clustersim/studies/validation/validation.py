@@ -30,6 +30,7 @@ from clustersim.studies.validation.summaries import (
     ValidationRow,
     left_out_order_of,
     order_of,
+    stranger_order_of,
     summaries,
     summarize,
 )
@@ -102,6 +103,11 @@ class ValidationReport(Answer):
         """Over pairs of regular rows, groups held out: of the packaged rows."""
         return self._orders(left_out_order_of)
 
+    @cached_property
+    def stranger_order_by_source(self) -> dict[str, LayoutOrder]:
+        """Over pairs of regular rows, their source held out whole: of the packaged rows."""
+        return self._orders(stranger_order_of)
+
     def _orders(self, ordered: Callable[[Iterable[ValidationRow]], LayoutOrder]) -> dict[str, LayoutOrder]:
         orders = {
             source: ordered(row for row in self.rows if row.source == source and is_regular(row))
@@ -139,6 +145,7 @@ class ValidationReport(Answer):
                 "order_by_source": _plain(self.order_by_source),
                 "left_out_order": asdict(self.left_out_order),
                 "left_out_order_by_source": _plain(self.left_out_order_by_source),
+                "stranger_order_by_source": _plain(self.stranger_order_by_source),
                 "memory": [asdict(summary) for summary in summarize_memory(self.memory)],
                 "kernels": None if self.kernels is None else asdict(self.kernels),
             },
