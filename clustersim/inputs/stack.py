@@ -154,6 +154,12 @@ class Stack(Description):
     grouped_products: Annotated[
         bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
     ] = True
+    transposes_apart: Annotated[
+        bool,
+        Field(
+            description="in fp8, experts' operands are transposed by kernels of their own, not by those that cast them"
+        ),
+    ] = False
     weights_in_experts: Annotated[
         bool, Field(description="routing weights multiply inside experts, so that what experts return isn't kept")
     ] = False

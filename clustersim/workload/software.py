@@ -28,6 +28,7 @@ class Software:
     padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
     rowwise: bool = False  # fp8 with a scale for every row
+    transposes_apart: bool = False  # experts' fp8 operands are transposed by kernels of their own
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
 
 
@@ -50,6 +51,7 @@ def software_of(stack: Stack, training: Training) -> Software:
         unfused_bias=stack.unfused_bias,
         padded_routing=stack.padded_routing,
         blockwise=blockwise,
+        transposes_apart=stack.transposes_apart,
         rowwise=training.precision == "fp8" and training.fp8_recipe == "rowwise",
         narrow_expert_inputs=stack.low_precision_activations,
     )

@@ -104,7 +104,17 @@ class ExpertLayer(Layer):
         outputs, inner = up.outputs / shape.expert_tensor, down.inputs / shape.expert_tensor
         again, kept = EXPERT_ACTIVATION in shape.software.selected, shape.activation_bytes * rows
         products: list[Element] = [
-            Linear(up.name, rows / local, outputs, up.inputs, shape, local, saved=kept * up.inputs, load=load),
+            Linear(
+                up.name,
+                rows / local,
+                outputs,
+                up.inputs,
+                shape,
+                local,
+                saved=kept * up.inputs,
+                load=load,
+                of_experts=True,
+            ),
             activation(
                 "expert activation", model, shape, load * rows * inner, selective=again, kept=shape.expert_kept_bytes
             ),
@@ -118,6 +128,7 @@ class ExpertLayer(Layer):
                 saved=kept * inner,
                 load=load,
                 input_dropped=again,
+                of_experts=True,
             ),
         ]
         if np.ndim(load) == 0 and load == 1.0:
