@@ -28,7 +28,7 @@ from clustersim.studies.measured.traces import pipeline_stage, read_trace
 EXAMPLES = Path(__file__).parents[2] / "configs" / "calibration"
 SCENARIO, CSV, TRACE = (EXAMPLES / f"llama3_8b_{name}" for name in ("h100_8.yaml", "chunks.csv", "trace.json"))
 # What the examples were made with: the simulator's own seconds under these numbers, and 1 % of noise.
-TRUTH = {"sustained": 0.85, "memory_factor": 1.6, "attention_share": 0.8, "scale_up_efficiency": 0.8}
+TRUTH = {"sustained": 0.85, "memory_factor": 2.4, "attention_share": 0.8, "scale_up_efficiency": 0.8}
 
 
 @pytest.fixture(scope="module")
