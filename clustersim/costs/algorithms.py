@@ -39,6 +39,7 @@ class Reach:
     up: Link
     out: Link
     launch: float = 0.0  # seconds between two small kernels, for what moves data by kernels of its own
+    announces: bool = True  # ranks tell each other how many tokens come; not where buffers hold the most that may
 
 
 Algorithm: TypeAlias = Callable[[Collective, Reach], Cost]

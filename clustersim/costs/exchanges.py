@@ -30,7 +30,7 @@ def pairwise(collective: Collective, reach: Reach) -> Cost:
     return Cost(exchange_time(near, far / rate, group.ranks - group.inside, reach), near, far)
 
 
-def exchange_time(near: Array, far: Array, far_rounds: Array, reach: Reach, start: float | None = None) -> Array:
+def exchange_time(near: Array, far: Array, far_rounds: Array, reach: Reach, start: Array | None = None) -> Array:
     """Seconds of an exchange in rounds, one behind the other: bytes inside a domain beside seconds between domains."""
     group, up = reach.group, reach.up
     inside = near / up.bandwidth_among(group.inside)

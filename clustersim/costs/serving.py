@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clustersim.costs.collectives import Cost
+from clustersim.costs.collectives import Cost, Reach
 from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, fused_attention_time, machine_of
 from clustersim.costs.placement import RankPlacement, place
@@ -61,6 +61,10 @@ class ServingMachine(Machine):
             compute = fused_attention_time(attention.flops, peak=rate, efficiency=1.0)
         read = attention.bytes / (self.kernels.cache_bandwidth or self.memory_bandwidth)
         return np.maximum(np.maximum(compute, read), chip.kernels.launch)
+
+    def reach(self, group: str) -> Reach:
+        """As in training, with buffers that hold the most that may come. Source: DeepEP, README (low latency)."""
+        return replace(super().reach(group), announces=False)
 
     def collective(self, collective: Collective) -> Cost:
         """Seconds and bytes: of tokens on their way to experts and back as measured, where they were."""

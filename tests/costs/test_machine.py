@@ -11,6 +11,7 @@ from statistics import median
 import pytest
 from builders import accelerator, cluster, stack
 
+from clustersim.costs.dispatchers import METADATA, METADATA_A_RANK
 from clustersim.costs.exchanges import EXCHANGE_SHARE
 from clustersim.costs.gemm import gemm_time
 from clustersim.costs.machine import Machine, machine_of
@@ -131,7 +132,8 @@ def test_dispatchers_send_tokens_each_in_its_way() -> None:
         for how in ("alltoall", "deepep", "allgather")
     )
     assert pairwise == pytest.approx(8e9 * 8 / 16 / (10e9 * EXCHANGE_SHARE))
-    assert once == pytest.approx(1e9 * 2 * (1 - 0.5**8) / 2 / 10e9)
+    begun = METADATA + 16 * METADATA_A_RANK
+    assert once == pytest.approx(begun + 1e9 * 2 * (1 - 0.5**8) / 2 / 10e9)
     assert gathered == pytest.approx(15 / 16 * 16e9 / 80e9)
 
 

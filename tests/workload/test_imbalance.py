@@ -90,8 +90,8 @@ def machine(ranks: float, domain: float = 8.0) -> Machine:
 @pytest.mark.parametrize("kind", ["dispatch", "combine"])
 @pytest.mark.parametrize(("dispatcher", "grows"), [("alltoall", True), ("deepep", True), ("allgather", False)])
 def test_an_exchange_ends_with_its_busiest_rank(kind: Any, dispatcher: str, grows: bool) -> None:
-    """The test network has no latency: seconds go with bytes."""
-    message = Collective("expert", kind, "expert", 1e9, dispatcher, 2.0)
+    """The test network has no latency: seconds of a message that has hardly a start go with bytes."""
+    message = Collective("expert", kind, "expert", 1e15, dispatcher, 2.0)
     spread = 0.4 / 4
     load = float(largest_load(spread, 8.0))
     even, busy = (machine(8.0).collective_time(replace(message, spread=each)) for each in (0.0, spread))
