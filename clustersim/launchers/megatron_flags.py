@@ -179,8 +179,10 @@ def _layout(scenario: Scenario, out: Exported) -> Flags:
         "micro_batch_size": layout.micro_batch,
         "sequence_parallel": layout.sequence_parallel and layout.tensor > 1,
     }
-    if layout.context > 1 and layout.context_kind is not None:
-        flags["cp_comm_type"] = CONTEXTS[layout.context_kind]
+    if layout.context > 1:
+        if layout.context_kind not in CONTEXTS:
+            out.leave("layout.context_kind", f"Megatron has no {layout.context_kind}; said as all_gather")
+        flags["cp_comm_type"] = CONTEXTS.get(layout.context_kind, "all_gather")
     else:
         out.leave("layout.context_kind", "one context rank exchanges nothing")
     if experts:

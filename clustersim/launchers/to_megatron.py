@@ -24,8 +24,8 @@ def to_mindspeed(scenario: Scenario) -> Exported:
     flags = megatron_flags(scenario, out)
     layout, model = scenario.resolved_layout, scenario.model
     kind = flags.pop("cp_comm_type", None)
-    if kind is not None and layout.context_kind is not None:
-        flags["context_parallel_algo"] = CONTEXTS[layout.context_kind]
+    if kind is not None:
+        flags["context_parallel_algo"] = CONTEXTS.get(layout.context_kind, "kvallgather_cp_algo")
     _stages(scenario, flags, out)
     if flags.pop("optimizer_cpu_offload", False):
         flags["swap_optimizer"] = True

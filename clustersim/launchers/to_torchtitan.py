@@ -110,8 +110,8 @@ def _parallelism(scenario: Scenario, sections: Sections, out: Exported) -> None:
         out.leave("layout.overlap", "torchtitan hides FSDP's traffic, and tensor's where asynchronous")
     if layout.sequence_parallel != (layout.tensor > 1):
         out.leave("layout.sequence_parallel", "torchtitan always has it with tensor parallelism")
-    if layout.context == 1 or layout.context_kind != "all-gather":
-        out.leave("layout.context_kind", "torchtitan gathers keys and values")
+    if layout.context == 1 or layout.context_kind != "rotation":
+        out.leave("layout.context_kind", "PyTorch's own exchange: rotation")
     if scenario.model.moe is None:
         out.leave("layout.expert_tensor", "the model has no experts")
 

@@ -75,7 +75,7 @@ class _Reader:
         self._recompute(pipeline)
         self._overlap(tensor)
         if context > 1:
-            self.draft.put("layout.context_kind", "all-gather", None, "torchtitan's default")
+            self.draft.put("layout.context_kind", "rotation", None, "PyTorch's own exchange")
         compiled = self.settings.flag("compile.enable", False) or self.settings.flag("training.compile", False)
         self.draft.put(
             "stack", "torchtitan-2025" if compiled else "torchtitan-eager-2025", self.settings.find("compile.enable")

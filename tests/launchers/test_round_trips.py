@@ -53,7 +53,7 @@ def description(draw: random.Random) -> dict[str, Any]:
         "pipeline": pipeline,
         "virtual_stages": virtual,
         "context": draw.choice([1, 1, 2]),
-        "context_kind": draw.choice(["ring", "all-gather", "ulysses"]),
+        "context_kind": draw.choice(["ring", "rotation", "all-gather", "ulysses"]),
         "sequence_parallel": draw.random() < 0.5,
         "sharding": sharding,
         "micro_batch": micro,
