@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "run",
     short_help="What a scenario reaches: step time, MFU, memory, days, cost.",
     epilog=examples(
-        "clustersim run deepseek-v3 --cluster h800-2048 --tokens 14.8T",
+        "clustersim run deepseek_v3_h800_2048",
         "clustersim run gpt3_175b_a100 --tokens 300B --reliability meta-rsc-1 --seeds 50",
     ),
 )

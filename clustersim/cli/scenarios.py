@@ -18,7 +18,7 @@ from clustersim.inputs.load import config_names, load_scenario, readable_parts
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.search_path import known_words, read_json, slug
+from clustersim.inputs.search_path import hub_model, known_words, read_json, slug
 from clustersim.inputs.units import shown
 from clustersim.launchers.importing import is_importable
 
@@ -91,6 +91,8 @@ def _layout(words: str | None) -> list[str]:
 
 def _is_model(source: str) -> bool:
     """Whether the argument is a model and not a scenario. Raises InputError where it is neither."""
+    if hub_model(source) is not None:
+        return True
     if is_path(source):
         return source.lower().endswith(".json") and not _is_scenario(Path(source).expanduser())
     scenarios, models = config_names("scenarios"), known_words("models")

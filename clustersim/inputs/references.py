@@ -104,7 +104,10 @@ class Resolver:
 
     def _named(self, section: str, name: str, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
         """The entry that a name or a path refers to."""
-        if is_path(name):
+        known = search_path.hub_model(name) if section == "models" and not _is_file(file_of(origin, name)) else None
+        if known is not None:
+            file = known
+        elif is_path(name):
             file = file_of(origin, name)
             if search_path.same_file(file, chain):
                 self._complain(f"{name} extends itself", path, origin)

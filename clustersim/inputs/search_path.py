@@ -98,6 +98,30 @@ def find(folders: Collection[Path], section: str, name: str, skip: Collection[st
     return None
 
 
+_HUB_ID = re.compile(r"[\w.-]+/([\w.-]+)")
+_HUB_ENDS = re.compile(r"-(hf|base|instruct|chat|it|pt|v\d+(\.\d+)?)$")  # weights that differ, shapes that don't
+
+
+def hub_model(name: str) -> Path | None:
+    """The catalog's file for a Hugging Face id, `meta-llama/Llama-3.1-70B`; None for a path, or where it has none.
+
+    Endings that name other weights of the same shape are left off (`-hf`, `-Instruct`, `-v0.1`).
+    """
+    match = _HUB_ID.fullmatch(name)
+    if match is None or name.startswith(".") or Path(name).exists():
+        return None
+    wanted = slug(match[1])
+    while True:
+        for spelled in (wanted, wanted.replace("meta-llama", "llama")):
+            found = find(catalog_folders(), "models", spelled)
+            if found is not None:
+                return found
+        shorter = _HUB_ENDS.sub("", wanted)
+        if shorter == wanted:
+            return None
+        wanted = shorter
+
+
 def same_file(file: Path, others: Collection[str]) -> bool:
     """Whether a file is one of `others`, which are real paths."""
     try:

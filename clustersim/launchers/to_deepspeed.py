@@ -46,6 +46,7 @@ def _document(scenario: Scenario, out: Exported) -> dict[str, Any]:
         out.leave("layout.overlap", "DeepSpeed has one switch, overlap_comm")
     if layout.sharding == "fsdp":
         out.leave("layout.sharding", "said as ZeRO-3")
+        out.leave("layout.zero_group", "groups are ZeRO-3's secondary partition alone")
     elif layout.sharding == "hybrid" and layout.zero_group is not None and layout.data % layout.zero_group == 0:
         zero["zero_hpz_partition_size"] = layout.zero_group
         if layout.zero_group == 1:

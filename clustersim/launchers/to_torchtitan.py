@@ -138,6 +138,7 @@ def _pipeline(scenario: Scenario, sections: Sections, out: Exported) -> None:
             "layout.virtual_stages", f"{each} layers a stage make {-(-model.layers // each)} stages, not {stages}"
         )
         out.leave("layout.stage_layers", "so many stages can't be said")
+        out.leave("layout.schedule", "so many stages can't be said")
 
 
 def _recompute(scenario: Scenario, sections: Sections, out: Exported) -> None:
