@@ -81,14 +81,14 @@ class MegatronModel:
         return None
 
     def _take(self, key: str, value: Any, *names: str, why: str = "") -> None:
+        """A field from the first of these settings, or Megatron's default where none is given: that is said, too."""
         setting = self.settings.find(*names)
+        if setting is None:
+            self._default(key, value, f"Megatron's default without --{names[0].replace('_', '-')}")
+            return
         self.fields[key] = value
-        if setting is not None:
-            self.draft.note(
-                setting.line,
-                f"{setting.text} -> model.{key}: {in_words(value)}" + (f" ({why})" if why else ""),
-                "taken",
-            )
+        more = f" ({why})" if why else ""
+        self.draft.note(setting.line, f"{setting.text} -> model.{key}: {in_words(value)}{more}", "taken")
 
     def _default(self, key: str, value: Any, why: str) -> None:
         self.fields[key] = value

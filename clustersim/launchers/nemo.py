@@ -16,7 +16,7 @@ from clustersim.launchers.megatron import read_megatron
 from clustersim.launchers.notes import Draft
 from clustersim.launchers.settings import Setting, Settings
 from clustersim.launchers.source import Source
-from clustersim.launchers.world import World
+from clustersim.launchers.world import World, world_of
 
 _PARTS = ("tensor_model_parallel_size", "pipeline_model_parallel_size", "micro_batch_size", "global_batch_size")
 WORDS = frozenset(
@@ -52,8 +52,11 @@ def is_nemo(source: Source) -> bool:
 
 def read_nemo(source: Source, draft: Draft) -> None:
     """State the scenario. Raises InputError where no model is known."""
+    outside = World()
     if source.script is not None:
         settings = commands.chosen(source.script, WORDS, draft).settings
+        directives = commands.slurm_directives(source.text, source.script)
+        outside = world_of(settings, source.script.variables, directives)
     else:
         assert source.table is not None
         settings = Settings(flattened(source.table))
@@ -69,7 +72,7 @@ def read_nemo(source: Source, draft: Draft) -> None:
     nodes, each = settings.whole("trainer.num_nodes"), settings.whole("trainer.devices")
     world = World(nodes, each, None, settings.line("trainer.num_nodes"), "trainer.num_nodes x devices")
     if nodes is None or each is None:
-        world = _counted(source)
+        world = outside if outside.devices is not None else _counted(source)
     settings.find("trainer.num_nodes", "trainer.devices", "name")
     rest = [setting for setting in settings.rest() if setting.value is not None]
     read_megatron(
@@ -176,11 +179,9 @@ def _bridge(settings: Settings) -> Iterator[Setting]:
             else:
                 yield Setting(name, setting.value, setting.line, setting.text)
     yield from _mixed(settings)
-    present = next((setting for name, setting in settings.by_name.items() if name.startswith("comm_overlap")), None)
-    if present is not None and present.value is not None:  # CommOverlapConfig turns both on with replicas
-        for name in ("overlap_grad_reduce", "overlap_param_gather"):
-            if f"ddp.{name}" not in settings.by_name and f"comm_overlap.{name}" not in settings.by_name:
-                yield Setting(name, True, present.line, "comm_overlap is there")
+    for name in ("use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather"):
+        if not {f"ddp.{name}", f"comm_overlap.{name}"} & settings.by_name.keys():
+            yield Setting(name, True, 0, f"ddp.{name}: true (Bridge's default)")
 
 
 def _mixed(settings: Settings) -> Iterator[Setting]:

@@ -151,7 +151,9 @@ class _Reader:
         if each and pipeline > 1:
             chunks = max(1, -(-(self.layers + first + last) // each) // pipeline)
         if schedule in LOOPED and pipeline > 1 and chunks != 2 and (chunks == 1 or schedule == "zb-v"):
-            self.draft.note(0, f"{schedule} takes 2 stages or more a rank, and the file makes {chunks}: 1f1b", "assumed")
+            self.draft.note(
+                0, f"{schedule} takes 2 stages or more a rank, and the file makes {chunks}: 1f1b", "assumed"
+            )
             schedule, chunks = "1f1b", 1
         self.draft.put(
             "layout.virtual_stages", chunks, self.settings.find("parallelism.pipeline_parallel_layers_per_stage")

@@ -1,0 +1,1 @@
+torchrun --nproc_per_node=8 --nnodes=2 scripts/performance/run.py --recipe llama3_70b_pretrain model.tensor_model_parallel_size=4 model.pipeline_model_parallel_size=4 train.global_batch_size=256 train.micro_batch_size=1 model.seq_length=8192 model.sequence_parallel=True mixed_precision=bf16_mixed
