@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CASES ?= 10000
 
-.PHONY: demo test quick lint bench faults calibrate accuracy coupling gallery clean
+.PHONY: demo test quick lint bench faults calibrate accuracy coupling gallery dist clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.ready: pyproject.toml
@@ -58,6 +58,13 @@ accuracy: $(VENV)/.ready
 # Writes docs/coupling.md: how far coupling in passes lies from the fluid engine.
 coupling: $(VENV)/.ready
 	$(BIN)/python -m clustersim.views.coupling_page docs/coupling.md
+
+# Builds the source archive and the wheel into dist/, and has twine check what package indexes will say of them.
+dist: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[release]"
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

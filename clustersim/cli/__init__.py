@@ -29,6 +29,7 @@ COMMANDS = (
     "schema",
     "import",
     "export",
+    "init",
 )  # in the order of --help
 
 
