@@ -19,6 +19,7 @@ class Exported:
     text: str = ""
     suffix: str = ".sh"
     left: dict[str, str] = field(default_factory=dict)
+    idle: set[str] = field(default_factory=set)  # keys that mean nothing in this scenario, and aren't written
 
     def leave(self, key: str, why: str) -> None:
         """Say that a key can't be said there."""

@@ -141,8 +141,8 @@ def _training(scenario: Scenario, out: Exported) -> Flags:
         if training.capacity_factor is not None:
             flags["moe_expert_capacity_factor"] = training.capacity_factor
     else:
-        out.leave("training.router", "the model has no experts")
-        out.leave("training.capacity_factor", "the model has no experts")
+        out.idle.add("training.router")
+        out.idle.add("training.capacity_factor")
     return flags
 
 
@@ -159,7 +159,7 @@ def _precision(scenario: Scenario, out: Exported) -> Flags:
     if kind == "nvfp4":
         flags["fp4_format"] = "e2m1"
     if kind != "fp8":
-        out.leave("training.fp8_recipe", "products aren't in fp8")
+        out.idle.add("training.fp8_recipe")
     allowed = {"bf16": ("fp32", "bf16"), "fp16": ("fp32", "fp16"), "fp32": ("fp32",)}[wide]
     if reduce not in allowed:
         out.leave("training.grad_reduce_precision", f"Megatron reduces in {' or '.join(allowed)} with {wide}")
@@ -184,7 +184,7 @@ def _layout(scenario: Scenario, out: Exported) -> Flags:
             out.leave("layout.context_kind", f"Megatron has no {layout.context_kind}; said as all_gather")
         flags["cp_comm_type"] = CONTEXTS.get(layout.context_kind, "all_gather")
     else:
-        out.leave("layout.context_kind", "one context rank exchanges nothing")
+        out.idle.add("layout.context_kind")
     if experts:
         flags |= {"expert_model_parallel_size": layout.expert, "expert_tensor_parallel_size": layout.expert_tensor}
         dispatchers: dict[str, Flags] = {
@@ -196,7 +196,7 @@ def _layout(scenario: Scenario, out: Exported) -> Flags:
         flags |= dispatchers[layout.dispatcher]
     else:
         for key in ("expert", "expert_tensor", "dispatcher"):
-            out.leave(f"layout.{key}", "the model has no experts")
+            out.idle.add(f"layout.{key}")
     _stages(scenario, flags, out)
     overlaps: dict[str, str] = {
         "grad_reduce": "overlap_grad_reduce",
@@ -237,7 +237,7 @@ def _stages(scenario: Scenario, flags: Flags, out: Exported) -> None:
     if layout.schedule != schedule and layout.pipeline > 1:
         out.leave("layout.schedule", f"Megatron has 1f1b and interleaved-1f1b; {schedule} is what it runs")
     if layout.pipeline == 1:
-        out.leave("layout.schedule", "there is no pipeline")
+        out.idle.add("layout.schedule")
         return
     flags["num_virtual_stages_per_pipeline_rank"] = layout.virtual_stages
     if not is_even(layout.stage_layers) or model.mtp_layers:

@@ -113,13 +113,13 @@ def _parallelism(scenario: Scenario, sections: Sections, out: Exported) -> None:
     if layout.context == 1 or layout.context_kind != "rotation":
         out.leave("layout.context_kind", "PyTorch's own exchange: rotation")
     if scenario.model.moe is None:
-        out.leave("layout.expert_tensor", "the model has no experts")
+        out.idle.add("layout.expert_tensor")
 
 
 def _pipeline(scenario: Scenario, sections: Sections, out: Exported) -> None:
     layout, model = scenario.resolved_layout, scenario.model
     if layout.pipeline == 1:
-        out.leave("layout.schedule", "there is no pipeline")
+        out.idle.add("layout.schedule")
         return
     stages = layout.pipeline * layout.virtual_stages
     each = -(-model.layers // stages)

@@ -110,7 +110,7 @@ def figures(scenario: Scenario) -> Iterator[tuple[str, Any]]:
     yield from ((f"layout.{key}", value) for key, value in scenario.resolved_layout.model_dump().items())
 
 
-def differences(before: Scenario, after: Scenario, left: dict[str, str]) -> dict[str, Any]:
+def differences(before: Scenario, after: Scenario, left: set[str]) -> dict[str, Any]:
     found = dict(figures(after))
     return {
         key: (value, found.get(key))
@@ -129,7 +129,7 @@ def there_and_back(scenario: Scenario, target: str, folder: Path) -> dict[str, A
     described = import_file(file, model=str(model) if "model" in exported.left else None).scenario
     if "training.sequence_length" in exported.left:
         described["training"]["sequence_length"] = scenario.training.sequence_length
-    return differences(scenario, load_scenario(described), exported.left)
+    return differences(scenario, load_scenario(described), {*exported.left, *exported.idle})
 
 
 @pytest.mark.parametrize("target", TARGETS)
