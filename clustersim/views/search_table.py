@@ -9,6 +9,7 @@ from rich.text import Text
 
 from clustersim.inputs.amounts import counted
 from clustersim.simulation.results import StepResult
+from clustersim.studies.layouts.alike import Equals
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.studies.measured.above_published import above_published
 from clustersim.views.run_table import headline
@@ -18,13 +19,15 @@ from clustersim.views.words import between, gib, layout_words, percent, signific
 def search_view(found: SearchResult) -> RenderableType:
     """Layouts by step time, and how many were looked at."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right", no_wrap=True)
     for name in ("step time", "80 %", "MFU full", "causal", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("layout")
-    for result in found.best:
+    for place, result in enumerate(found.best, 1):
         step = result.step
         low, high = step.intervals["step_time_s"]["80"]
         table.add_row(
+            str(place),
             f"{significant(step.step_time_s)} s",
             between(significant(low), significant(high)),
             percent(step.mfu),
@@ -40,9 +43,33 @@ def search_view(found: SearchResult) -> RenderableType:
     return Group(
         Text(headline(found.best[0].step.scenario), style="bold"),
         table,
+        *(Text(line) for line in equals_words(found)),
         *(Text(warning, style="yellow") for warning in warnings),
         Text(f"{counts}{found.played:,} were played" + (f" ({dropped})" if dropped else "")),
     )
+
+
+def equals_words(found: SearchResult) -> list[str]:
+    """1 to 3 can't be told apart ...: 2 is the leanest (41.2 GiB), 1 the simplest; a sentence a group of several."""
+    return [_group_words(found, group) for group in found.equals if len(group.places) > 1]
+
+
+def _group_words(found: SearchResult, group: Equals) -> str:
+    leanest, simplest = group.leanest + 1, group.simplest + 1
+    held = gib(found.best[group.leanest].step.memory_bytes)
+    equal = f"{_which(group.places)} can't be told apart: each step time lies within the others' 80 % interval"
+    if leanest == simplest:
+        return f"{equal}. {leanest} is the leanest ({held}) and the simplest"
+    return f"{equal}. {leanest} is the leanest ({held}), {simplest} the simplest"
+
+
+def _which(places: tuple[int, ...]) -> str:
+    """1 to 5, or the numbers one by one where some between them aren't meant."""
+    first, last = places[0] + 1, places[-1] + 1
+    if len(places) > 2 and last - first + 1 == len(places):
+        return f"{first} to {last}"
+    *others, final = [str(place + 1) for place in places]
+    return f"{', '.join(others)} and {final}"
 
 
 def _remarks(step: StepResult) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def test_search_lists_the_best_layouts() -> None:
     assert result.exit_code == 0
     assert "were played" in result.stdout
     found = document(*arguments)
-    assert set(found) == {"candidates", "feasible", "played", "rejected", "complete", "best"}
+    assert set(found) == {"candidates", "feasible", "played", "rejected", "complete", "best", "equals"}
     assert len(found["best"]) == 2
     assert set(CONTRACT.split()) <= set(found["best"][0])
     assert found["best"][0]["step_time_s"] <= found["best"][1]["step_time_s"]

@@ -23,11 +23,13 @@ from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.result_row import ResultRow, run_row
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
+from clustersim.studies.layouts.alike import Equals, equals, with_another
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
 from clustersim.studies.progress import Progress
 
 TIME_METRICS = ("step_time", "mfu", "cost", "energy")  # on given devices all of them go with the step's time
 METRICS = (*TIME_METRICS, "memory")
+SAME = "the same as a plainer one"
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,6 +43,11 @@ class SearchResult(Answer):
     rejected: Mapping[str, int]  # reason -> how many
     front: tuple[RunResult, ...] = ()  # of which no layout is both faster and leaner; fastest first
     complete: bool = True  # False where the search was interrupted
+
+    @property
+    def equals(self) -> tuple[Equals, ...]:
+        """The best in groups whose step times lie within one another's 80 % intervals."""
+        return equals(self.best)
 
     def headline(self) -> tuple[str, dict[str, str]]:
         """What was searched, and the figures of the best."""
@@ -60,6 +67,7 @@ class SearchResult(Answer):
             "rejected": dict(self.rejected),
             "complete": self.complete,
             "best": [result.to_dict() for result in self.best],
+            "equals": [group.to_dict() for group in self.equals],
         }
 
 
@@ -131,7 +139,7 @@ def search_layouts(
             if result is None:
                 rejected["refused on resolution"] += 1
             elif result.step.fits:
-                found.append(result)
+                rejected[SAME] += not with_another(found, result)
             else:
                 rejected[f"{MEMORY} when played"] += 1
             if progress is not None:
@@ -191,12 +199,17 @@ def _progress(
     metric: str,
     front: bool,
 ) -> tuple[int, int]:
-    """How many were played, and how many must be if nothing better is found than there is."""
-    if front or len(found) < top:
+    """How many were played, and how many must be if nothing better is found than there is.
+
+    While fewer than `top` are found, the last of them stands for the one that will be: all candidates there are would
+    be a number that nothing seems to move towards.
+    """
+    if front:
         return place + 1, len(order)
     bounds = (pool.bound_bytes if metric == "memory" else pool.bound_s)[order]
-    limit = sorted(_value(result, metric) for result in found)[top - 1]
-    return place + 1, max(place + 1, int(np.searchsorted(bounds, limit)))
+    reached = sorted(_value(result, metric) for result in found)[:top]
+    needed = int(np.searchsorted(bounds, reached[-1])) if reached else 0
+    return place + 1, max(place + 1, min(max(needed, top), len(order)))
 
 
 def _why_none(scenario: Scenario, families: Sequence[Family], candidates: int) -> str:
