@@ -226,7 +226,7 @@ class Expansion:
     def _value(self, name: str, index: str, line: int, inside: bool) -> Text:
         """The value of a variable; unset ones as marks."""
         if name in "@*":
-            return _joined(self.positional, inside and name == "@")
+            return _in_one(self.positional) if inside and name == "*" else _joined(self.positional, inside)
         if name == "#":
             return [Piece(str(len(self.positional)), line, inside)]
         if name in "?$!-":
@@ -242,7 +242,8 @@ class Expansion:
             return [Piece(mark(name), line, inside)] if index not in ("@", "*") else []
         if isinstance(value, dict):
             if index in ("@", "*"):
-                return _joined(list(value.values()), inside and index == "@")
+                entries = list(value.values())
+                return _in_one(entries) if inside and index == "*" else _joined(entries, inside)
             return _as(value.get(self._key(value, index or "0", line), []), inside)
         return _as(value, inside) if index in ("", "0", "@", "*") else []
 
@@ -383,6 +384,15 @@ def _joined(texts: list[Text], quoted: bool) -> Text:
     found: Text = []
     for text in texts:
         found += [Piece("", text[0].line if text else 0, True)] * quoted + _as(text, quoted) + [BREAK]
+    return found
+
+
+def _in_one(texts: list[Text]) -> Text:
+    """Entries with blanks between them, one word: what `"${A[*]}"` is."""
+    found: Text = []
+    for text in texts:
+        blank = [Piece(" ", text[0].line if text else 0, True)] if found else []
+        found += [*blank, *_as(text, True)]
     return found
 
 
