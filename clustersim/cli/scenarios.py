@@ -12,13 +12,13 @@ import click
 from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
-from clustersim.inputs.assumptions import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS
+from clustersim.inputs.assumptions import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS, usual_stack_note
 from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.load import config_names, load_scenario, readable_parts
+from clustersim.inputs.load import config_names, load_config, load_scenario, readable_parts
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.search_path import hub_model, known_words, read_json, slug
+from clustersim.inputs.search_path import catalog_folders, find, hub_model, known_words, read_json, slug
 from clustersim.inputs.units import shown
 from clustersim.launchers.importing import is_importable
 
@@ -138,5 +138,28 @@ def _from_model(model: str, given: Mapping[str, str], overrides: Sequence[str]) 
         notes.append(f"assumed: {training['precision']} (--precision)")
     if "stack" not in given and chip.vendor in USUAL_STACKS:
         scenario["stack"] = USUAL_STACKS[chip.vendor]
-        notes.append(f"assumed: stack {scenario['stack']} (--stack)")
+        notes.append(f"{usual_stack_note(scenario['stack'], chip.vendor)} (--stack)")
+    if not any(key == "training.precision" or key.split(".")[0] == "layout" for key in given):
+        notes += [
+            f"a run of this model with precision and layout of its own: clustersim run {name}"
+            for name in scenarios_of(model)
+        ]
     return scenario
+
+
+def scenarios_of(model: str) -> list[str]:
+    """The scenarios by name that train this model of the catalog, such as one as its authors trained it."""
+    wanted = _catalog_file(model)
+    found = []
+    for name in config_names("scenarios"):
+        try:
+            trained = load_config("scenarios", name).get("model")
+        except InputError:  # a file of the user's own, which is complained of where it is asked for
+            continue
+        if wanted is not None and isinstance(trained, str) and _catalog_file(trained) == wanted:
+            found.append(name)
+    return found
+
+
+def _catalog_file(model: str) -> Path | None:
+    return hub_model(model) or find(catalog_folders(), "models", model)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clustersim.inputs.sweep import FigureSpec
+    from clustersim.studies.sweeps.points import PlaySettings
     from clustersim.studies.sweeps.sweep import SweepResult
 
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dask", metavar="ADDRESS", default=None, help="Run on the workers of a Dask scheduler.")
 @click.option("--parquet", is_flag=True, help="Write results.parquet too.")
+@click.option("--dry-run", is_flag=True, help="Say how many points there would be, and which are refused; play none.")
 @output_option("Folder of the results.  [default: results/<name>]")
 @engine_option
 @intervals_option
@@ -59,6 +61,7 @@ def command(
     resume: bool,
     dask: str | None,
     parquet: bool,
+    dry_run: bool,
     output: str | None,
     engine: str,
     intervals: bool,
@@ -70,8 +73,12 @@ def command(
     sweep.yaml, journal.jsonl, results.csv and figures. Ctrl-C loses nothing that is finished.
     """
     from clustersim.inputs.amounts import counted
+    from clustersim.studies.sweeps.points import PlaySettings
     from clustersim.studies.sweeps.sweep import run_sweep
 
+    if dry_run:
+        _preview(sweep, axes, PlaySettings(engine, intervals), as_json)
+        return
     with progress_bar(f"sweep {sweep}") as progress, _executor(dask) as executor:
         result = run_sweep(
             sweep,
@@ -101,6 +108,18 @@ def command(
     if result.count("failed"):
         first = next(row["reason"] for row in result.rows if row["status"] == "failed")
         raise RuntimeError(f"{counted(result.count('failed'), 'point')} failed, the first with: {first}")
+
+
+def _preview(sweep: str, axes: tuple[str, ...], settings: PlaySettings, as_json: bool) -> None:
+    """What the sweep would be, with nothing played and nothing written."""
+    from clustersim.studies.sweeps.preview import preview_sweep
+    from clustersim.views.sweep_table import preview_words
+
+    found = preview_sweep(sweep, axes, settings)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(preview_words(found), err=False)
 
 
 @contextmanager

@@ -30,3 +30,8 @@ CLAIM_SEQUENCES = (4096, 8192)
 LONG_SEQUENCE = 32768  # the long context of published Ascend runs (mindspeed-llm's tables go to 32 K)
 CLAIM_TOKENS_A_STEP = 16 * 2**20
 CLAIM_DEVICES = (512, 2048, 8192)
+
+
+def usual_stack_note(stack: str, vendor: str) -> str:
+    """What a reader of results should know where nobody named the software."""
+    return f"assumed: stack {stack}, the usual one on chips of {vendor}"

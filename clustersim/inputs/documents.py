@@ -65,9 +65,14 @@ def find_document(kind: str, source: Source, problems: list[Problem], *, raw: bo
 
 
 def config_file(kind: str, source: str | Path, problems: list[Problem]) -> Path | None:
-    """The file that a path names, or a bare name among the configs."""
+    """The file that a path names, or a bare name among the configs.
+
+    A path into ./configs that isn't there is that of a shipped file: commands of the README work where the package is
+    installed and no checkout lies around.
+    """
     if isinstance(source, Path) or is_path(source):
-        return Path(os.path.expanduser(source))
+        path = Path(os.path.expanduser(source))
+        return search_path.shipped_instead(path) or path
     file = search_path.find(search_path.config_folders(), kind, source)
     if file is None:
         hint = did_you_mean(source, config_names(kind))

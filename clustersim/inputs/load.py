@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
+from clustersim.inputs.assumptions import USUAL_STACKS, usual_stack_note
 from clustersim.inputs.bare_numbers import missing_in, missing_units
 from clustersim.inputs.base import Description
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
@@ -231,6 +232,8 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
         if key in document and (document[key] is not None or Scenario.model_fields[key].is_required()):
             part = resolver.resolve(section, document[key], (key,), document.origin(key))
             resolved = resolved.without(key) if part is None else resolved.with_entry(key, part)
+    if "stack" not in document:
+        resolved = _with_usual_stack(resolved, resolver)
     scenario = described(Scenario, resolved, problems, known_bad=resolver.bad, extra_keys=("extends",))
     if scenario is None:
         found = _problems_between_readable_parts(resolved)
@@ -247,6 +250,18 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
         return resolve_scenario(scenario, scenario.layout)
     training = resolve_training(scenario.training, scenario.stack)
     return scenario.model_copy(update={"training": training, "notes": notes_of(scenario)})
+
+
+def _with_usual_stack(resolved: Table, resolver: Resolver) -> Table:
+    """The scenario with the software that most people train with on the chip's vendor's chips, where it names none."""
+    cluster = _quietly(Cluster, resolved.get("cluster"))
+    vendor = "" if cluster is None else cluster.accelerator.vendor
+    if vendor not in USUAL_STACKS:
+        return resolved
+    name = USUAL_STACKS[vendor]
+    stack = resolver.resolve("stacks", name, ("stack",), Origin())
+    resolver.notes.append(usual_stack_note(name, vendor))
+    return resolved if stack is None else resolved.with_entry("stack", stack)
 
 
 def _problems_between_readable_parts(resolved: Table) -> list[Problem]:

@@ -19,7 +19,8 @@ from clustersim.inputs.training import Training
 
 def _may_extend(schema: dict[str, Any]) -> None:
     schema["properties"]["extends"] = {"type": "string", "description": "a scenario that this one differs from"}
-    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+    needed = [key for key in schema.pop("required") if key != "stack"]  # the usual one of the chip's vendor if absent
+    schema["anyOf"] = [{"required": needed}, {"required": ["extends"]}]
 
 
 class Scenario(Description):
@@ -42,7 +43,11 @@ class Scenario(Description):
     layout: Annotated[Layout | Literal["search"], Field(description="how the work is laid out; searched if absent")] = (
         "search"
     )
-    stack: Annotated[Stack, Reference("stacks"), Field(description="catalog name, path or mapping")]
+    stack: Annotated[
+        Stack,
+        Reference("stacks"),
+        Field(description="catalog name, path or mapping; the usual one of the chip's vendor if absent"),
+    ]
     reliability: Annotated[
         Reliability | None,
         Reference("failures"),

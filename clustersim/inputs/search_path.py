@@ -47,6 +47,18 @@ def config_folders() -> list[Path]:
     return [Path("configs"), shipped if shipped.is_dir() else package.parent / "configs"]
 
 
+def shipped_instead(file: Path) -> Path | None:
+    """The shipped file for a path such as configs/scenarios/NAME.yaml that isn't here; None for all other paths."""
+    here, shipped = config_folders()
+    if file.parts[:1] != here.parts or ".." in file.parts:
+        return None
+    found = shipped.joinpath(*file.parts[1:])
+    try:
+        return found if found.is_file() and not file.exists() else None
+    except (OSError, ValueError):  # a name too long, a NUL in it: said when the file is read
+        return None
+
+
 @cache
 def _packaged(package: str) -> Path:
     return Path(str(files(package)))

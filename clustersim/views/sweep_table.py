@@ -14,6 +14,7 @@ from clustersim.inputs.amounts import counted
 from clustersim.inputs.figures import shown
 from clustersim.simulation.result_row import ResultRow
 from clustersim.studies.measured.above_published import AbovePublished, row_above_published
+from clustersim.studies.sweeps.preview import SweepPreview
 from clustersim.studies.sweeps.result_columns import SEARCHED, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
@@ -23,6 +24,20 @@ MOST_ROWS = 40
 MOST_REASONS = 5
 FIGURES = {figure.name: figure for figure in shown("sweep")}
 HIDDEN_VALUES = {"goodput": (None, 1.0)}  # a figure isn't shown where it is nothing else
+
+
+def preview_words(found: SweepPreview) -> str:
+    """How many points, shapes and refusals there would be, and why."""
+    lines = [
+        f"{found.name}: {counted(found.points, 'point')} of {', '.join(found.keys)}",
+        f"{counted(found.scenarios, 'different scenario')} of {counted(found.shapes, 'shape')} to play"
+        + (f"; the layout of {found.searches:,} is searched" if found.searches else ""),
+        f"{found.refused:,} refused, as their parts don't fit each other" + (":" if found.refusals else ""),
+        *(f"  {kind.words}" for kind in found.refusals[:MOST_REASONS]),
+    ]
+    if len(found.refusals) > MOST_REASONS:
+        lines.append(f"  ... and {len(found.refusals) - MOST_REASONS:,} more kinds of reasons (--json has all)")
+    return "\n".join([*lines, "Whether a layout fits in memory shows when it is played"])
 
 
 def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:

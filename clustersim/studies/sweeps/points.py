@@ -61,6 +61,7 @@ class SweepPoints:
         self._scenarios: Records[Scenario] = Records()
         self._numbers: dict[str, int] = {}  # key -> number of its scenario
         self._structures: dict[bytes, array[int]] = {}  # structure -> scenarios that have it
+        self.searches = 0  # scenarios whose layout is to be searched
         self.key_notes: dict[KeyNote, None] = {}  # on keys under other words
 
     def refuse(self, values: Mapping[str, Any], reason: str) -> None:
@@ -75,12 +76,18 @@ class SweepPoints:
             return
         number = self._numbers[key] = len(self._scenarios)
         self._scenarios.append(scenario)
+        self.searches += scenario.layout == "search"
         self._structures.setdefault(_structure(scenario, key), array("l")).append(number)
 
     @property
     def keys(self) -> Collection[str]:
         """Of the results that are wanted."""
         return self._numbers.keys()
+
+    @property
+    def structures(self) -> int:
+        """How many shapes there are: scenarios of one shape are played side by side."""
+        return len(self._structures)
 
     def batches(self, wanted: Callable[[str], bool]) -> Sequence[PointBatch]:
         """Scenarios whose keys are wanted, those of one structure together, as structures first come."""
