@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from clustersim.inputs.base import Description, Follows, Reference, refusal
 from clustersim.inputs.plausible import Plausible
@@ -186,6 +187,7 @@ class Accelerator(Description):
 
 
 MOST_NODES = 10_000_000
+BETWEEN_DOMAINS = ("switched", "tree")  # kinds of network that messages between domains are priced on
 
 
 class Tier(Description):
@@ -206,6 +208,15 @@ class Tier(Description):
         LINK,
         Field(description="one pair of a full mesh: bytes a second, one direction"),
     ] = None
+    axes: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=MOST_NODES)], ...],
+        Follows(("kind",), "unset", "no axes of a torus"),
+        Field(
+            strict=False,
+            max_length=6,
+            description="devices along each axis of a torus, such as [16, 16]; a device has two links an axis",
+        ),
+    ] = ()
     latency: Annotated[
         Seconds,
         Follows(("kind", "technology"), "kept"),
@@ -236,6 +247,16 @@ class Tier(Description):
         Field(description="seconds until the pipeline of an all-reduce that switches sum is full"),
     ] = 0.0
 
+    @model_validator(mode="after")
+    def _torus_has_axes(self) -> Tier:
+        if (self.kind == "torus") != bool(self.axes):
+            raise refusal(
+                "a torus needs axes, the devices along each, such as [4, 4, 4]"
+                if self.kind == "torus"
+                else f"axes are a torus's, and kind is {self.kind}"
+            )
+        return self
+
 
 class Node(Description):
     """A server or a rack: accelerators joined by a scale-up network, with their way out of it."""
@@ -264,6 +285,21 @@ class Node(Description):
         if domain is not None and devices is not None and domain % devices and devices % domain:
             raise refusal(f"{domain} is neither a multiple nor a divisor of the node's {devices} devices")
         return domain
+
+    @field_validator("scale_out")
+    @classmethod
+    def _priced_between_domains(cls, tier: Tier) -> Tier:
+        if tier.kind not in BETWEEN_DOMAINS:
+            known = " or ".join(BETWEEN_DOMAINS)
+            raise refusal(f"kind {tier.kind} is priced inside a scale-up domain only; between domains: {known}")
+        return tier
+
+    @model_validator(mode="after")
+    def _torus_holds_the_domain(self) -> Node:
+        axes = self.scale_up.axes
+        if axes and prod(axes) < self.domain:
+            raise refusal(f"a torus of {' x '.join(map(str, axes))} has fewer devices than the domain's {self.domain}")
+        return self
 
     @property
     def domain(self) -> int:

@@ -14,6 +14,7 @@ EACH_NAMES = ("nproc_per_node", "num_gpus", "npus_per_node", "nproc")
 NODE_VARIABLES = ("NNODES", "NUM_NODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "N_NODES", "NODES", "NODE_NUM")
 EACH_VARIABLES = ("GPUS_PER_NODE", "NPUS_PER_NODE", "NPROC_PER_NODE", "GPU_PER_NODE", "NGPU", "GPUS")
 # A node by what scripts call its chip, most particular first: pattern, node, chip, devices a node.
+A3 = ("cloudmatrix384", "ascend-910c", 16)  # a die of a 910C is a device to software
 CHIPS: tuple[tuple[str, str, str, int], ...] = (
     (r"gb300", "gb300-nvl72", "gb300", 4),
     (r"gb200", "gb200-nvl72", "gb200", 4),
@@ -28,8 +29,7 @@ CHIPS: tuple[tuple[str, str, str, int], ...] = (
     (r"mi325x?", "mi325x-platform", "mi325x", 8),
     (r"mi300x?", "mi300x-platform", "mi300x", 8),
     (r"v100", "dgx-2", "v100-sxm-32gb", 16),
-    # A die of a 910C is one device to software, and much like a 910B2 (376 TFLOP/s, 64 GB).
-    (r"910c|(?<=[_-])a3(?=[_.-]|$)", "atlas-800t-a2", "ascend-910b2", 8),
+    (r"910c|(?<=[_-])a3(?=[_.-]|$)", *A3),
     (r"910b|(?<=[_-])a2(?=[_.-]|$)", "atlas-800t-a2", "ascend-910b2", 8),
 )
 
@@ -125,7 +125,7 @@ def _node(hint: str, world: World, usual: tuple[str, str, int]) -> tuple[str, st
             return node, chip, each, f"{match[0]} stands in the file or its name"
     node, chip, each = usual
     if world.each == 16 and node.startswith("atlas"):
-        return node, chip, each, "16 devices a node are dies of an A3, each much like a 910B2"
+        return *A3, "16 devices a node are the dies of an A3 server's eight 910C"
     return node, chip, each, "the chip isn't said; --cluster names another"
 
 

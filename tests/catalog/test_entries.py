@@ -184,7 +184,7 @@ def test_extended_nodes_keep_what_they_do_not_change() -> None:
 
 @pytest.mark.parametrize(
     ("name", "devices"),
-    [("h800-2048", 2048), ("ascend-910b-8192", 8192), ("h100-16384", 16384), ("cloudmatrix384", 384), ("a100-64", 64)],
+    [("h800-2048", 2048), ("ascend-910b-8192", 8192), ("h100-16384", 16384), ("cloudmatrix384", 768), ("a100-64", 64)],
 )
 def test_clusters_have_the_devices_that_they_are_named_by(name: str, devices: int) -> None:
     cluster: Cluster = load("clusters", name)

@@ -111,7 +111,7 @@ def test_a_chip_without_bf16_leads_by_fp16(catalog: Path) -> None:
     [
         ({"bandwidth": "32 GB/s"}, None),
         ({"efficiency": 0.5}, None),
-        ({"kind": "torus"}, None),
+        ({"kind": "torus", "axes": [2, 4]}, None),
         ({"bandwidth": "3600 Gb/s"}, 480e9),  # 450 GB/s
         ({"latency": "2 us"}, 480e9),
         ({"bandwidth": "32 GB/s", "switch_bandwidth": "33 GB/s"}, 33e9),

@@ -100,7 +100,7 @@ def test_what_97_percent_at_9600_devices_needs() -> None:
 
 def test_huaweis_supernodes_and_its_98_percent_do_not_go_together() -> None:
     """A failure a day and supernode is one in 55 min at 10,000 NPUs: 98 % needs recovery in about a minute, not ten."""
-    here = plan_for("huawei-vendor", "cloudmatrix384", 9984, 30.0, **{"training.precision": "bf16"})
+    here = plan_for("huawei-vendor", "cloudmatrix384", 19968, 30.0, **{"training.precision": "bf16"})
     expected = expected_run(here)
     assert expected.mtti_s is not None
     assert expected.mtti_s / 60 == pytest.approx(55, abs=1)
