@@ -176,6 +176,28 @@ class Stack(Description):
     logit_bytes: Annotated[
         float, Field(gt=0, description="bytes of each logit that the loss keeps for its backward pass: 4 in fp32")
     ] = 4.0
+    loss_chunks: Annotated[
+        PositiveInt, Field(description="pieces of the sequence that output head and loss work on one after the other")
+    ] = 1
+    eager_kernels: Annotated[
+        bool,
+        Field(
+            description="norms and gated activations are several kernels, and what they make between is kept: norms' "
+            "inputs in fp32, the activation beside its inputs"
+        ),
+    ] = False
+    optimizer_copies: Annotated[
+        float, Field(ge=0, description="copies of one moment of all weights that the optimizer's step makes at once")
+    ] = 0.0
+    frees_gradients: Annotated[
+        bool, Field(description="gradients are freed after the optimizer, so that the next forward pass runs without")
+    ] = False
+    quantized_keeps_input: Annotated[
+        bool, Field(description="products with frozen 4-bit weights keep their input, which nothing reads")
+    ] = False
+    quantized_head: Annotated[bool, Field(description="the output head is among the frozen weights in few bits")] = (
+        False
+    )
     selective_recompute: Annotated[
         tuple[Selected, ...],
         Field(

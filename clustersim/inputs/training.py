@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from clustersim.inputs.base import Description
 from clustersim.inputs.precisions import Precision
 from clustersim.inputs.synonyms import with_synonyms
+from clustersim.inputs.trainable import BasePrecision, Trainable
 from clustersim.inputs.units import Count
 
 # Standard deviation over the mean of the load of a model's experts, in one layer and micro-batch, under a trained
@@ -52,11 +53,27 @@ class Training(Description):
         ),
     ] = "per-tensor"
     moment_precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="of Adam's two moments; DeepSeek-V3 kept them in bf16")
+        Literal["fp32", "bf16", "int8"],
+        Field(description="of the optimizer's moments; DeepSeek-V3 kept them in bf16, 8-bit Adam does in int8"),
     ] = "fp32"
     optimizer: Annotated[
-        Literal["adam"], Field(description="adam: two moments, and a master copy in fp32 unless training is in fp32")
+        Literal["adam", "adafactor", "sgd"],
+        Field(
+            description="adam: two moments; adafactor: sums of rows and columns alone; sgd: none. Each has a master "
+            "copy in fp32 unless training is in fp32 or master_weights is false"
+        ),
     ] = "adam"
+    master_weights: Annotated[
+        bool, Field(description="an fp32 copy of 16-bit weights; false: the optimizer works on these alone")
+    ] = True
+    trainable: Annotated[
+        Trainable,
+        Field(description="all, {lora: {rank: R, targets: [...]}} (adapters alone) or {frozen: [...]} (all but these)"),
+    ] = "all"
+    base_precision: Annotated[
+        BasePrecision | None,
+        Field(description="of the frozen weights of layers, made 16 bits for each product; absent: 16 bits"),
+    ] = None
     document_length: Annotated[
         PositiveInt | None, Field(description="packed documents: attention spans only these")
     ] = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from clustersim.inputs.model import BlockKind, Model
+from clustersim.inputs.precisions import FP32_BYTES
+from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.registry import channel_mixer_of, mixer_of
@@ -35,7 +37,8 @@ def embedding_elements(model: Model, shape: Shape) -> list[Element]:
     Backward clears and sums a gradient of the whole table, however few of its rows were met.
     """
     vector = shape.activation_bytes * model.hidden
-    table = (shape.activation_bytes + shape.accumulated_bytes) * model.hidden * model.vocab / shape.tensor
+    gradient = 1.0 if shape.trained.trains("embedding") else 0.0
+    table = gradient * (shape.activation_bytes + shape.accumulated_bytes) * model.hidden * model.vocab / shape.tensor
     look_up = MemoryBound("embedding", 2 * vector * shape.tokens, 3 * vector * shape.tokens + table, fused=True)
     reduce = _vocabulary_reduce(model, shape)
     return [look_up, reduce, _dropout("embedding dropout", model, shape)] if model.dropout else [look_up, reduce]
@@ -62,9 +65,9 @@ def head_elements(model: Model, shape: Shape) -> list[Element]:
             "cross-entropy",
             CROSS_ENTROPY_FORWARD_BYTES * logits,
             CROSS_ENTROPY_BACKWARD_BYTES * logits,
-            saved=shape.software.logit_bytes * logits,
+            saved=shape.software.logit_bytes * logits / shape.software.loss_chunks,
             kernels=6,
-            gradients=shape.activation_bytes * logits,
+            gradients=shape.activation_bytes * logits / shape.software.loss_chunks,
             fused=True,
         ),
     ]
@@ -84,7 +87,19 @@ def prediction_elements(model: Model, shape: Shape) -> list[Element]:
 def _norm(name: str, model: Model, shape: Shape) -> MemoryBound:
     """Read and write forward; read input and gradient, write gradient backward; keeps its input."""
     vector = shape.activation_bytes * shape.resident_tokens * model.hidden
-    return MemoryBound(name, 2 * vector, 3 * vector, saved=vector)
+    return MemoryBound(name, 2 * vector, 3 * vector, saved=_kept_by_norm(model, shape))
+
+
+def _kept_by_norm(model: Model, shape: Shape) -> Array:
+    """Bytes that a norm keeps: its input. Kernel by kernel an RMS norm keeps it in fp32; and where its scale is
+    trained, in 16 bits what that multiplies.
+
+    Source: Hugging Face transformers, models/llama/modeling_llama.py, LlamaRMSNorm; LitGPT, rmsnorm.py.
+    """
+    elements = shape.resident_tokens * model.hidden
+    if not shape.software.eager_kernels or model.norm != "rms":
+        return shape.activation_bytes * elements
+    return (FP32_BYTES + (shape.activation_bytes if shape.trained.trains_vectors else 0.0)) * elements
 
 
 def _residual(name: str, model: Model, shape: Shape) -> MemoryBound:

@@ -12,6 +12,7 @@ from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.inputs.training import Training
 from clustersim.workload.layers.registry import layers_of, matrices_of
 from clustersim.workload.passes import SELECTS
+from clustersim.workload.trained import ALL, Trained, trained_of
 
 Convention = Literal["full", "causal", "6N"]
 
@@ -24,9 +25,10 @@ def model_flops_per_token(model: Model, training: Training, convention: Conventi
     Span: the sequence, or the window or document where that is shorter (`full`); the keys that a query meets behind the
     causal mask (`causal`): half of a sequence or document, w (1 - w / 2s) of a window; `6N` leaves attention out.
     Matmul parameters: active and shared experts, output head, multi-token-prediction modules; look-ups and norms not.
-    Source: Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B).
+    Frozen matrices count 4, for nobody needs the gradient of their weights; adapters beside them 6.
+    Source: Chowdhery et al. 2022 (PaLM, arXiv 2204.02311, appendix B); of frozen ones: derived here.
     """
-    flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model)
+    flops = 2.0 * FORWARD_AND_BACKWARD * matmul_parameters(model) - _spared_flops(model, trained_of(model, training))
     if convention == "6N":
         return flops
     causal = chosen("convention", convention, {"full": False, "causal": True})
@@ -42,6 +44,21 @@ def matmul_parameters(model: Model) -> float:
     kinds = _kinds(model, model.layers + model.mtp_layers)
     layers = sum(times * _met(model, kind) for kind, times in kinds.items())
     return layers + (1 + model.mtp_layers) * head + model.mtp_layers * 2.0 * model.hidden**2
+
+
+@lru_cache(maxsize=64)
+def _spared_flops(model: Model, trained: Trained) -> float:
+    """FLOP a token that frozen matrices save, less what adapters add."""
+    if trained == ALL:
+        return 0.0
+    spared = 0.0
+    for kind, times in _kinds(model, model.layers + model.mtp_layers).items():
+        for matrix in matrices_of(model, kind):
+            if not trained.trains(matrix.name):
+                adapters = matrix.met * trained.adapter_parameters(matrix.name, matrix.inputs, matrix.outputs)
+                spared += times * (2.0 * matrix.met_parameters - 2.0 * FORWARD_AND_BACKWARD * adapters)
+    heads = (1 + model.mtp_layers) * model.hidden * model.vocab
+    return spared + (0.0 if trained.trains("output head") else 2.0 * heads)
 
 
 def _met(model: Model, kind: BlockKind) -> float:

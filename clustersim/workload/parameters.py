@@ -10,6 +10,7 @@ from clustersim.inputs.kinds import chosen
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
 from clustersim.workload.layers.layer import norm_parameters
 from clustersim.workload.layers.registry import layers_of, matrices_of
+from clustersim.workload.trained import ALL, Trained
 
 POSITION_ROWS = {"rotary": 0, "learned": 1, "alibi": 0, "none": 0}  # of a table, for each position
 
@@ -38,6 +39,41 @@ def block_parameters(model: Model, kind: BlockKind) -> BlockParameters:
     norms = norm_parameters(model, model.hidden) * (2 if model.post_norms else 1)
     vectors = sum(norms + layer.vectors(model) for layer in layers) + model.uncosted.layer
     return BlockParameters(by_cut["tensor"], by_cut["whole"] + vectors, by_cut["experts"])
+
+
+@lru_cache(maxsize=256)
+def trained_parameters(model: Model, kind: BlockKind, trained: Trained) -> BlockParameters:
+    """Parameters of one layer that a step trains: of its own matrices and vectors, or of the adapters beside them."""
+    own = block_parameters(model, kind)
+    if trained == ALL:
+        return own
+    by_cut = {"tensor": 0.0, "whole": 0.0, "experts": 0.0}
+    matrices = matrices_of(model, kind)
+    for matrix in matrices:
+        if trained.trains(matrix.name):
+            by_cut[matrix.cut] += matrix.parameters
+        else:
+            adapters = trained.adapter_parameters(matrix.name, matrix.inputs, matrix.outputs)
+            by_cut[matrix.cut] += matrix.count * adapters
+    vectors = own.total - sum(matrix.parameters for matrix in matrices) if trained.trains_vectors else 0.0
+    return BlockParameters(by_cut["tensor"], by_cut["whole"] + vectors, by_cut["experts"])
+
+
+@lru_cache(maxsize=256)
+def added_parameters(model: Model, kind: BlockKind, trained: Trained) -> BlockParameters:
+    """Parameters of one layer's adapters, which stand beside the model's own."""
+    return trained_parameters(model, kind, trained) if trained.rank else BlockParameters(0.0, 0.0, 0.0)
+
+
+@lru_cache(maxsize=256)
+def quantized_parameters(model: Model, kind: BlockKind, trained: Trained) -> BlockParameters:
+    """Frozen parameters of one layer that are kept in fewer than 16 bits: matrices, the router's not."""
+    by_cut = {"tensor": 0.0, "whole": 0.0, "experts": 0.0}
+    if trained.quantizes:
+        for matrix in matrices_of(model, kind):
+            if matrix.name != "router" and not trained.trains(matrix.name):
+                by_cut[matrix.cut] += matrix.parameters
+    return BlockParameters(by_cut["tensor"], by_cut["whole"], by_cut["experts"])
 
 
 def embedding_parameters(model: Model) -> float:

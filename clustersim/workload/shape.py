@@ -17,6 +17,7 @@ from clustersim.workload.imbalance import busiest_rank, expert_spread
 from clustersim.workload.sizes import Sizes, sizes_of
 from clustersim.workload.software import USUAL, Software, software_of
 from clustersim.workload.states import GRADIENT_BYTES
+from clustersim.workload.trained import ALL, Trained, trained_of
 
 OVERLAPS = frozenset(  # communication that is known to hide behind compute, in layers or between them
     {"grad_reduce", "param_gather", "tensor", "tensor_backward", "tensor_fused", "fsdp"}
@@ -48,6 +49,7 @@ class Shape:
     capacity: float | None = None  # of experts, over their mean load; None: without limit
     dispatcher: str = "alltoall"  # how tokens reach experts
     software: Software = USUAL
+    trained: Trained = ALL
 
     @property
     def is_plain(self) -> bool:
@@ -113,6 +115,7 @@ def shape_of(
         busiest_expert_rank=busiest_rank(model, training, sizes.expert),
         expert_spread=expert_spread(model, training),
         capacity=training.capacity_factor,
+        trained=trained_of(model, training),
         software=software_of(stack, training),
     )
 

@@ -30,6 +30,10 @@ class Software:
     rowwise: bool = False  # fp8 with a scale for every row
     transposes_apart: bool = False  # experts' fp8 operands are transposed by kernels of their own
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
+    loss_chunks: float = 1.0  # pieces of the sequence that head and loss work on, one after the other
+    eager_kernels: bool = False  # norms and gated activations are several kernels, which keep what they make
+    quantized_head: bool = False  # the output head is among the frozen weights in few bits
+    quantized_keeps_input: bool = False  # products with frozen 4-bit weights keep their input, though nothing reads it
 
 
 USUAL = Software()
@@ -54,4 +58,8 @@ def software_of(stack: Stack, training: Training) -> Software:
         transposes_apart=stack.transposes_apart,
         rowwise=training.precision == "fp8" and training.fp8_recipe == "rowwise",
         narrow_expert_inputs=stack.low_precision_activations,
+        loss_chunks=float(stack.loss_chunks),
+        eager_kernels=stack.eager_kernels,
+        quantized_head=stack.quantized_head,
+        quantized_keeps_input=stack.quantized_keeps_input,
     )

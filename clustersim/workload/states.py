@@ -11,8 +11,11 @@ from clustersim.inputs.training import Training
 from clustersim.workload.arrays import Array
 
 GRADIENT_BYTES = {precision: BYTES[precision] for precision in ("fp32", "bf16", "fp16")}
-MOMENT_BYTES = {precision: BYTES[precision] for precision in ("fp32", "bf16")}
-MOMENTS = {"adam": 2}  # of each optimizer, a parameter
+BLOCK = 256  # moments that share an fp32 scale (Dettmers et al. 2022, arXiv 2110.02861; bitsandbytes)
+MOMENT_BYTES = {precision: BYTES[precision] for precision in ("fp32", "bf16")} | {"int8": 1.0 + 4.0 / BLOCK}
+# Of each optimizer, a parameter. Adafactor keeps sums of rows and columns: next to nothing (Shazeer and Stern 2018,
+# arXiv 1804.04235, section 3).
+MOMENTS = {"adam": 2, "adafactor": 0, "sgd": 0}
 CUT = {  # by each sharding: parameters, gradients, optimizer states
     "none": (False, False, False),
     "zero1": (False, False, True),
@@ -49,8 +52,8 @@ def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
     """Bytes of each kind of state; `reduced_in`: precision of gradients where the training doesn't say.
 
     In 16 bits or less 2 of weight, 2 or 4 of gradient (Megatron-LM: fp32), 4 of master and 8 of moments, or 4 in bf16.
-    In fp32 weights are their own masters. Source: Rajbhandari et al. 2020 (ZeRO), arXiv 1910.02054, section 3.1;
-    DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
+    In fp32 weights are their own masters; without master weights 16-bit ones are. Source: Rajbhandari et al. 2020
+    (ZeRO), arXiv 1910.02054, section 3.1; DeepSeek-V3, arXiv 2412.19437, section 3.3.3.
     """
     moment = chosen("training.moment_precision", training.moment_precision, MOMENT_BYTES)
     moments = chosen("training.optimizer", training.optimizer, MOMENTS) * moment
@@ -58,7 +61,7 @@ def state_bytes_of(training: Training, reduced_in: str) -> StateBytes:
         return StateBytes(FP32_BYTES, FP32_BYTES, 0.0, moments)
     reduced = training.grad_reduce_precision or reduced_in
     gradients = chosen("training.grad_reduce_precision", reduced, GRADIENT_BYTES)
-    return StateBytes(HALF_BYTES, gradients, FP32_BYTES, moments)
+    return StateBytes(HALF_BYTES, gradients, FP32_BYTES if training.master_weights else 0.0, moments)
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,17 @@ def shard_sizes(sharding: str, ranks: Array) -> ShardSizes:
     return ShardSizes(parameters, gradients, optimizer, whole_precision=sharding in ("fsdp", "hybrid"))
 
 
-def held_states(parameters: Array, sizes: ShardSizes, each: StateBytes) -> dict[str, Array]:
-    """Bytes that `parameters` of one rank take, by kind.
+def held_states(
+    parameters: Array, trained: Array, spared: Array, sizes: ShardSizes, each: StateBytes
+) -> dict[str, Array]:
+    """Bytes that `parameters` of one rank take, by kind; gradients and optimizer of those that are `trained`.
 
-    FSDP's shards are the fp32 masters themselves, with fp32 gradients, and 16-bit weights exist only while gathered.
+    Frozen ones in few bits take less by `spared` of 16 bits. FSDP's shards are the fp32 masters themselves, with fp32
+    gradients, and 16-bit weights exist only while gathered.
     """
     own_master = sizes.whole_precision and each.master > 0
     return {
-        "parameters": (0.0 if own_master else each.parameters) * parameters / sizes.parameters,
-        "gradients": (FP32_BYTES if own_master else each.gradients) * parameters / sizes.gradients,
-        "optimizer": each.optimizer * parameters / sizes.optimizer,
+        "parameters": each.parameters * (parameters - spared - (trained if own_master else 0.0)) / sizes.parameters,
+        "gradients": (FP32_BYTES if own_master else each.gradients) * trained / sizes.gradients,
+        "optimizer": each.optimizer * trained / sizes.optimizer,
     }

@@ -16,7 +16,7 @@ from clustersim.inputs.stack import Stack
 from clustersim.simulation.segment.stages import Stage
 from clustersim.workload.arrays import Array
 from clustersim.workload.sizes import Sizes
-from clustersim.workload.states import StateBytes, held_states, shard_sizes, state_bytes_of
+from clustersim.workload.states import MOMENT_BYTES, StateBytes, held_states, shard_sizes, state_bytes_of
 
 LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
 LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
@@ -31,6 +31,7 @@ class ShardedStates:
     replicas: Array  # of the dense parameters
     expert_replicas: Array
     each: StateBytes  # of a parameter
+    moment_bytes: float = 0.0  # of one moment of a parameter
 
 
 def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: int = 1) -> ShardedStates:
@@ -47,7 +48,8 @@ def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: in
     each = state_bytes_of(scenario.training, "fp32")
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
-    return ShardedStates(kind, layout.offload, replicas, expert_replicas, each)
+    moment = chosen("training.moment_precision", scenario.training.moment_precision, MOMENT_BYTES)
+    return ShardedStates(kind, layout.offload, replicas, expert_replicas, each, moment)
 
 
 def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
@@ -57,10 +59,15 @@ def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: ShardedStates
     own figures (`memory_timeline`) tell chunks apart.
     Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.
     """
+    return resident_parts(chunks, sharding, stack) | moving_parts(chunks, flying, sharding, stack)
+
+
+def moving_parts(chunks: Sequence[Stage], flying: Array, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
+    """Bytes that passes take on a device that holds `chunks`, `flying` of them in flight, by part."""
     split = [offloaded_activations(chunk, sharding.offload) for chunk in chunks]
     staying = sum(each.staying for each in split) / len(chunks) * flying
     kept = staying + np.max([each.passing for each in split], axis=0)
-    return resident_parts(chunks, sharding, stack) | {
+    return {
         "activations": kept,
         "embedding": sum(chunk.embedding_bytes for chunk in chunks) / len(chunks) * flying,
         "working": np.max([chunk.working_bytes for chunk in chunks], axis=0),
@@ -80,7 +87,13 @@ class Held(NamedTuple):
     dense: Floats  # that the data group shares
     experts: Floats
     ends: Floats  # of the dense ones, those of embedding and head
+    spared: Floats  # 16-bit parameters' worth that frozen dense ones in fewer bits don't take
+    spared_experts: Floats
+    trained: Floats  # of the dense ones, those that are trained
+    trained_experts: Floats
+    trained_ends: Floats
     largest_layer: Floats  # of its largest layer
+    largest_trained: Floats
     placeholder_bytes: Floats
 
 
@@ -90,7 +103,13 @@ def holdings(chunk: Stage) -> Held:
         chunk.dense_parameters,
         chunk.expert_parameters,
         chunk.end_parameters,
+        chunk.spared,
+        chunk.spared_experts,
+        chunk.trained_dense,
+        chunk.trained_experts,
+        chunk.trained_ends,
         chunk.largest_layer,
+        chunk.largest_trained,
         chunk.placeholder_bytes,
     )
 
@@ -101,7 +120,7 @@ def held_by(chunks: Floats) -> Held:
     Layers come one after the other, so that of largest layers and placeholders one set is there at a time.
     """
     added, most = (np.moveaxis(figures, -2, 0) for figures in (chunks.sum(axis=0), chunks.max(axis=0)))
-    return Held(*added[:3], *most[3:])
+    return Held(*added[:8], *most[8:])
 
 
 def kept_all_step(held: Held, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
@@ -110,12 +129,46 @@ def kept_all_step(held: Held, sharding: ShardedStates, stack: Stack) -> dict[str
     Source: Rajbhandari et al. 2020, arXiv 1910.02054.
     """
     states: dict[str, Array] = {}
-    for parameters, replicas in ((held.dense, sharding.replicas), (held.experts, sharding.expert_replicas)):
-        kept = held_states(parameters, shard_sizes(sharding.kind, replicas), sharding.each)
+    dense = (held.dense, held.trained, held.spared, sharding.replicas)
+    experts = (held.experts, held.trained_experts, held.spared_experts, sharding.expert_replicas)
+    for parameters, trained, spared, replicas in (dense, experts):
+        kept = held_states(parameters, trained, spared, shard_sizes(sharding.kind, replicas), sharding.each)
         states = {name: states.get(name, 0.0) + bytes_ for name, bytes_ in kept.items()}
     if sharding.offload == "optimizer":
         states["optimizer"] = 0.0
     return states | _unsharded(held, sharding) | {"buffers": stack.buffers}
+
+
+def optimizer_copies(chunks: Sequence[Stage], sharding: ShardedStates, stack: Stack) -> Array:
+    """Bytes that an optimizer which works on all tensors at once makes beside the states: copies of a moment.
+
+    Source: PyTorch, torch/optim/adam.py, _multi_tensor_adam: the square roots of all second moments.
+    """
+    if not stack.optimizer_copies:
+        return 0.0
+    held = held_by(np.array([holdings(chunk) for chunk in chunks]))
+    cut, expert_cut = (
+        shard_sizes(sharding.kind, ranks).optimizer for ranks in (sharding.replicas, sharding.expert_replicas)
+    )
+    trained = held.trained / cut + held.trained_experts / expert_cut
+    return stack.optimizer_copies * sharding.moment_bytes * trained
+
+
+def fullest_moment(
+    resident: dict[str, Floats], moving: dict[str, Floats], copies: Floats, stack: Stack
+) -> dict[str, Floats]:
+    """Bytes by part at the fullest moment of a step: while passes run, or while the optimizer does.
+
+    Where gradients are freed after a step they come as activations go: the passes' peak is taken without them.
+    Arrays of one shape.
+    """
+    if not (stack.optimizer_copies or stack.frees_gradients):
+        return resident | moving
+    absent = resident["gradients"] if stack.frees_gradients else np.zeros_like(copies)
+    updates = copies > sum(moving.values(), -absent)
+    later = {part: np.where(updates, 0.0, bytes_) for part, bytes_ in moving.items()}
+    gradients = np.where(updates, resident["gradients"], resident["gradients"] - absent)
+    return resident | {"gradients": gradients} | later | {"optimizer_copies": np.where(updates, copies, 0.0)}
 
 
 def _unsharded(held: Held, sharding: ShardedStates) -> dict[str, Array]:
@@ -126,11 +179,12 @@ def _unsharded(held: Held, sharding: ShardedStates) -> dict[str, Array]:
     Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4.
     """
     whole = LAYERS_UNSHARDED * held.largest_layer + held.ends
+    reduced = LAYERS_UNSHARDED * held.largest_trained + held.trained_ends
     gathers = sharding.kind in ("zero3", "fsdp", "hybrid")
     reduces = gathers or sharding.kind == "zero2"
     return {
         "gathered_parameters": sharding.each.parameters * whole * gathers,
-        "gradient_buffers": sharding.each.gradients * whole * reduces + held.placeholder_bytes,
+        "gradient_buffers": sharding.each.gradients * reduced * reduces + held.placeholder_bytes,
     }
 
 

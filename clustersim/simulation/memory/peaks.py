@@ -18,7 +18,15 @@ from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Program, TaskType
 from clustersim.simulation.device_tasks import device_tasks
-from clustersim.simulation.memory.holdings import held_by, holdings, kept_all_step, offloaded_activations, sharding_of
+from clustersim.simulation.memory.holdings import (
+    fullest_moment,
+    held_by,
+    holdings,
+    kept_all_step,
+    offloaded_activations,
+    optimizer_copies,
+    sharding_of,
+)
 from clustersim.simulation.results import MemoryReport
 from clustersim.simulation.segment.stages import Stage
 from clustersim.workload.sizes import Sizes
@@ -51,11 +59,23 @@ def memory_reports(
     peaks = np.array(
         [low + total[low:high].argmax(axis=0) for low, high in pairwise(bounds.tolist())]
     )  # [stages, points]
-    held |= {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
+    moved = {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
+    held = fullest_moment(held, moved, _optimizer_copies(program, stages, scenario, sizes, points), scenario.stack)
     by_point = np.array(list(held.values())).transpose(2, 1, 0).tolist()  # [points, stages, parts]
     usable = (np.zeros(points) + scenario.cluster.accelerator.memory.usable_bytes).tolist()
     names = tuple(held)
     return [MemoryReport(names, by_stage, most) for by_stage, most in zip(by_point, usable, strict=True)]
+
+
+def _optimizer_copies(
+    program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
+) -> Floats:
+    """Bytes [stages, points] that the optimizer's step makes beside the states."""
+    if not scenario.stack.optimizer_copies:
+        return np.zeros((program.stages, points))
+    sharding = sharding_of(scenario, sizes, program.micro_batches, program.placement.copies)
+    chunks = [[stages[number] for number in virtual] for virtual in program.placement.virtual.T.tolist()]
+    return np.array([optimizer_copies(held, sharding, scenario.stack) + np.zeros(points) for held in chunks])
 
 
 def _resident(

@@ -14,16 +14,22 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
+from clustersim.inputs.precisions import HALF_BYTES
 from clustersim.schedules.program import TaskType
 from clustersim.simulation.segment.layer_prices import Passes, PricedLayer, PricedLayers
 from clustersim.simulation.segment.segment import Segment, in_a_row
 from clustersim.workload.parameters import (
+    BlockParameters,
+    added_parameters,
     block_parameters,
     embedding_parameters,
     head_parameters,
     prediction_parameters,
+    quantized_parameters,
+    trained_parameters,
 )
 from clustersim.workload.passes import Recomputation
+from clustersim.workload.trained import ALL
 
 Place = Literal["embedding", "layer", "head"]
 
@@ -37,6 +43,10 @@ class LayerRun:
     dense_parameters: Floats  # [points]
     expert_parameters: Floats  # [points]
     place: Place
+    trained_dense: Floats  # [points] of the dense ones, and of adapters
+    trained_experts: Floats  # [points] the same of experts
+    spared: Floats  # [points] 16-bit parameters' worth that frozen dense weights in fewer bits don't take
+    spared_experts: Floats  # [points] the same of experts
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,43 @@ class Stage:
         return self._most(lambda unit: unit.piece.placeholder_bytes, self.units)
 
     @cached_property
+    def trained_dense(self) -> Floats:
+        """Parameters [points] of one rank that the data group shares and trains."""
+        return self._total(lambda unit: unit.trained_dense, self.units)
+
+    @cached_property
+    def trained_experts(self) -> Floats:
+        """Parameters [points] of one rank's routed experts that are trained."""
+        return self._total(lambda unit: unit.trained_experts, self.units)
+
+    @cached_property
+    def spared(self) -> Floats:
+        """16-bit parameters' worth [points] that frozen dense weights in fewer bits don't take."""
+        return self._total(lambda unit: unit.spared, self.units)
+
+    @cached_property
+    def spared_experts(self) -> Floats:
+        """The same [points] of routed experts."""
+        return self._total(lambda unit: unit.spared_experts, self.units)
+
+    @cached_property
+    def largest_trained(self) -> Floats:
+        """Parameters [points] that one rank trains of the layer where these are most."""
+        return self._most(lambda unit: unit.trained_dense + unit.trained_experts, self._layer_units)
+
+    @cached_property
+    def trained_ends(self) -> Floats:
+        """Parameters [points] of one rank's share of the model's ends that are trained."""
+        return self._total(lambda unit: unit.trained_dense, [*self._at("embedding"), *self._at("head")])
+
+    @cached_property
     def largest_layer(self) -> Floats:
-        """Parameters [points] of one rank's largest layer."""
-        return self._most(lambda unit: unit.dense_parameters + unit.expert_parameters, self._layer_units)
+        """Parameters [points] of one rank's largest layer, as many as take its room in 16 bits."""
+
+        def held(unit: LayerRun) -> Floats:
+            return unit.dense_parameters + unit.expert_parameters - unit.spared - unit.spared_experts
+
+        return self._most(held, self._layer_units)
 
     @cached_property
     def end_parameters(self) -> Floats:
@@ -182,17 +226,32 @@ def _build(pieces: PricedLayers, contents: Contents, *, alone: bool) -> Stage:
 
 def _layer_unit(pieces: PricedLayers, kind: BlockKind, mode: Recomputation, times: int) -> LayerRun:
     """Matrices are cut by the tensor group, experts by their own groups; norms and the like are whole on every rank."""
-    block, shape, zero = block_parameters(pieces.model, kind), pieces.shape, np.zeros(pieces.points)
-    dense = block.tensor / shape.tensor + block.replicated + zero
-    experts = block.expert / (shape.expert * shape.expert_tensor) + zero
-    return LayerRun(pieces.layers[kind, mode], times, dense, experts, "layer")
+    model, shape, zero = pieces.model, pieces.shape, np.zeros(pieces.points)
+
+    def on_rank(block: BlockParameters) -> tuple[Floats, Floats]:
+        dense = block.tensor / shape.tensor + block.replicated + zero
+        return dense, block.expert / (shape.expert * shape.expert_tensor) + zero
+
+    own, trained = on_rank(block_parameters(model, kind)), shape.trained
+    piece = pieces.layers[kind, mode]
+    if trained == ALL:
+        return LayerRun(piece, times, *own, "layer", *own, zero, zero)
+    added, trains = (on_rank(count(model, kind, trained)) for count in (added_parameters, trained_parameters))
+    worth = 1.0 - trained.base_bytes / HALF_BYTES
+    dense, experts = (kept + more for kept, more in zip(own, added, strict=True))
+    spared, spared_experts = (worth * few for few in on_rank(quantized_parameters(model, kind, trained)))
+    return LayerRun(piece, times, dense, experts, "layer", *trains, spared, spared_experts)
 
 
 def _end_unit(
     pieces: PricedLayers, piece: PricedLayer, parameters: float, times: int = 1, place: Place = "head"
 ) -> LayerRun:
     zero = np.zeros(pieces.points)
-    return LayerRun(piece, times, parameters / pieces.shape.tensor + zero, zero, place)
+    held, trained = parameters / pieces.shape.tensor + zero, pieces.shape.trained
+    trains = held if trained.trains({"embedding": "embedding"}.get(place, "output head")) else zero
+    quantized = place == "head" and pieces.shape.software.quantized_head and trained.quantizes
+    spared = (1.0 - trained.base_bytes / HALF_BYTES) * held if quantized else zero
+    return LayerRun(piece, times, held, zero, place, trains, zero, spared, zero)
 
 
 def _last_units(pieces: PricedLayers, *, alone: bool) -> list[LayerRun]:

@@ -8,10 +8,10 @@ optimizer (overlap of gradient reduction and parameter gathering).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -201,8 +201,10 @@ def gathers_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, paramet
     """The messages that gather one layer's parameters from the ranks that they are spread over."""
     stack, group = machine.stack, shard_group(layout)
     if layout.sharding == "zero1" and stack.owned_tensors:
-        return _both(unit, "broadcast", group, parameter_bytes, pieces=_tensors(unit, machine.groups[group].ranks))
-    return _both(unit, "all-gather", group, parameter_bytes, **_listed(unit, layout, machine))
+        return _both(unit, "broadcast", group, parameter_bytes, {"pieces": _tensors(unit, machine.groups[group].ranks)})
+    everything = layout.sharding in ("zero3", "fsdp", "hybrid")  # else what others have updated
+    listed = _listed(unit, layout, machine)
+    return _both(unit, "all-gather", group, parameter_bytes, listed, trained=not everything)
 
 
 def reductions_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, gradient_bytes: float) -> list[Collective]:
@@ -216,9 +218,9 @@ def reductions_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, grad
         return _both(unit, "all-reduce", "data", gradient_bytes)
     if sharding == "zero1" and machine.stack.owned_tensors:
         pieces = _tensors(unit, machine.groups[group].ranks)
-        sums = _both(unit, "reduce", group, gradient_bytes, pieces=pieces)
+        sums = _both(unit, "reduce", group, gradient_bytes, {"pieces": pieces})
     else:
-        sums = _both(unit, "reduce-scatter", group, gradient_bytes, **_listed(unit, layout, machine))
+        sums = _both(unit, "reduce-scatter", group, gradient_bytes, _listed(unit, layout, machine))
     if group == "data":
         return sums
     shards = machine.groups["data_shard"].ranks
@@ -233,7 +235,7 @@ def _tensors(unit: LayerRun, ranks: Array) -> Array:
     return np.minimum(TENSORS if unit.place == "layer" else 1.0, ranks)
 
 
-def _listed(unit: LayerRun, layout: ResolvedLayout, machine: Machine) -> dict[str, float]:
+def _listed(unit: LayerRun, layout: ResolvedLayout, machine: Machine) -> Mapping[str, Any]:
     """How sharded parameters and their gradients are sent: as one message, or module by module as lists of parts.
 
     Source: DeepSpeed, runtime/zero/partition_parameters.py of 2021: `dist.all_gather` into a list with a part a rank.
@@ -248,14 +250,18 @@ def _both(
     kind: CollectiveKind,
     group: Group,
     element_bytes: Array,
+    cut: Mapping[str, Any] | None = None,
     *,
-    pieces: Array = 1.0,
-    host_a_rank: float = 0.0,
+    trained: bool = True,
 ) -> list[Collective]:
-    """Dense parameters over the data group, experts over theirs, one after the other."""
-    sent = partial(Collective, pieces=pieces, host_a_rank=host_a_rank)
-    dense = sent(f"parameters {kind}", kind, group, element_bytes * unit.dense_parameters)
-    experts = sent(f"experts {kind}", kind, "expert_data", element_bytes * unit.expert_parameters)
+    """Dense parameters over the data group, experts over theirs, one after the other: those that are trained, or all,
+    as few bytes as they are kept in.
+    """
+    held = (unit.dense_parameters - unit.spared, unit.expert_parameters - unit.spared_experts)
+    few, many = (unit.trained_dense, unit.trained_experts) if trained else held
+    sent: Callable[..., Collective] = partial(Collective, **(cut or {}))
+    dense = sent(f"parameters {kind}", kind, group, element_bytes * few)
+    experts = sent(f"experts {kind}", kind, "expert_data", element_bytes * many)
     return [message for message in (dense, experts) if np.any(message.bytes)]
 
 

@@ -16,7 +16,14 @@ from clustersim.engines.graph import Floats
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.schedules.registry import find_schedule, traits_of
-from clustersim.simulation.memory.holdings import ShardedStates, memory_parts, resident_parts, sharding_of
+from clustersim.simulation.memory.holdings import (
+    ShardedStates,
+    fullest_moment,
+    moving_parts,
+    optimizer_copies,
+    resident_parts,
+    sharding_of,
+)
 from clustersim.simulation.segment.stages import Stage
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.step.side_by_side import Columns
@@ -202,11 +209,18 @@ def _held(
         if key in seen:  # an earlier stage of the same chunks has no fewer micro-batches in flight
             continue
         seen.add(key)
+        resident = resident_parts(held, sharding, scenario.stack)
         if chunks == 1:
-            parts = memory_parts(held, flying[stage], sharding, scenario.stack)
+            moving = moving_parts(held, flying[stage], sharding, scenario.stack)
         else:
             kept = np.min([chunk.activation_bytes for chunk in held], axis=0) * flying[stage]
-            parts = resident_parts(held, sharding, scenario.stack)
-            parts |= {"activations": kept, "fragmentation": scenario.stack.fragmentation * kept}
-        most = np.maximum(most, sum(parts.values(), np.zeros(len(micro_batches))))
+            moving = {"activations": kept, "fragmentation": scenario.stack.fragmentation * kept}
+        nothing = np.zeros(len(micro_batches))
+        copies = nothing + optimizer_copies(held, sharding, scenario.stack)
+        parts = fullest_moment(
+            *({part: nothing + size for part, size in some.items()} for some in (resident, moving)),
+            copies,
+            scenario.stack,
+        )
+        most = np.maximum(most, sum(parts.values(), nothing))
     return most * (1.0 - SLACK)

@@ -137,6 +137,11 @@ class AttentionLayer(Layer):
     def _served_keys(self, model: Model, batch: Batch) -> float:
         return self.reach.mean_keys(model, batch.span, batch.spread)
 
+    def _output_frozen(self, shape: Shape) -> bool:
+        """Whether the output's matrix keeps no input of its own, so that the core must."""
+        trained = shape.trained
+        return not trained.trains("attention output") and not trained.adapter("attention output")[0]
+
     def _projections_dropped(self, shape: Shape) -> bool:
         """Whether selective recomputation makes queries, keys and values again."""
         return False
@@ -157,7 +162,7 @@ class AttentionLayer(Layer):
                 statistics=FP32_BYTES * heads * queries,
                 precision=shape.wide_precision,
                 output=shape.activation_bytes * heads * queries * model.v_head_size,
-                output_cast=shape.product_bytes < shape.activation_bytes,
+                output_cast=shape.product_bytes < shape.activation_bytes or self._output_frozen(shape),
                 projections_dropped=self._projections_dropped(shape),
                 recomputed_when_selective=again,
             )

@@ -77,12 +77,13 @@ def activation(
     `selective`: it runs again where recomputation is selective.
     """
     inputs = 2 if model.gated else 1
+    between = 1 if model.gated and shape.software.eager_kernels else 0  # the activation, before it meets the other half
     summed = inputs if model.bias and shape.software.unfused_bias else 0
     return MemoryBound(
         name,
         shape.activation_bytes * (inputs + 1) * elements,
         shape.activation_bytes * (2 * inputs + 1 + summed) * elements,
-        saved=(kept or shape.activation_bytes) * inputs * elements,
+        saved=(kept or shape.activation_bytes) * (inputs + between) * elements,
         recomputed_when_selective=selective,
         gradients=shape.activation_bytes * (inputs + 1) * elements,
     )

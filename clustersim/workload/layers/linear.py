@@ -19,6 +19,7 @@ from clustersim.workload.shape import Shape
 # Of the rate of streaming kernels, that transposes of experts' fp8 reach: 32,768 x 7,168 in 1.52 ms on Hopper (0.31
 # TB/s), and by a fused kernel, as one scale a tensor has, in 0.59 ms (FP8-Flow-MoE's operator benchmarks).
 BLOCKWISE_TRANSPOSE, TRANSPOSE = 0.1, 0.26
+DROPOUT_MASK = 1.0  # byte of an element of the adapters' input, which is dropped at random
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Linear(Element):
     in_layer: bool = True
 
     @property
+    def _has_gradients(self) -> bool:
+        """Whether any weights here are trained: its own, or its adapters'."""
+        return self._trains or self.shape.trained.adapter(self.name)[0] > 0
+
+    @property
     def _element_bytes(self) -> float:
         """Bytes of an element of what the products read."""
         return self.shape.product_bytes if self.precision is None else self.shape.activation_bytes
@@ -59,13 +65,35 @@ class Linear(Element):
         """
         if selective and self.input_dropped:
             return 0.0
+        if not self._trains:
+            return self._kept_frozen
         return self.load * self.saved * self._element_bytes / self.shape.activation_bytes
+
+    @property
+    def _trains(self) -> bool:
+        return self.shape.trained.trains(self.name)
+
+    @property
+    def _kept_frozen(self) -> Array:
+        """Bytes that a frozen matrix keeps: for its adapters their input, its dropout mask and the narrow vector.
+
+        Without adapters nothing, for its own gradient isn't taken; but products with 4-bit weights may keep the input.
+        Source: Hu et al. 2021, arXiv 2106.09685, section 4.1; bitsandbytes, autograd/_functions.py, MatMul4Bit.
+        """
+        trained = self.shape.trained
+        adapters, _ = trained.adapter(self.name)
+        own = self.load * self.saved if self.shape.software.quantized_keeps_input and trained.quantizes else 0.0
+        if not adapters:
+            return own
+        masks = self.load * self.saved / self.shape.activation_bytes * DROPOUT_MASK
+        narrow = self.load * self.shape.activation_bytes * self.count * self.m * trained.rank * adapters
+        return own + self.load * self.saved + masks + narrow
 
     @property
     def gradients(self) -> Array:
         """Bytes of the gradients of output and input; outside layers also of the weight, where placeholders stand."""
         moving = self.load * self.shape.activation_bytes * self.count * self.m * (self.n + self.k)
-        return moving if self.in_layer else moving + self.placeholder_bytes
+        return moving if self.in_layer else moving / self.shape.software.loss_chunks + self.placeholder_bytes
 
     @property
     def placeholder_bytes(self) -> Array:
@@ -74,7 +102,8 @@ class Linear(Element):
         Source (recalled): Transformer Engine 2, `get_dummy_wgrad`, keeps one for each shape; Megatron-Core,
         tensor_parallel/layers.py, makes one a call.
         """
-        return self.shape.activation_bytes * self.k * self.n if self.shape.software.gradient_placeholders else 0.0
+        stands = self.shape.software.gradient_placeholders and self._trains
+        return self.shape.activation_bytes * self.k * self.n if stands else 0.0
 
     @property
     def weight_input_bytes(self) -> Array:
@@ -118,9 +147,51 @@ class Linear(Element):
             return
         if self.gathers and sequence_parallel:
             builder.communicate(self._collective("all-gather"))
+        self._widen(builder)
         builder.run(self._gemm(self.name, self.m, self.n, self.k))
+        self._add_adapters(builder)
         if self.reduces:
             builder.communicate(self._collective("reduce-scatter" if sequence_parallel else "all-reduce"))
+
+    def _widen(self, builder: PassBuilder) -> None:
+        """Make frozen weights in few bits 16-bit ones, before each product: read the one, write the other.
+
+        Source: Dettmers et al. 2023, QLoRA, arXiv 2305.14314, section 3, equation 5.
+        """
+        trained = self.shape.trained
+        if trained.quantizes and self.in_layer and not self._trains:
+            moved = (trained.base_bytes + self.shape.activation_bytes) * self.k * self.n * self.count
+            builder.run(Pointwise(f"{self.name} dequantization", moved, fused=True))
+
+    def _add_adapters(self, builder: PassBuilder) -> None:
+        """Input times A, times B, added to the matrix's own output."""
+        adapters, share = self.shape.trained.adapter(self.name)
+        if not adapters:
+            return
+        rank, width = float(self.shape.trained.rank), self.shape.activation_bytes
+        builder.run(self._narrow(f"{self.name} adapter down", self.m, rank * adapters, self.k))
+        builder.run(self._narrow(f"{self.name} adapter up", self.m, self.n * share, rank))
+        dropped = (2.0 * width + DROPOUT_MASK) * self.k + 3.0 * width * self.n * share
+        builder.run(Pointwise(f"{self.name} adapter sum", self.load * dropped * self.m * self.count))
+
+    def _adapter_gradients(self, builder: PassBuilder, *, weights: bool) -> None:
+        """Backward through the adapters: towards the input, or of A and B."""
+        adapters, share = self.shape.trained.adapter(self.name)
+        if not adapters:
+            return
+        rank = float(self.shape.trained.rank)
+        wide, narrow = self.n * share, rank * adapters
+        if weights:
+            builder.run(self._narrow(f"{self.name} adapter up weight gradient", rank, wide, self.m))
+            builder.run(self._narrow(f"{self.name} adapter down weight gradient", self.k, narrow, self.m))
+            return
+        builder.run(self._narrow(f"{self.name} adapter up input gradient", self.m, rank, wide))
+        builder.run(self._narrow(f"{self.name} adapter down input gradient", self.m, self.k, narrow))
+        moved = 3.0 * self.shape.activation_bytes * self.k
+        builder.run(Pointwise(f"{self.name} adapter gradient sum", self.load * moved * self.m * self.count))
+
+    def _narrow(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
+        return Gemm(name, m, n, k, self.count, self.shape.wide_precision)
 
     def _cast(self, builder: PassBuilder, what: str, columns: Array) -> None:
         """Write a 16-bit matrix of `m` rows in low precision, as it is and transposed, for both passes to read.
@@ -147,6 +218,7 @@ class Linear(Element):
     def _forward_in_pieces(self, builder: PassBuilder, pieces: int) -> None:
         kind = "all-gather" if self.gathers else "reduce-scatter"
         message = replace(self._collective(kind), bytes=self.group_bytes / pieces)
+        self._widen(builder)
         product = self._gemm(self.name, self.m / pieces, self.n, self.k)
         arriving = [builder.launch(message) for _ in range(pieces)] if self.gathers else []
         leaving = []
@@ -156,6 +228,7 @@ class Linear(Element):
             builder.run(product)
             if self.reduces:
                 leaving.append(builder.launch(message))
+        self._add_adapters(builder)
         for launched in leaving:
             builder.wait(launched)
 
@@ -167,6 +240,8 @@ class Linear(Element):
 
     def weight_gradient(self, builder: PassBuilder) -> None:
         """Multiply the transposed input (gathered again if it was kept scattered) by the output's gradient."""
+        if not self._has_gradients:
+            return
         if self.gathers and self.shape.sequence_parallel:
             builder.communicate(self._collective("all-gather"))
         self._weight_product(builder)
@@ -177,17 +252,21 @@ class Linear(Element):
             self.input_gradient(builder)
             self.weight_gradient(builder)
             return
-        regather = self.gathers and self.shape.sequence_parallel
+        regather = self.gathers and self.shape.sequence_parallel and self._has_gradients
         gathered = builder.launch(self._collective("all-gather")) if regather else None
         launched = self._issue_input_gradient(builder)
         if gathered is not None:
             builder.wait(gathered)
-        self._weight_product(builder)
+        if self._has_gradients:
+            self._weight_product(builder)
         if launched is not None:
             builder.wait(launched)
 
     def _weight_product(self, builder: PassBuilder) -> None:
         """The weight's gradient, and adding it to what earlier micro-batches left: in the product or after it."""
+        if not self._trains:
+            self._adapter_gradients(builder, weights=True)
+            return
         product = self._gemm(f"{self.name} weight gradient", self.k, self.n, self.m)
         accumulated = self.shape.accumulated_bytes * self.k * self.n * self.count
         in_place = self.shape.accumulates_in_place
@@ -201,6 +280,8 @@ class Linear(Element):
         if self.reduces and sequence_parallel:
             builder.communicate(self._collective("all-gather"))
         self._cast(builder, "gradient", self.n)
+        self._widen(builder)
+        self._adapter_gradients(builder, weights=False)
         builder.run(self._gemm(f"{self.name} input gradient", self.m, self.k, self.n))
         if not self.gathers:
             return None
