@@ -67,9 +67,9 @@ def command(
     """Simulate SCENARIO: a file, a name in configs/scenarios, or a catalog model with --cluster.
 
     Of a model, what isn't said is assumed, and that is noted: sequences of 4,096 tokens, 4 M tokens a step, bf16, the
-    usual stack of the chip's vendor. A layout that isn't given is searched. One that does not fit in memory is shown,
-    and the exit code is 3. With --reliability the whole training is played, with failures, checkpoints and restarts;
-    Ctrl-C ends that with the runs that are done.
+    usual stack of the chip's vendor. A layout that isn't given is searched. One that fits in memory with less than
+    5 % is shown, and the exit code is 3. With --reliability the whole training is played, with failures, checkpoints
+    and restarts; Ctrl-C ends that with the runs that are done.
     """
     from clustersim.cli.scenarios import laid_out, scenario_from
     from clustersim.simulation.run import simulate_run
@@ -103,7 +103,7 @@ def command(
         _draw(result, Path(output))
     if interrupted:
         raise KeyboardInterrupt
-    if not result.step.fits:
+    if result.step.memory.hopeless:
         from clustersim.errors import InfeasibleError
         from clustersim.studies.layouts.remedies import remedies
         from clustersim.views.memory_words import shortage

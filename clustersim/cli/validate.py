@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 @click.command(
     "validate",
     short_help="Predictions against measured runs.",
-    epilog=examples("clustersim validate --output results/validate", "clustersim validate --max-mape 20 --json"),
+    epilog=examples(
+        "clustersim validate --output results/validate",
+        "clustersim validate --max-mape 20 --json",
+        "clustersim validate --memory",
+    ),
 )
 @click.argument("file", required=False)
 @click.option("--max-mape", type=click.FloatRange(min=0), metavar="PERCENT", help="Exit code 1 past this mean error.")
@@ -26,12 +30,19 @@ if TYPE_CHECKING:
 @click.option(
     "--page", type=click.Path(path_type=Path), hidden=True, help="Write docs/accuracy.md; for `make accuracy`."
 )
+@click.option("--memory", "memory", is_flag=True, help="FILE is of the form of memory_runs.csv: published peaks.")
 @json_option
-def command(file: str | None, max_mape: float | None, output: str | None, page: Path | None, as_json: bool) -> int:
+def command(
+    file: str | None, max_mape: float | None, output: str | None, page: Path | None, memory: bool, as_json: bool
+) -> int:
     """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim.
+
+    With --memory peaks are compared, of FILE or of those published: by framework, with how likely each fits.
 
     Ctrl-C ends it with the rows that are done.
     """
+    if memory:
+        return _memory(file, output, max_mape, as_json)
     from clustersim.studies.validation.validation import validate
     from clustersim.views.validation_table import validation_view
 
@@ -49,6 +60,34 @@ def command(file: str | None, max_mape: float | None, output: str | None, page: 
     if max_mape is None or report.overall.mean_absolute is None:
         return DONE
     return FAILED if 100 * report.overall.mean_absolute > max_mape else DONE
+
+
+def _memory(file: str | None, output: str | None, max_mape: float | None, as_json: bool) -> int:
+    """Peaks of memory. Raises KeyboardInterrupt after what was done is printed."""
+    if max_mape is not None:
+        raise click.UsageError("--max-mape is about step times: it does not go with --memory.")
+    from clustersim.studies.validation.memory_runs import validate_memory_runs
+    from clustersim.views.memory_runs_table import memory_runs_view
+
+    with progress_bar("simulating published peaks") as progress:
+        report = validate_memory_runs(file, progress=progress)
+
+    def write() -> None:
+        if output is not None:
+            from clustersim.views.reports import write_report
+
+            write_report("memory", memory_runs_view(report), report.to_dict(), Path(output))
+
+    with printed_first(write):
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            from clustersim.views.console import print_page
+
+            print_page(memory_runs_view(report))
+    if not report.complete:
+        raise KeyboardInterrupt
+    return DONE
 
 
 def _write(report: ValidationReport, output: str | None, page: Path | None) -> None:

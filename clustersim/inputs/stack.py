@@ -13,7 +13,7 @@ from clustersim.inputs.synonyms import with_synonyms
 from clustersim.inputs.training import Router
 from clustersim.inputs.units import Bytes, Seconds
 
-Selected = Literal["core_attention", "latent_up", "expert_activation"]
+Selected = Literal["core_attention", "latent_up", "expert_activation", "norms", "feed_forward"]
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
 
 
@@ -192,6 +192,26 @@ class Stack(Description):
     frees_gradients: Annotated[
         bool, Field(description="gradients are freed after the optimizer, so that the next forward pass runs without")
     ] = False
+    whole_stages: Annotated[
+        bool,
+        Field(
+            description="pipeline stages of FSDP keep whole parameters and fp32 gradients from the first micro-batch "
+            "to the last, and reduce in bulk"
+        ),
+    ] = False
+    tensor_logit_bytes: Annotated[
+        float | None,
+        Field(gt=0, description="the same where the vocabulary is cut over tensor ranks; absent: as without"),
+    ] = None
+    sharded_logit_bytes: Annotated[
+        float | None, Field(gt=0, description="the same where parameters are sharded (FSDP); absent: as without")
+    ] = None
+    loads_whole: Annotated[
+        bool, Field(description="each device loads all weights before FSDP shards them: both stand side by side")
+    ] = False
+    wide_residuals: Annotated[
+        bool, Field(description="beside frozen weights in few bits, the residual stream is in fp32 (unless sharded)")
+    ] = False
     quantized_keeps_input: Annotated[
         bool, Field(description="products with frozen 4-bit weights keep their input, which nothing reads")
     ] = False
@@ -203,7 +223,9 @@ class Stack(Description):
         Field(
             strict=False,
             description="what selective recomputation runs again: core_attention (fused or not, exchanges of context "
-            "ranks included), latent_up (MLA's up-projections; a fused core then doesn't), expert_activation",
+            "ranks included), latent_up (MLA's up-projections; a fused core then doesn't), "
+            "expert_activation, norms (before columns), "
+            "feed_forward (dense ones, whole)",
         ),
     ] = ("core_attention", "latent_up", "expert_activation")
     checkpoint_early_stop: Annotated[

@@ -13,11 +13,14 @@ from clustersim.inputs.figures import Figure, Of, shown
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.intervals import Intervals, ModelError, intervals_of
 from clustersim.simulation.kernel_bound import above_best_kernel
+from clustersim.simulation.memory.error import fit_probability, peak_interval
 
 if TYPE_CHECKING:
     from clustersim.simulation.result_row import ResultRow
     from clustersim.simulation.run_clock.plan import RunPlan
     from clustersim.simulation.run_clock.runs import PlayedRuns
+
+HOPELESS = 0.05  # probability below which a layout is infeasible
 
 BREAKDOWN_PARTS = (
     "gemm",
@@ -38,7 +41,8 @@ BREAKDOWN_PARTS = (
 )
 
 
-OUTSIDE_TENSORS = ("buffers", "fragmentation")  # the runtime's and the network's memory, and what the allocator loses
+CONTEXT = "buffers"  # the runtime's and the network's memory
+OUTSIDE_TENSORS = (CONTEXT, "fragmentation")  # the runtime's and the network's memory, and what the allocator loses
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class StagePeak:
         """Those of tensors: what PyTorch's `max_memory_allocated` counts."""
         return sum(held for name, held in self.parts.items() if name not in OUTSIDE_TENSORS)
 
+    @property
+    def reserved_bytes(self) -> float:
+        """Those that PyTorch's allocator holds: `max_memory_reserved`."""
+        return sum(held for name, held in self.parts.items() if name != CONTEXT)
+
 
 @dataclass(frozen=True)
 class MemoryReport:
@@ -66,6 +75,7 @@ class MemoryReport:
     names: tuple[str, ...]  # of parts
     held: Sequence[Sequence[float]]  # [stages, parts]
     usable_bytes: float
+    spread: float = 0.1  # one sd of log(measured / predicted)
 
     @cached_property
     def stages(self) -> tuple[StagePeak, ...]:
@@ -96,9 +106,24 @@ class MemoryReport:
         return self.fullest.peak_bytes
 
     @property
+    def fit_probability(self) -> float:
+        """How likely the peak is within what a program can allocate."""
+        return fit_probability(self.peak_bytes, self.usable_bytes, self.spread)
+
+    @property
+    def interval_80(self) -> tuple[float, float]:
+        """Bytes between which the fullest stage's peak lies with 80 %."""
+        return peak_interval(self.peak_bytes, self.spread)
+
+    @property
     def fits(self) -> bool:
-        """Whether the peak is within what a program can allocate."""
+        """Whether the peak is as likely as not within what a program can allocate: the prediction itself is."""
         return self.peak_bytes <= self.usable_bytes
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it is all but sure that the layout does not fit."""
+        return self.fit_probability < HOPELESS
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,6 +217,8 @@ class StepResult(Answer):
                 "stages": [{"stage": each.stage, "parts": dict(each.parts)} for each in self.memory.stages],
             },
             "fits": self.fits,
+            "fit_probability": self.memory.fit_probability,
+            "memory_interval_80": list(self.memory.interval_80),
             "breakdown": dict(self.breakdown),
             "intervals": _listed(self.intervals),
             "engine": self.engine,

@@ -10,9 +10,11 @@ from clustersim.views.words import gib, percent, significant
 
 
 def memory_words(memory: MemoryReport) -> str:
-    """71.3 of 75.2 GiB usable, on stage 0."""
-    held, usable = gib(memory.peak_bytes).removesuffix(" GiB"), gib(memory.usable_bytes)
-    return f"{held} of {usable} usable, on stage {memory.stage}" + ("" if memory.fits else ": does not fit")
+    """66.8 to 76.1 of 75.2 GiB usable, on stage 0: fits with 88 %."""
+    low, high = (gib(bound).removesuffix(" GiB") for bound in memory.interval_80)
+    chance = percent(memory.fit_probability, 0)
+    judged = "does not fit" if memory.hopeless else f"fits with {chance}"
+    return f"{low} to {high} of {gib(memory.usable_bytes)} usable, on stage {memory.stage}: {judged}"
 
 
 def shortage(memory: MemoryReport, fitting: Sequence[Remedy]) -> str:

@@ -9,8 +9,10 @@ from clustersim.workload.layers.elements import Element, Exchange, MemoryBound
 from clustersim.workload.layers.linear import Linear
 from clustersim.workload.layers.registry import channel_mixer_of, mixer_of
 from clustersim.workload.shape import Shape
+from clustersim.workload.software import NORMS
 
 PARTS = ("attention", "feed-forward")  # what norms and residual sums are named after, whatever stands between them
+RECOMPUTED_NORMS = tuple(f"{part} norm" for part in PARTS)
 MASK_BYTES = 1.0
 # Bytes that the cross-entropy moves a logit, a kernel each (Megatron-LM, tensor_parallel/cross_entropy.py, recalled):
 # cast to fp32 (6), maximum (4), difference (8), exponential (8), sum (4), quotient (8); scale the kept softmax (8),
@@ -87,7 +89,9 @@ def prediction_elements(model: Model, shape: Shape) -> list[Element]:
 def _norm(name: str, model: Model, shape: Shape) -> MemoryBound:
     """Read and write forward; read input and gradient, write gradient backward; keeps its input."""
     vector = shape.activation_bytes * shape.resident_tokens * model.hidden
-    return MemoryBound(name, 2 * vector, 3 * vector, saved=_kept_by_norm(model, shape))
+    again = NORMS in shape.software.selected and name in RECOMPUTED_NORMS
+    kept = _kept_by_norm(model, shape)
+    return MemoryBound(name, 2 * vector, 3 * vector, saved=kept, recomputed_when_selective=again)
 
 
 def _kept_by_norm(model: Model, shape: Shape) -> Array:

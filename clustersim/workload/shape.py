@@ -116,7 +116,7 @@ def shape_of(
         expert_spread=expert_spread(model, training),
         capacity=training.capacity_factor,
         trained=trained_of(model, training),
-        software=software_of(stack, training),
+        software=software_of(stack, training, layout.sharding, cut_vocabulary=layout.tensor > 1),
     )
 
 

@@ -11,7 +11,10 @@ from clustersim.inputs.training import Training
 
 # What selective recomputation may run again.
 CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION = "core_attention", "latent_up", "expert_activation"
-SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION)
+NORMS, FEED_FORWARD = "norms", "feed_forward"
+SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION, NORMS, FEED_FORWARD)
+USUALLY_SELECTED = SELECTED[:3]
+SHARDED = ("zero3", "fsdp", "hybrid")
 BLOCKWISE_RECIPES = {"per-tensor": False, "rowwise": False, "blockwise": True}
 
 
@@ -23,7 +26,7 @@ class Software:
     weights_in_experts: bool = False  # routing weights meet the experts' activation, not what experts return
     gradient_placeholders: bool = False  # an unused 16-bit gradient of each weight shape stands beside the real ones
     logit_bytes: float = FP32_BYTES  # of a logit, kept for the loss's backward pass
-    selected: frozenset[str] = frozenset(SELECTED)  # what selective recomputation runs again
+    selected: frozenset[str] = frozenset(USUALLY_SELECTED)  # what selective recomputation runs again
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
@@ -33,14 +36,15 @@ class Software:
     loss_chunks: float = 1.0  # pieces of the sequence that head and loss work on, one after the other
     eager_kernels: bool = False  # norms and gated activations are several kernels, which keep what they make
     quantized_head: bool = False  # the output head is among the frozen weights in few bits
+    wide_residuals: bool = False  # the residual stream is in fp32
     quantized_keeps_input: bool = False  # products with frozen 4-bit weights keep their input, though nothing reads it
 
 
 USUAL = Software()
 
 
-def software_of(stack: Stack, training: Training) -> Software:
-    """What a stack does in a training of this precision."""
+def software_of(stack: Stack, training: Training, sharding: str = "none", *, cut_vocabulary: bool = False) -> Software:
+    """What a stack does in a training of this precision; `cut_vocabulary`: over tensor ranks."""
     handled("stack.selective_recompute", stack.selective_recompute, SELECTED)
     blocks = chosen("training.fp8_recipe", training.fp8_recipe, BLOCKWISE_RECIPES)
     blockwise = training.precision == "fp8" and blocks
@@ -50,7 +54,7 @@ def software_of(stack: Stack, training: Training) -> Software:
         dispatch_bytes=low if stack.low_precision_dispatch else wide,
         weights_in_experts=stack.weights_in_experts,
         gradient_placeholders=stack.gradient_placeholders,
-        logit_bytes=stack.logit_bytes,
+        logit_bytes=_logit_bytes(stack, sharding, cut_vocabulary),
         selected=frozenset(stack.selective_recompute),
         unfused_bias=stack.unfused_bias,
         padded_routing=stack.padded_routing,
@@ -62,4 +66,14 @@ def software_of(stack: Stack, training: Training) -> Software:
         eager_kernels=stack.eager_kernels,
         quantized_head=stack.quantized_head,
         quantized_keeps_input=stack.quantized_keeps_input,
+        wide_residuals=stack.wide_residuals and training.base_precision is not None and sharding not in SHARDED,
     )
+
+
+def _logit_bytes(stack: Stack, sharding: str, cut_vocabulary: bool) -> float:
+    """Bytes of a logit that the loss keeps for its backward pass."""
+    if cut_vocabulary and stack.tensor_logit_bytes is not None:
+        return stack.tensor_logit_bytes
+    if sharding in SHARDED and stack.sharded_logit_bytes is not None:
+        return stack.sharded_logit_bytes
+    return stack.logit_bytes

@@ -85,5 +85,5 @@ def test_a_shortage_says_by_how_much_and_what_would_help() -> None:
     assert "activations 60.0 GiB, optimizer 30.0 GiB, weight gradient inputs 10.0 GiB" in text
     assert "what would help: layout.recompute=full (50.0 GiB, 12.3 s), layout.tensor=4 (70.0 GiB, 13.0 s)" in text
     assert "no single change" in shortage(short, [])
-    assert memory_words(short) == "100 of 80.0 GiB usable, on stage 0: does not fit"
-    assert memory_words(report(activations=8.0)) == "8.00 of 80.0 GiB usable, on stage 0"
+    assert memory_words(short) == "88.0 to 114 of 80.0 GiB usable, on stage 0: does not fit"
+    assert memory_words(report(activations=8.0)) == "7.04 to 9.09 of 80.0 GiB usable, on stage 0: fits with 100 %"

@@ -111,7 +111,7 @@ def test_flops_of_recomputation_by_operations_are_those_of_the_passes(model: Mod
 )
 def test_zero_stages_cut_states(sharding: str, bytes_each: tuple[float, float, float]) -> None:
     """Rajbhandari et al. 2020, figure 1, for 8 replicas."""
-    held = held_states(1.0, shard_sizes(sharding, 8.0), state_bytes_of(training(), "fp32"))
+    held = held_states(1.0, 1.0, 0.0, shard_sizes(sharding, 8.0), state_bytes_of(training(), "fp32"))
     assert tuple(held.values()) == bytes_each
 
 
@@ -127,5 +127,5 @@ def test_zero_stages_cut_states(sharding: str, bytes_each: tuple[float, float, f
 def test_states_by_precision(changes: dict[str, str], reduced_in: str, bytes_each: tuple[float, float, float]) -> None:
     each = state_bytes_of(training(**changes), reduced_in)
     assert (each.parameters, each.gradients, each.optimizer) == bytes_each
-    sharded = held_states(1.0, shard_sizes("fsdp", 4.0), each)
+    sharded = held_states(1.0, 1.0, 0.0, shard_sizes("fsdp", 4.0), each)
     assert sum(sharded.values()) == (4.0 + 4.0 + each.moments) / 4

@@ -11,6 +11,7 @@ import numpy as np
 from clustersim.engines.graph import Floats
 from clustersim.inputs.kinds import chosen
 from clustersim.inputs.layout import Offload
+from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.stack import Stack
 from clustersim.simulation.segment.stages import Stage
@@ -19,6 +20,7 @@ from clustersim.workload.sizes import Sizes
 from clustersim.workload.states import MOMENT_BYTES, StateBytes, held_states, shard_sizes, state_bytes_of
 
 LAYERS_UNSHARDED = 2.0  # one that computes, one that is gathered or reduced meanwhile
+GATHERED = ("zero3", "fsdp", "hybrid")  # shardings whose parameters are whole only while they are needed
 LAYERS_ON_DEVICE = 2.0  # of offloaded activations: one that leaves or arrives while another is computed
 
 
@@ -32,6 +34,8 @@ class ShardedStates:
     expert_replicas: Array
     each: StateBytes  # of a parameter
     moment_bytes: float = 0.0  # of one moment of a parameter
+    frees_gradients: bool = False  # there are none while the (only) forward pass runs
+    whole_stages: bool = False  # parameters and gradients stay whole from the first micro-batch to the last
 
 
 def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: int = 1) -> ShardedStates:
@@ -49,7 +53,9 @@ def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: in
     at_once = scenario.stack.gradients_reduced_at_once and micro_batches == 1
     kind = "zero2" if at_once and layout.sharding == "zero1" else layout.sharding
     moment = chosen("training.moment_precision", scenario.training.moment_precision, MOMENT_BYTES)
-    return ShardedStates(kind, layout.offload, replicas, expert_replicas, each, moment)
+    frees = scenario.stack.frees_gradients and micro_batches == 1
+    whole = scenario.stack.whole_stages and layout.pipeline > 1 and kind in GATHERED
+    return ShardedStates(kind, layout.offload, replicas, expert_replicas, each, moment, frees, whole)
 
 
 def memory_parts(chunks: Sequence[Stage], flying: Array, sharding: ShardedStates, stack: Stack) -> dict[str, Array]:
@@ -139,36 +145,50 @@ def kept_all_step(held: Held, sharding: ShardedStates, stack: Stack) -> dict[str
     return states | _unsharded(held, sharding) | {"buffers": stack.buffers}
 
 
-def optimizer_copies(chunks: Sequence[Stage], sharding: ShardedStates, stack: Stack) -> Array:
-    """Bytes that an optimizer which works on all tensors at once makes beside the states: copies of a moment.
+def bytes_after_passes(chunks: Sequence[Stage], sharding: ShardedStates, stack: Stack) -> Array:
+    """Bytes that stand beside the states while no pass runs: the most of three.
 
-    Source: PyTorch, torch/optim/adam.py, _multi_tensor_adam: the square roots of all second moments.
+    An optimizer that works on all tensors at once makes copies of a moment. Where stages keep whole gradients, those of
+    the chunk that ends last are joined for one bulk reduction. Where all weights are loaded before they are sharded
+    that comes before the passes, without gradients and optimizer.
+    Source: PyTorch, torch/optim/adam.py, _multi_tensor_adam: the square roots of all second moments;
+    torch/distributed/pipelining/stage.py, perform_reduce_grad, and _fully_shard/_fsdp_collectives.py (copy-in).
     """
-    if not stack.optimizer_copies:
+    if not may_peak_after_passes(sharding, stack):
         return 0.0
     held = held_by(np.array([holdings(chunk) for chunk in chunks]))
+    joined = FP32_BYTES * (held.trained + held.trained_experts) / len(chunks) * sharding.whole_stages
     cut, expert_cut = (
         shard_sizes(sharding.kind, ranks).optimizer for ranks in (sharding.replicas, sharding.expert_replicas)
     )
     trained = held.trained / cut + held.trained_experts / expert_cut
-    return stack.optimizer_copies * sharding.moment_bytes * trained
+    copies = stack.optimizer_copies * sharding.moment_bytes * trained
+    loads = stack.loads_whole and sharding.kind in GATHERED
+    states = sharding.each.gradients + sharding.each.optimizer  # that there are none of yet
+    loaded = loads * (sharding.each.parameters * (held.dense + held.experts) - states * trained)
+    return np.maximum(np.maximum(joined, copies), loaded)
+
+
+def may_peak_after_passes(sharding: ShardedStates, stack: Stack) -> bool:
+    """Whether anything stands beside the states when no pass runs."""
+    return bool(stack.optimizer_copies or sharding.whole_stages or stack.loads_whole)
 
 
 def fullest_moment(
-    resident: dict[str, Floats], moving: dict[str, Floats], copies: Floats, stack: Stack
+    resident: dict[str, Floats], moving: dict[str, Floats], after: Floats, sharding: ShardedStates
 ) -> dict[str, Floats]:
-    """Bytes by part at the fullest moment of a step: while passes run, or while the optimizer does.
+    """Bytes by part at the fullest moment of a step: while passes run, or `after` them.
 
     Where gradients are freed after a step they come as activations go: the passes' peak is taken without them.
     Arrays of one shape.
     """
-    if not (stack.optimizer_copies or stack.frees_gradients):
+    if not (np.any(after) or sharding.frees_gradients):
         return resident | moving
-    absent = resident["gradients"] if stack.frees_gradients else np.zeros_like(copies)
-    updates = copies > sum(moving.values(), -absent)
+    absent = resident["gradients"] if sharding.frees_gradients else np.zeros_like(after)
+    updates = after > sum(moving.values(), -absent)
     later = {part: np.where(updates, 0.0, bytes_) for part, bytes_ in moving.items()}
     gradients = np.where(updates, resident["gradients"], resident["gradients"] - absent)
-    return resident | {"gradients": gradients} | later | {"optimizer_copies": np.where(updates, copies, 0.0)}
+    return resident | {"gradients": gradients} | later | {"after_passes": np.where(updates, after, 0.0)}
 
 
 def _unsharded(held: Held, sharding: ShardedStates) -> dict[str, Array]:
@@ -176,11 +196,19 @@ def _unsharded(held: Held, sharding: ShardedStates) -> dict[str, Array]:
 
     FSDP and ZeRO-3 hold the layer that computes and the one that is gathered (or reduced) meanwhile, and the model's
     ends all step; ZeRO-2 the gradients of two layers. Placeholders of weight gradients stand beside.
-    Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4.
+    Pipeline stages of FSDP2 hold all their parameters and fp32 gradients whole.
+    Source: Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277, sections 3.3 and 3.4; PyTorch,
+    torch/distributed/pipelining/stage.py (no resharding and no reduction between micro-batches).
     """
+    if sharding.whole_stages:
+        return {
+            "gathered_parameters": sharding.each.parameters
+            * (held.dense + held.experts - held.spared - held.spared_experts),
+            "gradient_buffers": FP32_BYTES * (held.trained + held.trained_experts) + held.placeholder_bytes,
+        }
     whole = LAYERS_UNSHARDED * held.largest_layer + held.ends
     reduced = LAYERS_UNSHARDED * held.largest_trained + held.trained_ends
-    gathers = sharding.kind in ("zero3", "fsdp", "hybrid")
+    gathers = sharding.kind in GATHERED
     reduces = gathers or sharding.kind == "zero2"
     return {
         "gathered_parameters": sharding.each.parameters * whole * gathers,

@@ -18,13 +18,16 @@ from clustersim.engines.graph import Floats, Ints
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.program import BACKWARDS, FORWARDS, Program, TaskType
 from clustersim.simulation.device_tasks import device_tasks
+from clustersim.simulation.memory.error import memory_spread
 from clustersim.simulation.memory.holdings import (
+    ShardedStates,
+    bytes_after_passes,
     fullest_moment,
     held_by,
     holdings,
     kept_all_step,
+    may_peak_after_passes,
     offloaded_activations,
-    optimizer_copies,
     sharding_of,
 )
 from clustersim.simulation.results import MemoryReport
@@ -60,22 +63,23 @@ def memory_reports(
         [low + total[low:high].argmax(axis=0) for low, high in pairwise(bounds.tolist())]
     )  # [stages, points]
     moved = {part: np.take_along_axis(bytes_, peaks, axis=0) for part, bytes_ in moving.items()}
-    held = fullest_moment(held, moved, _optimizer_copies(program, stages, scenario, sizes, points), scenario.stack)
+    sharding = sharding_of(scenario, sizes, program.micro_batches, program.placement.copies)
+    held = fullest_moment(held, moved, _after_passes(program, stages, scenario, sharding, points), sharding)
     by_point = np.array(list(held.values())).transpose(2, 1, 0).tolist()  # [points, stages, parts]
     usable = (np.zeros(points) + scenario.cluster.accelerator.memory.usable_bytes).tolist()
     names = tuple(held)
-    return [MemoryReport(names, by_stage, most) for by_stage, most in zip(by_point, usable, strict=True)]
+    spread = memory_spread(scenario.stack.name, experts=scenario.model.moe is not None)
+    return [MemoryReport(names, by_stage, most, spread) for by_stage, most in zip(by_point, usable, strict=True)]
 
 
-def _optimizer_copies(
-    program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
+def _after_passes(
+    program: Program, stages: Sequence[Stage], scenario: Scenario, sharding: ShardedStates, points: int
 ) -> Floats:
-    """Bytes [stages, points] that the optimizer's step makes beside the states."""
-    if not scenario.stack.optimizer_copies:
+    """Bytes [stages, points] that stand beside the states once passes have ended."""
+    if not may_peak_after_passes(sharding, scenario.stack):
         return np.zeros((program.stages, points))
-    sharding = sharding_of(scenario, sizes, program.micro_batches, program.placement.copies)
     chunks = [[stages[number] for number in virtual] for virtual in program.placement.virtual.T.tolist()]
-    return np.array([optimizer_copies(held, sharding, scenario.stack) + np.zeros(points) for held in chunks])
+    return np.array([bytes_after_passes(held, sharding, scenario.stack) + np.zeros(points) for held in chunks])
 
 
 def _resident(

@@ -13,6 +13,7 @@ from clustersim.costs.machine import Machine
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
+from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.schedules.program import TaskType
 from clustersim.simulation.segment.segment import PassBatch, Segment, shared_parts
 from clustersim.workload.arrays import Array
@@ -155,7 +156,8 @@ def _recipes(
         def pair(times: int) -> Pass:
             return beside(work(TaskType.BACKWARD, times), work(TaskType.FORWARD, times), lone_groups | KEPT_TOGETHER)
 
-        block_input = shape.activation_bytes * shape.resident_tokens * model.residual_width
+        width = FP32_BYTES if shape.software.wide_residuals else shape.activation_bytes
+        block_input = width * shape.resident_tokens * model.residual_width
         return LayerWork(
             name,
             {operation: work(operation) for operation in PHASES if operation in operations | WHOLE},

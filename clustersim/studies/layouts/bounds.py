@@ -18,9 +18,9 @@ from clustersim.schedules.program import Kind, Position, Program, TaskType
 from clustersim.schedules.registry import find_schedule, traits_of
 from clustersim.simulation.memory.holdings import (
     ShardedStates,
+    bytes_after_passes,
     fullest_moment,
     moving_parts,
-    optimizer_copies,
     resident_parts,
     sharding_of,
 )
@@ -184,7 +184,8 @@ def memory_bound(columns: Columns, stages: Sequence[Stage], program: Program, mi
     scenario = columns.scenario
     once, often = (sharding_of(scenario, columns.sizes, count) for count in (1, 2))
     several = _held(scenario, stages, program, micro_batches, often)
-    if once.kind == often.kind:  # a single micro-batch's gradients may be cut as they come
+    # A single micro-batch's gradients may be cut as they come, or be none while it runs forward.
+    if (once.kind, once.frees_gradients) == (often.kind, often.frees_gradients):
         return several
     return np.where(micro_batches == 1.0, _held(scenario, stages, program, micro_batches, once), several)
 
@@ -216,11 +217,8 @@ def _held(
             kept = np.min([chunk.activation_bytes for chunk in held], axis=0) * flying[stage]
             moving = {"activations": kept, "fragmentation": scenario.stack.fragmentation * kept}
         nothing = np.zeros(len(micro_batches))
-        copies = nothing + optimizer_copies(held, sharding, scenario.stack)
-        parts = fullest_moment(
-            *({part: nothing + size for part, size in some.items()} for some in (resident, moving)),
-            copies,
-            scenario.stack,
-        )
+        after = nothing + bytes_after_passes(held, sharding, scenario.stack)
+        there, taken = ({part: nothing + size for part, size in some.items()} for some in (resident, moving))
+        parts = fullest_moment(there, taken, after, sharding)
         most = np.maximum(most, sum(parts.values(), nothing))
     return most * (1.0 - SLACK)

@@ -107,6 +107,9 @@ class _Reader:
     def _cells(self, software: Software) -> dict[str, str]:
         """The row with the columns of `measured_runs.csv`: our slugs, and what is assumed where a cell is empty."""
         row = self.row
+        unsaid = not any(text(row, column) for column in ("n_devices", "micro_batch", "seq_len"))
+        if unsaid and not software.fine_tunes and all((whole(row, column) or 1) == 1 for column in ("tp", "pp", "ep")):
+            raise problem(row, "n_devices", "neither devices, layout, batch nor sequence length are stated")
         degrees = {column: whole(row, column) or 1 for column in ("tp", "pp", "cp", "ep")}
         ranks = degrees["tp"] * degrees["pp"] * degrees["cp"]
         devices, data = whole(row, "n_devices"), whole(row, "dp")
@@ -139,6 +142,13 @@ class _Reader:
             "notes": "",
             "framework": "",
         }
+        if "no sequence parallel" in text(row, "notes"):
+            cells["sequence_parallel"] = "0"
+        if software.family == "Megatron-LM" and degrees["ep"] > 1 and not text(row, "expert_tp"):
+            one = "etp1" in text(row, "locator")
+            cells["expert_tp"] = "1" if one else str(degrees["tp"])
+        if "MTP 1" in text(row, "notes"):
+            cells["mtp_layers"] = "1"
         vocabulary = VOCABULARY.search(text(row, "notes"))
         if vocabulary:
             cells["vocab"] = vocabulary[1].replace(",", "")
@@ -227,6 +237,8 @@ def _model_name(name: str) -> str:
     if search_path.find(search_path.catalog_folders(), "models", name):
         return name
     short = name.rpartition("/")[2].lower()
+    if short.startswith("deepseekv3"):  # cut to fewer layers: the columns say how many
+        return "deepseek-v3"
     while short and not search_path.find(search_path.catalog_folders(), "models", short):
         shorter = SUFFIXES.sub("", short)
         if shorter == short:

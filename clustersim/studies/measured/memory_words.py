@@ -75,10 +75,10 @@ def _as_run(row: CsvRow, stack: str, family: str, year: int, prose: str) -> Soft
         stack = "torchtitan-eager-2025"
     if stack == "torchtitan-2025" and year >= 2026:
         changes["loss_chunks"] = 8
-    if "fused cross-entropy" in prose:
-        changes |= {"logit_bytes": 2.0}
     if stack in FINE_TUNERS and FUSED.search(prose):
-        changes["logit_bytes"] = 8.0
+        changes["logit_bytes"] = 8.0  # 16-bit logits, cast and shifted; the gradient stands in their place
+    if "accelerated-peft" in prose:
+        changes["wide_residuals"] = False  # its own preparation of the model leaves norms in 16 bits
     stack = stack if stack in names("stacks") else "torchtitan-eager-2025"
     return Software(stack, family, stack in FINE_TUNERS, "fms-acceleration" in text(row, "framework"), changes)
 

@@ -137,6 +137,14 @@ class AttentionLayer(Layer):
     def _served_keys(self, model: Model, batch: Batch) -> float:
         return self.reach.mean_keys(model, batch.span, batch.spread)
 
+    def _rotated_apart(self, model: Model, shape: Shape) -> float:
+        """Elements a token of rotated queries and keys that stand beside the joint projection, of which values are a
+        part still: kernel by kernel. Source: LitGPT, model.py, CausalSelfAttention.
+        """
+        rotates = chosen("model.position", model.position, ROTATES)
+        apart = rotates and shape.software.eager_kernels and model.latent is None
+        return float(model.qk_head_size * (model.heads + model.kv_heads)) if apart else 0.0
+
     def _output_frozen(self, shape: Shape) -> bool:
         """Whether the output's matrix keeps no input of its own, so that the core must."""
         trained = shape.trained
@@ -150,7 +158,7 @@ class AttentionLayer(Layer):
         heads, queries = shape.micro_batch * model.heads / shape.tensor, shape.sequence / shape.context
         again = self.core_runs_again(model, shape.software.selected, fused=shape.fused_attention)
         kept = model.heads * model.qk_head_size + self._key_value_width(model)
-        projections = shape.activation_bytes * shape.tokens * kept / shape.tensor
+        projections = shape.activation_bytes * shape.tokens * (kept + self._rotated_apart(model, shape)) / shape.tensor
         if shape.fused_attention:
             return FusedAttention(
                 heads,

@@ -79,10 +79,11 @@ class MemoryBound(Element):
     recomputed_when_selective: bool = False
     gradients: Array = 0.0
     fused: bool = False
+    dropped_when_selective: bool = False  # selective recomputation makes what it keeps again
 
     def saved_bytes(self, selective: bool = False) -> Array:
         """Bytes kept for the backward pass."""
-        return self.saved
+        return 0.0 if selective and self.dropped_when_selective else self.saved
 
     def forward(self, builder: PassBuilder) -> None:
         """Read and write once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clustersim.inputs.model import Model
 from clustersim.workload.arrays import Array
@@ -11,6 +12,7 @@ from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.linear import column, row
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.shape import Shape
+from clustersim.workload.software import FEED_FORWARD
 
 
 class FeedForwardLayer(Layer):
@@ -49,10 +51,11 @@ def dense_matrices(model: Model, ffn_hidden: float, prefix: str = "") -> tuple[M
     Every second product of a layer, counted from the queries' on, is the second of the gated up-projection's two, else
     the down-projection.
     """
+    selected = "" if prefix else FEED_FORWARD  # shared experts are a module of their own
     again_up, again_down = (ffn_hidden, 0.0) if model.gated else (0.0, model.hidden)
     return (
-        Matrix(f"{prefix}ffn up", model.hidden, up_width(model, ffn_hidden), repeated=again_up),
-        Matrix(f"{prefix}ffn down", ffn_hidden, model.hidden, repeated=again_down),
+        Matrix(f"{prefix}ffn up", model.hidden, up_width(model, ffn_hidden), repeated=again_up, selected=selected),
+        Matrix(f"{prefix}ffn down", ffn_hidden, model.hidden, repeated=again_down, selected=selected),
     )
 
 
@@ -60,11 +63,11 @@ def dense_elements(model: Model, shape: Shape, ffn_hidden: float, prefix: str = 
     """Up-projection (both halves when gated), activation, down-projection."""
     up, down = dense_matrices(model, ffn_hidden, prefix)
     inner = ffn_hidden / shape.tensor
-    return [
-        column(up, shape),
-        activation(f"{prefix}activation", model, shape, shape.tokens * inner),
-        row(down, shape),
-    ]
+    between = activation(f"{prefix}activation", model, shape, shape.tokens * inner)
+    if not prefix and FEED_FORWARD in shape.software.selected:  # only the input is kept: Megatron-LM's `mlp`
+        between = replace(between, recomputed_when_selective=True, dropped_when_selective=True)
+        return [column(up, shape), between, replace(row(down, shape), input_dropped=True)]
+    return [column(up, shape), between, row(down, shape)]
 
 
 def activation(

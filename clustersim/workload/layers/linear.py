@@ -15,10 +15,12 @@ from clustersim.workload.layers.elements import Element
 from clustersim.workload.layers.layer import Matrix
 from clustersim.workload.operations import Collective, Gemm, PassBuilder, Pointwise
 from clustersim.workload.shape import Shape
+from clustersim.workload.software import NORMS
 
 # Of the rate of streaming kernels, that transposes of experts' fp8 reach: 32,768 x 7,168 in 1.52 ms on Hopper (0.31
 # TB/s), and by a fused kernel, as one scale a tensor has, in 0.59 ms (FP8-Flow-MoE's operator benchmarks).
 BLOCKWISE_TRANSPOSE, TRANSPOSE = 0.1, 0.26
+BEHIND_NORMS = ("qkv", "ffn up")  # matrices whose input a norm makes
 DROPOUT_MASK = 1.0  # byte of an element of the adapters' input, which is dropped at random
 
 
@@ -309,6 +311,7 @@ def column(matrix: Matrix, shape: Shape) -> Linear:
         group_bytes=width * shape.tokens,
         saved=width * shape.resident_tokens,
         recomputed_when_selective=matrix.selected in shape.software.selected,
+        input_dropped=NORMS in shape.software.selected and matrix.name in BEHIND_NORMS,
         recomputed_share=matrix.repeated_share,
     )
 
@@ -325,5 +328,6 @@ def row(matrix: Matrix, shape: Shape) -> Linear:
         reduces=True,
         group_bytes=shape.activation_bytes * shape.tokens * matrix.outputs,
         saved=shape.activation_bytes * shape.tokens * inputs,
+        recomputed_when_selective=bool(matrix.selected) and matrix.selected in shape.software.selected,
         recomputed_share=matrix.repeated_share,
     )

@@ -32,7 +32,7 @@ from clustersim.workload.parameters import block_parameters, total_parameters
 from clustersim.workload.passes import element_pass
 from clustersim.workload.serving import forward_pass, layer_elements
 from clustersim.workload.shape import Shape
-from clustersim.workload.software import SELECTED
+from clustersim.workload.software import USUALLY_SELECTED
 
 ALONE = shape(fused_attention=True)
 LONG = shape(fused_attention=True, sequence=8192.0, span=8192.0)  # than what sparse attention picks
@@ -75,7 +75,7 @@ def test_products_of_a_pass_are_those_of_the_parameters_met(name: str) -> None:
         assert flops(elements, "forward", "none", "gemm") == pytest.approx(met)
         repeated = 2 * sum(matrix.repeated_parameters for matrix in matrices)
         assert flops(elements, "backward", "operations", "recompute") == pytest.approx(repeated)
-        selected = 2 * sum(matrix.met_parameters for matrix in matrices if matrix.selected in SELECTED)
+        selected = 2 * sum(matrix.met_parameters for matrix in matrices if matrix.selected in USUALLY_SELECTED)
         assert flops(elements, "backward", "selective", "recompute") == pytest.approx(selected)
 
 
