@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     "validate",
     short_help="Predictions against measured runs.",
     epilog=examples(
-        "clustersim validate --output results/validate",
         "clustersim validate --max-mape 20 --json",
-        "clustersim validate --memory",
+        "clustersim validate --memory --output results/memory",
     ),
 )
 @click.argument("file", required=False)
