@@ -98,6 +98,10 @@ UNITS = {
     "stacks": {
         "memory_factor": "x",
         "logit_bytes": "B",
+        "tensor_logit_bytes": "B",
+        "sharded_logit_bytes": "B",
+        "loss_chunks": "chunks",
+        "optimizer_copies": "copies",
         "overlap_slowdown": SHARE,
         "reserved_cores": SHARE,
         "fragmentation": SHARE,
