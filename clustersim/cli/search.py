@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the best are best by; memory: the most headroom.",
 )
-@click.option("--where", metavar="CONDITION", help='On the layout, such as "tensor * pipeline <= 64".')
+@click.option("--where", metavar="CONDITION", help='Such as "tensor * pipeline <= 64" or "memory < 70 GiB".')
+@click.option(
+    "--headroom",
+    metavar="PROBABILITY",
+    default="90 %",
+    show_default=True,
+    help="With which what is found fits in memory.",
+)
 @click.option("--quick", is_flag=True, help="Sharding, schedule and context as the stack has them by default.")
 @click.option(
     "--plot",
@@ -66,6 +73,7 @@ def command(
     top: int,
     metric: str,
     where: str | None,
+    headroom: str,
     quick: bool,
     plot: Path | None,
     target: str | None,
@@ -81,7 +89,7 @@ def command(
     from clustersim.cli.scenarios import result_path, scenario_from
     from clustersim.studies.layouts.search import search_layouts
 
-    space = _space(where, quick)
+    space = _space(where, quick, headroom)
     described = scenario_from(scenario, [*changes, "layout=search"], flags)
     started = perf_counter()
     with progress_bar("playing the best layouts") as progress:
@@ -117,19 +125,28 @@ def _export(found: SearchResult, target: str, output: Path | None, usual: Path) 
     say(path)
 
 
-def _space(where: str | None, quick: bool) -> Space:
+def _space(where: str | None, quick: bool, headroom: str) -> Space:
     from dataclasses import replace
 
     from clustersim.inputs.layout import WHERE_NAMES, WHERE_WORDS
-    from clustersim.inputs.where import check_expression
+    from clustersim.inputs.units import parse_quantity
+    from clustersim.inputs.where import check_expression, memory_condition
     from clustersim.studies.layouts.candidates import EVERYTHING, USUAL
 
-    if where is not None:
-        try:
+    try:
+        most_bytes, where = memory_condition(where) if where is not None else (None, None)
+        if where is not None:
             check_expression(where, WHERE_NAMES, WHERE_WORDS)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="'--where'") from None
-    return replace(USUAL if quick else EVERYTHING, where=where)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--where'") from None
+    try:
+        probability = parse_quantity(headroom, "fraction")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--headroom'") from None
+    if not 0.0 < probability < 1.0:
+        raise click.BadParameter("must lie between 0 and 100 %, both left out", param_hint="'--headroom'")
+    space = USUAL if quick else EVERYTHING
+    return replace(space, where=where, headroom=probability, most_bytes=most_bytes)
 
 
 def _show(found: SearchResult, as_json: bool) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
-from clustersim.inputs.units import shown
+from clustersim.inputs.units import parse_quantity, shown
 
 LONGEST = 500
 LARGEST = 1e18  # number that may be written
@@ -40,6 +41,21 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _CHOICES = (ast.Tuple, ast.List)
+
+
+MEMORY_LIMIT = re.compile(r"\s*memory\s*(?:<=?)\s*(.+?)\s*")
+
+
+def memory_condition(expression: str) -> tuple[float | None, str | None]:
+    """The bytes that a condition lets a device hold, such as `memory < 70 GiB`, and what else it asks of the layout.
+
+    Limits on memory stand alone or beside others, joined by `and`. Raises ValueError for a limit that is no size.
+    """
+    parts = re.split(r"\band\b", expression)
+    found = [MEMORY_LIMIT.fullmatch(part) for part in parts]
+    limits = [parse_quantity(match[1], "bytes") for match in found if match]
+    rest = "and".join(part for part, match in zip(parts, found, strict=True) if not match).strip()
+    return min(limits, default=None), (rest or None) if limits else expression
 
 
 def satisfies(expression: str, values: Mapping[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from clustersim.inputs.where import satisfies
 from clustersim.schedules import build_program
 from clustersim.schedules.program import Program, TaskType
 from clustersim.schedules.registry import passes_of, traits_of, usual_schedule
+from clustersim.simulation.memory.error import largest_peak, memory_spread
 from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
 from clustersim.simulation.segment.stages import Stage, assemble_stages
 from clustersim.simulation.step.side_by_side import Columns
@@ -49,6 +50,15 @@ class Space:
     shardings: tuple[Sharding, ...] = ()  # none given: what the stack does
     schedules: tuple[Schedule, ...] = ("1f1b",)  # of one chunk a device; the first without a pipeline; else interleaved
     where: str | None = None  # a condition on the layout
+    headroom: float = 0.5  # probability with which what is found must fit in memory
+    most_bytes: float | None = None  # that a device may hold, by prediction
+
+
+def budget_bytes(scenario: Scenario, space: Space) -> float:
+    """Bytes of the largest predicted peak that a space takes: one that fits as likely as is asked for."""
+    spread = memory_spread(scenario.stack.name, experts=scenario.model.moe is not None)
+    most = largest_peak(scenario.cluster.accelerator.memory.usable_bytes, spread, space.headroom)
+    return most if space.most_bytes is None else min(most, space.most_bytes)
 
 
 USUAL = Space()
@@ -312,7 +322,7 @@ def _bounded(
         columns = _columns(scenario, sound, structure, data, place)
         allowed = some & _meets(scenario, space, grid, structure, data)
         held = memory_bound(columns, stages, program, micro_batches)
-        fits = allowed & (held <= scenario.cluster.accelerator.memory.usable_bytes)
+        fits = allowed & (held <= budget_bytes(scenario, space))
         bound = step_bound(TaskPrices(columns, machine, stages, program), micro_batches)
         dropped = Counter({"condition not met": int((some & ~allowed).sum()), MEMORY: int((allowed & ~fits).sum())})
         least = float(held[allowed].min(initial=np.inf))

@@ -24,7 +24,7 @@ from clustersim.simulation.result_row import ResultRow, run_row
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.layouts.alike import Equals, equals, with_another
-from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, candidate_families
+from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, budget_bytes, candidate_families
 from clustersim.studies.progress import Progress
 
 TIME_METRICS = ("step_time", "mfu", "cost", "energy")  # on given devices all of them go with the step's time
@@ -112,8 +112,8 @@ def search_layouts(
 ) -> SearchResult:
     """The `top` best layouts of a space by a metric of METRICS, and the front of step time against memory if asked for.
 
-    Exact: no layout of the space that fits in memory is better than those found. Ctrl-C ends the search with the best
-    so far, once there is one. Raises InfeasibleError when none fits.
+    Exact: no layout of the space that fits in memory, as likely as it asks for, is better than those found. Ctrl-C ends
+    the search with the best so far, once there is one. Raises InfeasibleError when none fits.
     """
     if metric not in METRICS:
         raise ValueError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
@@ -123,8 +123,9 @@ def search_layouts(
     feasible = len(pool.family)
     candidates = feasible + rejected[MEMORY]
     if not feasible:
-        raise InfeasibleError(_why_none(scenario, families, candidates))
+        raise InfeasibleError(_why_none(scenario, space, families, candidates))
     found: list[RunResult] = []
+    budget = budget_bytes(scenario, space)
     played, complete = 0, True
     order = np.argsort(pool.bound_bytes if metric == "memory" else pool.bound_s, kind="stable").tolist()
     try:
@@ -138,7 +139,7 @@ def search_layouts(
             played += 1
             if result is None:
                 rejected["refused on resolution"] += 1
-            elif result.step.fits:
+            elif result.step.memory_bytes <= budget:
                 rejected[SAME] += not with_another(found, result)
             else:
                 rejected[f"{MEMORY} when played"] += 1
@@ -212,7 +213,7 @@ def _progress(
     return place + 1, max(place + 1, min(max(needed, top), len(order)))
 
 
-def _why_none(scenario: Scenario, families: Sequence[Family], candidates: int) -> str:
+def _why_none(scenario: Scenario, space: Space, families: Sequence[Family], candidates: int) -> str:
     """No layout divides, or none fits: by how much, and what would help."""
     devices, batch = scenario.cluster.devices, scenario.training.global_batch
     if not candidates:
@@ -222,6 +223,13 @@ def _why_none(scenario: Scenario, families: Sequence[Family], candidates: int) -
         )
     least = min(family.least_bytes for family in families) / 2**30
     usable = scenario.cluster.accelerator.memory.usable_bytes / 2**30
+    budget = budget_bytes(scenario, space) / 2**30
+    if least <= usable and budget < usable:
+        return (
+            f"none of {counted(candidates, 'layout')} on {counted(devices, 'device')} leaves the headroom asked for: "
+            f"the leanest needs {least:.1f} GiB a device, the most allowed is {budget:.1f} of {usable:.1f} GiB usable. "
+            "Less --headroom or more devices would help"
+        )
     return (
         f"none of {counted(candidates, 'layout')} on {counted(devices, 'device')} fits in memory: the leanest needs "
         f"{least:.1f} GiB a device of {usable:.1f} GiB usable. More devices would help"
