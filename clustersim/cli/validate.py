@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     "validate",
     short_help="Predictions against measured runs.",
     epilog=examples(
-        "clustersim validate --max-mape 20 --json",
+        "clustersim validate --output results/validate",
+        "clustersim validate --predictions other_tool.csv",
         "clustersim validate --memory --output results/memory",
     ),
 )
 @click.argument("file", required=False)
 @click.option("--max-mape", type=click.FloatRange(min=0), metavar="PERCENT", help="Exit code 1 past this mean error.")
+@click.option(
+    "--predictions",
+    metavar="CSV",
+    help="Another tool's: id, step_time_s and, if it has them, low and high of 80 %. Scored on the same rows.",
+)
 @output_option("Folder to write validation.json, validation.txt, the parity plot and the residual plots into.")
 @click.option(
     "--page", type=click.Path(path_type=Path), hidden=True, help="Write docs/accuracy.md; for `make accuracy`."
@@ -32,7 +38,13 @@ if TYPE_CHECKING:
 @click.option("--memory", "memory", is_flag=True, help="FILE is of the form of memory_runs.csv: published peaks.")
 @json_option
 def command(
-    file: str | None, max_mape: float | None, output: str | None, page: Path | None, memory: bool, as_json: bool
+    file: str | None,
+    max_mape: float | None,
+    predictions: str | None,
+    output: str | None,
+    page: Path | None,
+    memory: bool,
+    as_json: bool,
 ) -> int:
     """Simulate every row of FILE, of the form of measured_runs.csv; without one, the rows that come with clustersim.
 
@@ -40,13 +52,15 @@ def command(
 
     Ctrl-C ends it with the rows that are done.
     """
+    if memory and predictions is not None:
+        raise click.UsageError("--predictions is about step times: it does not go with --memory.")
     if memory:
         return _memory(file, output, max_mape, as_json)
     from clustersim.studies.validation.validation import validate
     from clustersim.views.validation_table import validation_view
 
     with progress_bar("simulating measured runs") as progress:
-        report = validate(file, progress=progress)
+        report = validate(file, predictions=predictions, progress=progress)
     with printed_first(lambda: _write(report, output, page)):
         if as_json:
             print_json(report.to_dict())

@@ -15,6 +15,7 @@ from clustersim.inputs.amounts import counted
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.summaries import Summary, ValidationRow
 from clustersim.studies.validation.validation import ValidationReport
+from clustersim.views.comparison_table import comparison_parts
 from clustersim.views.kernel_tables import kernel_parts
 from clustersim.views.memory_validation_table import memory_parts
 from clustersim.views.words import percent, significant
@@ -34,6 +35,8 @@ def validation_view(report: ValidationReport) -> RenderableType:
     parts += [Padding(line, (0, 0, 0, 2)) for line in _legend(report)]
     if report.order.pairs:
         parts.append(_orders(report))
+    if report.comparison is not None:
+        parts += comparison_parts(report.comparison)
     refused = Counter(row.reason for row in report.rows if row.status == "refused")
     if refused:
         parts.append(Text(f"refused: {counted(refused.total(), 'row')}", style="bold"))

@@ -24,6 +24,7 @@ from clustersim.studies.progress import Progress
 from clustersim.studies.validation.baseline import work_per_device
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.memory import MemoryRow, summarize_memory, validate_memory
+from clustersim.studies.validation.predictions import Comparison, compared, read_predictions
 from clustersim.studies.validation.shortages import explained_shortage
 from clustersim.studies.validation.summaries import (
     Summary,
@@ -46,6 +47,7 @@ class ValidationReport(Answer):
     rows: tuple[ValidationRow, ...]
     memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
     kernels: KernelReport | None = None  # tables of kernels, where the packaged rows are validated
+    comparison: Comparison | None = None  # with another tool's predictions of the same rows
     complete: bool = True  # False where it was interrupted: these are the rows that were done
 
     @cached_property
@@ -151,7 +153,12 @@ class ValidationReport(Answer):
             },
             "memory": [asdict(row) | {"error": row.error} for row in self.memory],
             "version": __version__,
-        } | ({} if self.complete else {"complete": False})
+        } | self._sometimes()
+
+    def _sometimes(self) -> dict[str, Any]:
+        """Parts that a document has only where there is something to say."""
+        found = {} if self.comparison is None else {"predictions": self.comparison.to_dict()}
+        return found if self.complete else found | {"complete": False}
 
 
 def is_regular(row: ValidationRow) -> bool:
@@ -189,10 +196,16 @@ def left_out_errors() -> dict[str, tuple[float, float]]:
         }
 
 
-def validate(path: str | Path | None = None, *, progress: Progress | None = None) -> ValidationReport:
+def validate(
+    path: str | Path | None = None,
+    *,
+    predictions: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ValidationReport:
     """Simulate every row of a file of the form of `measured_runs.csv`; without one, the packaged rows.
 
-    Published memory and tables of kernels are predicted beside the packaged rows.
+    Published memory and tables of kernels are predicted beside the packaged rows. `predictions`: another tool's, a CSV,
+    that is scored on the same rows.
     A row that can't be simulated is refused with its reason. Ctrl-C ends it with the rows that are done, once there is
     one. Raises InputError when the file can't be read.
     """
@@ -200,7 +213,10 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     rows = [(table.stem, row) for table in tables for row in read_rows(table)]
     held_out = left_out_errors() if path is None else {}
     label = str(path or "the packaged measured runs")
+    theirs = None if predictions is None else read_predictions(predictions, [text(row, "id") for _, row in rows])
     results: list[ValidationRow] = []
+    memory: tuple[MemoryRow, ...] = ()
+    kernels, complete = None, True
     try:
         for number, (table, row) in enumerate(rows, start=1):
             result = validate_row(row)
@@ -213,8 +229,9 @@ def validate(path: str | Path | None = None, *, progress: Progress | None = None
     except KeyboardInterrupt:
         if not results:
             raise
-        return ValidationReport(label, tuple(results), complete=False)
-    return ValidationReport(label, tuple(results), memory, kernels)
+        memory, kernels, complete = (), None, False
+    comparison = None if theirs is None else compared(results, theirs, Path(str(predictions)).stem)
+    return ValidationReport(label, tuple(results), memory, kernels, comparison, complete)
 
 
 def validate_row(row: CsvRow) -> ValidationRow:
