@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import yaml
 from faults.mutations import as_yaml, changed, changed_table, condition, odd, torn
 from small_catalog import ENTRIES
 
+from clustersim.studies.timing.table_file import COLUMNS
 from clustersim.studies.validation.validation import packaged_rows
 
 MODEL: dict[str, Any] = {
@@ -260,6 +262,69 @@ def _table(draw: random.Random, folder: Path) -> list[str]:
     return ["plot", "t.csv", "--x", "devices", "--y", draw.choice(["mfu", "mfu", "model"]), "-o", "out.svg", "--json"]
 
 
+PIECES = [
+    {"id": "a", "rank": "0", "chunk": "gemm", "stage": "1", "group": "", "bytes": "", "seconds": "0.05", "note": "n"},
+    {"id": "b", "rank": "0", "chunk": "all-gather", "stage": "", "group": "tensor", "bytes": "1e6", "seconds": "1e-4",
+     "note": ""},
+]  # fmt: skip
+TRACE: dict[str, Any] = {
+    "schemaVersion": 1, "distributedInfo": {"backend": "nccl", "rank": 0, "world_size": 8},
+    "traceEvents": [
+        {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#3", "ts": 0, "dur": 900},
+        {"ph": "X", "cat": "kernel", "name": "sm80_xmma_gemm_bf16", "ts": 1, "dur": 300.5, "args": {"stream": 7}},
+        {"ph": "X", "cat": "kernel", "name": "vectorized_elementwise_kernel", "ts": 400, "dur": 100},
+        {"ph": "X", "cat": "kernel", "name": "ncclDevKernel_AllGather_RING_LL", "ts": 500, "dur": 50,
+         "args": {"Collective name": "_allgather_base", "In msg nelems": 1048576, "Out msg nelems": 2097152,
+                  "Group size": 2, "dtype": "BFloat16", "Process Group Description": "TENSOR_GROUP"}},
+    ],
+}  # fmt: skip
+KERNELS = [
+    dict(zip(COLUMNS, ("measured", "x", "a100-sxm-80gb", *cells), strict=True))
+    for cells in (
+        ("gemm", "M=4096 N=4096 K=4096", "1", "1", "bf16", "240.5", "TFLOP/s"),
+        ("gemm", "M=1024 N=4096 K=4096", "1", "1", "bf16", "200", "TFLOP/s"),
+        ("attention_fwd", "batch=1, seq_len=4096, head_num=32", "1", "1", "bf16", "150", "TFLOP/s (causal)"),
+        ("copy", "1073741824", "1", "1", "bf16", "1700", "GB/s"),
+        ("launch_host", "a sum", "1", "1", "fp32", "5", "us"),
+        ("allreduce", "16777216", "8", "1", "bf16", "180", "GB/s busbw"),
+        ("allgather", "16777216", "16", "2", "bf16", "20", "GB/s busbw"),
+    )
+]
+FIT_SMALL = ["small.yaml", "--extends", "megatron-core-2025", "--only", "memory_factor,sustained", "--json"]
+
+
+def _chunks(draw: random.Random, folder: Path) -> list[str]:
+    (folder / "chunks.csv").write_bytes(_bytes(changed_table(list(PIECES[0]), PIECES, draw)))
+    return ["calibrate", "--chunks", "chunks.csv", *FIT_SMALL]
+
+
+def _trace(draw: random.Random, folder: Path) -> list[str]:
+    text = json.dumps(changed(TRACE, draw), skipkeys=True)
+    content = _bytes(torn(text, draw) if draw.random() < 0.3 else text)
+    if draw.random() < 0.3:
+        content = gzip.compress(content)[: None if draw.random() < 0.7 else draw.randrange(200)]
+    (folder / "trace.json").write_bytes(content)
+    return ["calibrate", "--trace", "trace.json", *FIT_SMALL]
+
+
+def _kernels(draw: random.Random, folder: Path) -> list[str]:
+    (folder / "k.csv").write_bytes(_bytes(changed_table(list(COLUMNS), KERNELS, draw)))
+    return ["calibrate", "--kernels", "k.csv", "--chip", "a100-sxm-80gb", "--json", "-o", "node.yaml"]
+
+
+def _predictions(draw: random.Random, folder: Path) -> list[str]:
+    with packaged_rows().open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"].startswith("korthikanti")][:2]
+    with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    columns = ["id", "step_time_s", "low", "high"]
+    said = [dict(zip(columns, (row["id"], "10.5", "9", "12"), strict=True)) for row in rows]
+    (folder / "p.csv").write_bytes(_bytes(changed_table(columns, said, draw)))
+    return ["validate", "rows.csv", "--predictions", "p.csv", "--json"]
+
+
 SMALL = {**SCENARIO, "cluster": {"node": "dgx-a100-80gb", "nodes": 1}}
 del SMALL["reliability"]
 
@@ -276,4 +341,8 @@ READERS = (
     Reader("where", _where, 0.6),
     Reader("axes", _axes, 0.6),
     Reader("table", _table, 0.4),
+    Reader("chunks", _chunks, 0.4),
+    Reader("trace", _trace, 0.6),
+    Reader("kernels", _kernels, 0.4),
+    Reader("predictions", _predictions, 0.4),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -12,7 +14,20 @@ from typing import Any
 import pytest
 import yaml
 from faults.fuzz import outcome
-from faults.readers import CLAIM, CONFIGS, READERS, SCENARIO, SERVING, SMALL, SMALL_RUN, SWEEP
+from faults.readers import (
+    CLAIM,
+    CONFIGS,
+    FIT_SMALL,
+    KERNELS,
+    PIECES,
+    READERS,
+    SCENARIO,
+    SERVING,
+    SMALL,
+    SMALL_RUN,
+    SWEEP,
+    TRACE,
+)
 
 from clustersim.cli.errors import BAD_INPUT
 
@@ -32,6 +47,14 @@ def test_what_went_wrong_before_ends_well(kept: Path, tmp_path: Path) -> None:
     assert code in (document["code"], BAD_INPUT), "a key of the file may have gone out of use since"
 
 
+def _table(rows: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 UNCHANGED: dict[str, tuple[str, Any, list[str], int]] = {
     "scenario": ("s.yaml", SCENARIO, ["run", "s.yaml", "--json", "--seeds", "2"], 0),
     "sweep": ("s.yaml", SWEEP, ["sweep", "s.yaml", "--json"], 0),
@@ -43,6 +66,21 @@ UNCHANGED: dict[str, tuple[str, Any, list[str], int]] = {
     },
     "small": ("small.yaml", SMALL, ["search", "small.yaml", "--quick", "--where", "tensor <= 4", "--json"], 0),
 }
+
+
+TABLES: dict[str, tuple[str, str, list[str]]] = {
+    "chunks": ("chunks.csv", _table(PIECES), ["calibrate", "--chunks", "chunks.csv", *FIT_SMALL]),
+    "trace": ("trace.json", json.dumps(TRACE), ["calibrate", "--trace", "trace.json", *FIT_SMALL]),
+    "kernels": ("k.csv", _table(KERNELS), ["calibrate", "--kernels", "k.csv", "--json"]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_that_are_mutated_are_right_before(name: str, tmp_path: Path) -> None:
+    file, text, command = TABLES[name]
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    assert outcome(command, tmp_path) == (0, "")
 
 
 @pytest.mark.parametrize("name", UNCHANGED)

@@ -25,6 +25,7 @@ from clustersim.cli import cli
 from clustersim.cli.options import progress_bar, spinner
 from clustersim.studies.claims.judge import check_claim
 from clustersim.studies.sweeps.results_table import FORMULA
+from clustersim.studies.timing.table_file import COLUMNS
 from clustersim.views.claim_table import claim_view
 from clustersim.views.console import plain_text
 
@@ -104,6 +105,9 @@ def test_errors_show_what_they_quote(where: str, here: Path) -> None:
         ["show", EVIL], ["show", "models", EVIL], ["search", "gpt3_175b_a100", "--where", EVIL], ["validate", EVIL],
         ["calibrate", EVIL], ["plot", EVIL, "--x", EVIL], [EVIL], ["run", f"--{EVIL}"], ["schema", EVIL],
         ["plot", "curves", "evil.yaml", "--x", "x", "--where", EVIL],
+        ["calibrate", "--chunks", EVIL, "gpt3_175b_a100"], ["calibrate", "--trace", EVIL, EVIL],
+        ["calibrate", "--kernels", EVIL], ["calibrate", "--kernels", "evil.yaml", "--chip", EVIL, "--node", EVIL],
+        ["validate", "--predictions", EVIL], ["measure", "--only", EVIL], ["measure", "--device", EVIL],
     ],
 )  # fmt: skip
 def test_words_of_the_command_line_are_shown_too(arguments: list[str]) -> None:
@@ -121,6 +125,31 @@ def test_a_csv_file_and_a_log_are_quoted_inertly(here: Path) -> None:
         result = invoke(*arguments)
         assert result.exit_code in (0, 2)
         assert harm_in(result.stderr + result.stdout) == []
+
+
+def test_tables_of_timings_are_quoted_inertly(here: Path) -> None:
+    """A chunk, a kernel, an id of another tool: each with a stranger's words in every cell."""
+    evil = json.dumps(EVIL)
+    files = {
+        "chunks.csv": f"chunk,seconds,group,bytes\n{evil},{evil},{evil},{evil}\n",
+        "kernels.csv": f"{','.join(COLUMNS)}\na,b,{evil},gemm,{evil},{evil},{evil},bf16,{evil},TFLOP/s\n",
+        "other.csv": f"id,step_time_s,low,high\n{evil},{evil},{evil},{evil}\n",
+        "trace.json": json.dumps({"traceEvents": [{"ph": "X", "cat": "kernel", "name": EVIL, "dur": EVIL}]}),
+    }
+    for name, text in files.items():
+        (here / name).write_text(text, encoding="utf-8")
+    small = str(Path(__file__).parents[2] / "configs" / "calibration" / "llama3_8b_h100_8.yaml")
+    for arguments in (
+        ["calibrate", "--chunks", "chunks.csv", small],
+        ["calibrate", "--trace", "trace.json", small],
+        ["calibrate", "--kernels", "kernels.csv"],
+        ["calibrate", "--kernels", "kernels.csv", "--chip", "a100-sxm-80gb"],
+        ["validate", "--predictions", "other.csv"],
+    ):
+        result = invoke(*arguments)
+        assert result.exit_code == 2
+        assert harm_in(result.stderr + result.stdout) == []
+        assert all(line.startswith("  ") for line in result.stderr.splitlines()[1:]), arguments
 
 
 class Terminal(io.StringIO):

@@ -55,6 +55,11 @@ WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
     "check --output": (("check", "claim.yaml", "--output"), "clustersim.studies.claims.judge.check_claim"),
     "validate": (("validate", "rows.csv", "-o"), "clustersim.studies.validation.validation.validate"),
     "calibrate": (("calibrate", "rows.csv", "-o"), "clustersim.studies.calibration.calibration.calibrate"),
+    "measure": (("measure", "-o"), "clustersim.studies.timing.measure.measure"),
+    "calibrate --kernels": (
+        ("calibrate", "--kernels", "rows.csv", "-o"),
+        "clustersim.studies.kernels.own_chip.calibrated_chip",
+    ),
     "run": ((*FAILING, "-o"), "clustersim.simulation.run.simulate_run"),
     "serve": (("serve", "llama3_70b_h100", "-o"), "clustersim.studies.serving.report.serve"),
     "search": (("search", "gpt3_175b_a100", "--plot"), "clustersim.studies.layouts.search.search_layouts"),
