@@ -26,7 +26,10 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 @click.argument("claim")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root of all random numbers.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=None, help="Processes that search layouts.  [default: one a core]"
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=None,
+    help="Processes that search layouts.  [default: one a core]",
 )
 @output_option("Folder to write claim.json and claim.txt into, beside what is printed.")
 @click.option(

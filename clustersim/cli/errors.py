@@ -44,6 +44,8 @@ def exit_with(command: Callable[[], Any]) -> NoReturn:
         except OSError as error:  # stdout is a file on a full disk, say
             _nobody_listens()
             code = _refused_by_the_system(error)
+        except KeyboardInterrupt:  # a signal that came while an error was being said
+            code = ended.code
     sys.exit(code)
 
 

@@ -76,6 +76,7 @@ def command(
     from clustersim.studies.measured.above_published import above_published
     from clustersim.studies.seeds import SEEDS
 
+    target = _target(target_goodput)
     described, searched = laid_out(scenario_from(scenario, changes, flags))
     for flag, given in (("--seeds", seeds), ("--advise", advise or None), ("--output", output)):
         if given is not None and described.reliability is None:
@@ -86,7 +87,7 @@ def command(
         wanted = seeds or SEEDS
         result = _played(result, wanted)
     interrupted = result.runs is not None and len(result.runs.runs) < wanted
-    advice = _advice(result, target_goodput) if advise and not interrupted else None
+    advice = _advice(result, target) if advise and not interrupted else None
     above = above_published(result.step)
     if as_json:
         beside = {"above_published": None if above is None else above.to_dict()}
@@ -121,16 +122,21 @@ def _draw(result: RunResult, folder: Path) -> None:
         say(str(save(figure, folder / stem)[-1]))
 
 
-def _advice(result: RunResult, target: str | None) -> Advice:
-    """What the run would gain. Raises InfeasibleError where there is nothing to advise on."""
+def _target(words: str | None) -> float | None:
+    """--target-goodput as a share, looked at before anything is played."""
     from clustersim.inputs.units import parse_quantity
-    from clustersim.studies.advice import advise
 
     try:
-        wanted = None if target is None else parse_quantity(target, "fraction")
+        return None if words is None else parse_quantity(words, "fraction")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--target-goodput") from None
-    return advise(result, target=wanted)
+
+
+def _advice(result: RunResult, target: float | None) -> Advice:
+    """What the run would gain. Raises InfeasibleError where there is nothing to advise on."""
+    from clustersim.studies.advice import advise
+
+    return advise(result, target=target)
 
 
 def _played(result: RunResult, seeds: int) -> RunResult:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.argument("sweep", metavar="SWEEP|SCENARIO")
 @click.argument("axes", nargs=-1, metavar="[KEY=VALUES]...")
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=None, help="Processes; by default as many as it is worth."
+    "--workers", type=click.IntRange(1, 1024), default=None, help="Processes; by default as many as it is worth."
 )
 @click.option(
     "--resume/--fresh", default=True, help="Keep the points that are finished, or begin anew.  [default: resume]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from clustersim.errors import InfeasibleError
+from clustersim.errors import InfeasibleError, InputError, Problem
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run, with_runs
@@ -15,6 +15,7 @@ from clustersim.studies.progress import Progress
 from clustersim.studies.workers import run_chunks
 
 SEEDS = 20
+MOST_SEEDS = 100_000  # runs that are played and kept for their quantiles: more says nothing new, and eats memory
 
 
 def play_runs(
@@ -38,9 +39,11 @@ def played(
 ) -> RunResult:
     """A result with its runs played; Ctrl-C ends that with the runs that are done, once there is one.
 
-    Raises InfeasibleError as `play_runs`.
+    Raises InfeasibleError as `play_runs`, InputError for more seeds than are played.
     """
     plan = _playable(result)
+    if seeds > MOST_SEEDS:
+        raise InputError("--seeds", [Problem(f"{seeds:,} runs would be played; at most {MOST_SEEDS:,} are")])
     first, tell = result.step.scenario.seed, progress or (lambda done, total: None)
     numbers = list(range(first, first + seeds))
     found: dict[int, PlayedRun] = {}

@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 
 CHUNK_SECONDS = 0.2  # a chunk takes at least this long, so that sending it costs little beside
 WORTH_A_POOL_SECONDS = 4.0  # less work than this is done before a pool has started
+MOST_WORKERS = 1024  # processes: more than any machine has cores, and fewer than it has room for
 MOST_SUBMITTED = 500  # chunks that an executor holds at a time
 
 
@@ -52,7 +53,7 @@ def run_chunks(
     if executor is not None:
         yield from _as_completed(executor, chunks, work)
         return
-    count = min(workers or os.cpu_count() or 1, math.ceil(left / size))
+    count = min(workers or os.cpu_count() or 1, math.ceil(left / size), MOST_WORKERS)
     yield from run_in_processes(chunks, work, count)
 
 

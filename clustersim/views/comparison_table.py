@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import RenderableType
@@ -13,7 +13,8 @@ from rich.text import Text
 from clustersim.studies.validation.predictions import Comparison, Score, ScoredSet
 from clustersim.views.words import percent
 
-HEAD = ("rows", "its error", "bias", "in 80 %", "score", "ours", "bias", "in 80 %", "score", "constant")
+NAME = 24  # characters of a tool's name
+HEAD = ("", "rows", "", "error", "bias", "in 80 %", "score")
 
 
 def comparison_parts(found: Comparison) -> Iterator[RenderableType]:
@@ -23,32 +24,28 @@ def comparison_parts(found: Comparison) -> Iterator[RenderableType]:
         yield Padding("it predicts no row that was measured and simulated", (0, 0, 0, 2))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in HEAD:
-        table.add_column(name, justify="right", no_wrap=True)
-    _add(table, found.by_source)
-    _add(table, found.by_kind)
-    table.add_row("all, sources counted alike", *_cells(found.overall), style="bold")
+    for at, name in enumerate(HEAD):
+        table.add_column(name, justify="left" if at in (0, 2) else "right", no_wrap=at > 0)
+    for name, scored in ({**found.by_source, **found.by_kind} | {"all": found.overall}).items():
+        _add(table, found.name, name, scored)
     yield table
     yield Padding(
-        "error: mean |predicted / measured - 1|; ours: with the row's whole source held out, where that is known; "
-        "score: of the 80 % interval of log step time, smaller is better; constant: one efficiency for all",
+        "error: mean |predicted / measured - 1|, over all with sources counted alike; ours with the row's whole source "
+        "held out, where that is known; score: of the 80 % interval of log step time, smaller is better; constant: one "
+        "efficiency for all",
         (0, 0, 0, 2),
     )
 
 
-def _add(table: Table, sets: Mapping[str, ScoredSet]) -> None:
-    for name, scored in sets.items():
-        table.add_row(name, *_cells(scored))
+def _add(table: Table, tool: str, name: str, scored: ScoredSet) -> None:
+    """Three lines: the tool, ourselves, one efficiency for all."""
+    table.add_row(name, f"{scored.rows} of {scored.measured}", tool[:NAME], *_cells(scored.tool))
+    table.add_row("", "", "clustersim", *_cells(scored.ours))
+    table.add_row("", "", "constant", percent(scored.constant_efficiency), "", "", "")
     table.add_section()
 
 
-def _cells(scored: ScoredSet) -> tuple[str, ...]:
-    rows = f"{scored.rows} of {scored.measured}"
-    return rows, *_score(scored.tool), *_score(scored.ours), percent(scored.constant_efficiency)
-
-
-def _score(score: Score) -> tuple[str, ...]:
+def _cells(score: Score) -> tuple[str, ...]:
     return (
         percent(score.mean_absolute),
         f"{100 * score.bias:+.1f} %",

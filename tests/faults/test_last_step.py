@@ -223,3 +223,34 @@ def test_runs_that_were_played_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(seeds, "play_run", interrupted(seeds.play_run, 0))
     nothing = invoke(*FAILING, "--seeds", "3")
     assert (nothing.exit_code, nothing.stdout) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "work", "words"),
+    [
+        ((*FAILING, "--seeds", "1000000000000"), "clustersim.studies.seeds.run_chunks", "at most 100,000 are"),
+        ((*FAILING, "--advise", "--target-goodput", "1e309"), "clustersim.studies.seeds.run_chunks", "--target-g"),
+        ((*FAILING, "--advise", "--target-goodput", "most"), "clustersim.studies.seeds.run_chunks", "--target-g"),
+        (("sweep", "gpt3_175b_a100", "layout.micro_batch=1,2", "--workers", "1000000"),
+         "clustersim.studies.sweeps.sweep.run_chunks", "1<=x<=1024"),
+        (("check", "claim.yaml", "--workers", "1000000"), "clustersim.studies.claims.judge.check_claim", "1<=x<=1024"),
+    ],
+)  # fmt: skip
+def test_counts_on_the_command_line_have_an_end(
+    arguments: tuple[str, ...], work: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of a million million seeds, or a million processes, is refused and not begun."""
+    monkeypatch.setattr(work, never)
+    result = invoke(*arguments)
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+
+
+def test_a_signal_while_an_error_is_said_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(message: object, *, err: bool = True) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clustersim.cli.errors.say", stops)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "absent.yaml"])
+    assert ended.value.code == 130
