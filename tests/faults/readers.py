@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from faults.mutations import as_yaml, changed, changed_table, condition, odd, torn
+from faults.mutations import as_yaml, changed, changed_table, condition, odd, stretched, torn
 from small_catalog import ENTRIES
 
 from clustersim.studies.timing.table_file import COLUMNS
 from clustersim.studies.validation.validation import packaged_rows
+
+LAUNCHERS = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "data" / "launchers").rglob("*.*")
+    if not path.name.endswith(".expected.yaml")
+)
 
 MODEL: dict[str, Any] = {
     "name": "small", "layers": 4, "hidden": 512, "heads": 8, "kv_heads": 4, "ffn_hidden": 1024, "gated": True,
@@ -325,6 +331,18 @@ def _predictions(draw: random.Random, folder: Path) -> list[str]:
     return ["validate", "rows.csv", "--predictions", "p.csv", "--json"]
 
 
+def _launcher(draw: random.Random, folder: Path) -> list[str]:
+    """A launcher's file, torn, its numbers stretched, its flags given odd values."""
+    source = draw.choice(LAUNCHERS)
+    words = source.read_text(encoding="utf-8").split(" ")
+    for _ in range(draw.choice([1, 1, 2, 4])):
+        at = draw.randrange(len(words))
+        words[at] = draw.choice([str(odd(draw)), str(stretched(words[at], draw)), "", "$((", "${X:-$X}", "`"])
+    text = " ".join(words)
+    (folder / source.name).write_bytes(_bytes(torn(text, draw) if draw.random() < 0.2 else text))
+    return ["import", source.name, "--json", *draw.choice([[], ["--cluster", "4xdgx-h100"]])]
+
+
 SMALL = {**SCENARIO, "cluster": {"node": "dgx-a100-80gb", "nodes": 1}}
 del SMALL["reliability"]
 
@@ -341,6 +359,7 @@ READERS = (
     Reader("where", _where, 0.6),
     Reader("axes", _axes, 0.6),
     Reader("table", _table, 0.4),
+    Reader("launcher", _launcher, 1.0),
     Reader("chunks", _chunks, 0.4),
     Reader("trace", _trace, 0.6),
     Reader("kernels", _kernels, 0.4),
