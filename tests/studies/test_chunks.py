@@ -101,6 +101,22 @@ def test_parts_of_a_step_add_up_to_what_it_takes(scenario: Scenario) -> None:
     assert 0.9 * sum(kernels) < 4 * passes
 
 
+@pytest.mark.parametrize("schedule", ["1f1b", "zb-h1", "dualpipe"])
+def test_kernels_of_a_mean_rank_are_those_of_the_breakdown(schedule: str) -> None:
+    """Whatever the schedule makes of passes; what a rank waits for the busiest expert is no kernel of its own."""
+    described = {
+        "model": "mixtral-8x7b", "cluster": {"node": "dgx-h100", "nodes": 8}, "stack": "megatron-core-2025",
+        "training": {"sequence_length": 4096, "global_batch": 256, "router": "typical"},
+        "layout": {"tensor": 2, "pipeline": 4, "expert": 2, "micro_batch": 1, "schedule": schedule},
+    }  # fmt: skip
+    experts = load_scenario(described)
+    stages = [seconds(experts, Observed("gemm", stage), overlap_slowdown=0.0) for stage in range(4)]
+    stack = experts.stack.model_copy(update={"overlap_slowdown": 0.0})
+    breakdown = simulate_step(experts.model_copy(update={"stack": stack})).breakdown
+    assert breakdown["imbalance"] > 0.05 * breakdown["gemm"]
+    assert np.mean(stages) == pytest.approx(breakdown["gemm"], rel=0.03)
+
+
 def test_gaps_between_kernels_are_not_inside_them(scenario: Scenario) -> None:
     slow = {"kernel_gap": 50e-6}
     assert seconds(scenario, Observed("gemm"), **slow) == pytest.approx(seconds(scenario, Observed("gemm")))

@@ -99,7 +99,8 @@ def _kernel_seconds(played: PlayedSteps, kind: type[Operation], stage: int) -> F
         batch = PassBatch((piece.work[operation],))
         timeline = batch.play(machine, played.columns.points)
         took = timeline.end - timeline.start
-        of_kind = [isinstance(work, kind) for work in piece.work[operation].operations]
+        works = piece.work[operation].operations
+        of_kind = [isinstance(work, kind) and work.part != "imbalance" for work in works]  # of the mean rank
         total = total + times * took[of_kind].sum(axis=0)
     return total
 
