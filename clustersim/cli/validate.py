@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     "validate",
     short_help="Predictions against measured runs.",
     epilog=examples(
-        "clustersim validate --output results/validate",
         "clustersim validate --predictions other_tool.csv",
         "clustersim validate --memory --output results/memory",
     ),

@@ -10,14 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clustersim.studies.validation.predictions import Comparison, Score, ScoredSet
+from clustersim.studies.validation.predictions import Score, ScoredSet, ToolComparison
 from clustersim.views.words import percent
 
 NAME = 24  # characters of a tool's name
 HEAD = ("", "rows", "", "error", "bias", "in 80 %", "score")
 
 
-def comparison_parts(found: Comparison) -> Iterator[RenderableType]:
+def comparison_parts(found: ToolComparison) -> Iterator[RenderableType]:
     """A table, and what its columns mean."""
     yield Text(f"{found.name} beside clustersim, on the rows that it predicts", style="bold")
     if found.overall is None:

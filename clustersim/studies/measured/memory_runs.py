@@ -15,7 +15,7 @@ from clustersim.inputs import search_path
 from clustersim.inputs.catalog import load
 from clustersim.studies.measured.csv_cells import CsvRow, number, problem, text, whole
 from clustersim.studies.measured.memory_words import (
-    Software,
+    NamedStack,
     precision_of,
     recompute_of,
     software_of,
@@ -88,7 +88,7 @@ class _Reader:
         return mapping
 
     @property
-    def software(self) -> Software:
+    def software(self) -> NamedStack:
         return software_of(self.row, self.notes if not self.notes else [])
 
     @property
@@ -104,7 +104,7 @@ class _Reader:
             return f"{name}, FSDP + PP" if (whole(self.row, "pp") or 1) > 1 else f"{name}, FSDP"
         return f"{name}, experts" if experts else f"{name}, dense"
 
-    def _cells(self, software: Software) -> dict[str, str]:
+    def _cells(self, software: NamedStack) -> dict[str, str]:
         """The row with the columns of `measured_runs.csv`: our slugs, and what is assumed where a cell is empty."""
         row = self.row
         unsaid = not any(text(row, column) for column in ("n_devices", "micro_batch", "seq_len"))
@@ -156,7 +156,7 @@ class _Reader:
             cells["sharding"] = "none"
         return cells
 
-    def _length(self, software: Software, devices: int) -> int:
+    def _length(self, software: NamedStack, devices: int) -> int:
         """Tokens of a sequence. The tables of fms-acceleration print tokens a device of what several devices share."""
         length = whole(self.row, "seq_len")
         if length is None:
@@ -195,7 +195,7 @@ class _Reader:
         self.notes[:] = noted
         return chip
 
-    def _training(self, software: Software) -> dict[str, Any]:
+    def _training(self, software: NamedStack) -> dict[str, Any]:
         """What the columns of a measured run don't hold: what is trained, and in which states."""
         found = precision_of(self.row, []).training | trainable_of(self.row, software, self.notes)
         optimizer = text(self.row, "optimizer").lower()

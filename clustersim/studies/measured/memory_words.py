@@ -12,7 +12,7 @@ from clustersim.studies.measured.csv_cells import CsvRow, text, whole
 
 
 @dataclass(frozen=True)
-class Software:
+class NamedStack:
     """Which stack of the catalog a framework's words name."""
 
     stack: str
@@ -51,14 +51,14 @@ MEGATRON_RANKS = ("tp", "pp", "ep")
 FUSED = re.compile(r"foak|liger|fused (loss|cross)|chunked loss", re.IGNORECASE)
 
 
-def software_of(row: CsvRow, notes: list[str]) -> Software:
+def software_of(row: CsvRow, notes: list[str]) -> NamedStack:
     """The software of a row; of an unknown framework the nearest kin: Megatron's where ranks cut layers, else HF's."""
     words, prose = text(row, "framework").lower(), " ".join((text(row, "notes"), text(row, "locator")))
     year = whole(row, "year") or 2025
     for mark, stack, family in FRAMEWORKS:
         if mark in words:
             if family == "ms-swift" and "megatron" in words + prose.lower():
-                return Software("megatron-core-2025", family)
+                return NamedStack("megatron-core-2025", family)
             return _as_run(row, stack, family, year, prose)
     ranks = any((whole(row, column) or 1) > 1 for column in MEGATRON_RANKS)
     stack = "megatron-core-2025" if ranks else "hf-trainer-2024"
@@ -66,7 +66,7 @@ def software_of(row: CsvRow, notes: list[str]) -> Software:
     return _as_run(row, stack, text(row, "framework") or "other", year, prose)
 
 
-def _as_run(row: CsvRow, stack: str, family: str, year: int, prose: str) -> Software:
+def _as_run(row: CsvRow, stack: str, family: str, year: int, prose: str) -> NamedStack:
     """A stack as its release and the row's notes have it."""
     changes: dict[str, Any] = {}
     if family == "Megatron-LM":
@@ -80,7 +80,7 @@ def _as_run(row: CsvRow, stack: str, family: str, year: int, prose: str) -> Soft
     if "accelerated-peft" in prose:
         changes["wide_residuals"] = False  # its own preparation of the model leaves norms in 16 bits
     stack = stack if stack in names("stacks") else "torchtitan-eager-2025"
-    return Software(stack, family, stack in FINE_TUNERS, "fms-acceleration" in text(row, "framework"), changes)
+    return NamedStack(stack, family, stack in FINE_TUNERS, "fms-acceleration" in text(row, "framework"), changes)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ MODULES = {
 }
 
 
-def recompute_of(row: CsvRow, software: Software, notes: list[str]) -> RecomputeWords:
+def recompute_of(row: CsvRow, software: NamedStack, notes: list[str]) -> RecomputeWords:
     """The layout's word; of a list of modules, selective recomputation of these."""
     words = text(row, "recompute").lower().strip("[]")
     if words.startswith("full") or words in ("yes", "true", "activation checkpointing"):
@@ -160,7 +160,7 @@ USUAL_RANK = 16
 PARAMETERS = re.compile(r"trainable ([\d,]{4,})")
 
 
-def trainable_of(row: CsvRow, software: Software, notes: list[str]) -> dict[str, Any]:
+def trainable_of(row: CsvRow, software: NamedStack, notes: list[str]) -> dict[str, Any]:
     """`training.trainable` of a row: all, adapters of a rank, or all but what is frozen."""
     words = text(row, "trainable").lower()
     if words in ("", "all", "full"):

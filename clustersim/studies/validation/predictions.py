@@ -58,7 +58,7 @@ class ScoredSet:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ToolComparison:
     """A tool beside us: all rows, by kind, by source."""
 
     name: str
@@ -129,13 +129,13 @@ def _number(cell: str) -> float | None:
     return value if math.isfinite(value) and LEAST_S <= value <= MOST_S else None
 
 
-def compared(rows: Sequence[ValidationRow], predictions: Mapping[str, Prediction], name: str) -> Comparison:
+def compared(rows: Sequence[ValidationRow], predictions: Mapping[str, Prediction], name: str) -> ToolComparison:
     """Both tools on the rows that were measured, that we simulate and the other predicts."""
     told = known(rows)
     sources = sorted({row.source for row, _, _ in told})
     by_kind = {kind: _scored([row for row in told if has(row[0])], predictions) for kind, has in KINDS.items()}
     by_source = {source: _scored([row for row in told if row[0].source == source], predictions) for source in sources}
-    return Comparison(
+    return ToolComparison(
         name,
         _scored(told, predictions),
         {kind: found for kind, found in by_kind.items() if found is not None},

@@ -24,7 +24,7 @@ from clustersim.studies.progress import Progress
 from clustersim.studies.validation.baseline import work_per_device
 from clustersim.studies.validation.layout_order import LayoutOrder
 from clustersim.studies.validation.memory import MemoryRow, summarize_memory, validate_memory
-from clustersim.studies.validation.predictions import Comparison, compared, read_predictions
+from clustersim.studies.validation.predictions import ToolComparison, compared, read_predictions
 from clustersim.studies.validation.shortages import explained_shortage
 from clustersim.studies.validation.summaries import (
     Summary,
@@ -47,7 +47,7 @@ class ValidationReport(Answer):
     rows: tuple[ValidationRow, ...]
     memory: tuple[MemoryRow, ...] = ()  # published memory, where the packaged rows are validated
     kernels: KernelReport | None = None  # tables of kernels, where the packaged rows are validated
-    comparison: Comparison | None = None  # with another tool's predictions of the same rows
+    comparison: ToolComparison | None = None  # with another tool's predictions of the same rows
     complete: bool = True  # False where it was interrupted: these are the rows that were done
 
     @cached_property
