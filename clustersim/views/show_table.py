@@ -21,6 +21,7 @@ from clustersim.inputs.serving import ServingStack
 from clustersim.inputs.stack import Stack
 from clustersim.inputs.units import format_quantity, shown
 from clustersim.simulation.evidence import evidence
+from clustersim.views.fitting_table import FittingTable, Heading
 from clustersim.views.words import count, gib, percent
 from clustersim.workload.counts import counts_of
 
@@ -78,13 +79,10 @@ def section_rows(section: str) -> dict[str, dict[str, str]]:
 def section_view(section: str) -> RenderableType:
     """The entries of a section, one a line."""
     rows = section_rows(section)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("name", overflow="fold")
-    for column in next(iter(rows.values()), {}):
-        table.add_column(column, overflow="fold", ratio=1 if column in WORDY else None)
-    for name, cells in rows.items():
-        table.add_row(name, *cells.values())
-    return table
+    columns = list(next(iter(rows.values()), {}))
+    headings = [Heading("name")]
+    headings += [Heading(column, place, breaks=column in WORDY) for place, column in enumerate(columns, start=1)]
+    return FittingTable(headings, [(name, *cells.values()) for name, cells in rows.items()])
 
 
 def _accelerator(chip: Accelerator) -> dict[str, str]:

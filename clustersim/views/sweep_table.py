@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs.amounts import counted
@@ -18,9 +16,17 @@ from clustersim.studies.sweeps.preview import SweepPreview
 from clustersim.studies.sweeps.result_columns import SEARCHED, layout_of, warned
 from clustersim.studies.sweeps.sweep import SweepResult
 from clustersim.views.columns import Cell
+from clustersim.views.fitting_table import FittingTable, Heading
 from clustersim.views.words import figure_words, layout_words
 
 MOST_ROWS = 40
+RANKS = {
+    "step_time_s": 1,
+    "mfu": 0,
+    "mfu_causal": 4,
+    "tokens_per_s_per_device": 5,
+    "memory_bytes": 3,
+}  # what goes first
 MOST_REASONS = 5
 FIGURES = {figure.name: figure for figure in shown("sweep")}
 HIDDEN_VALUES = {"goodput": (None, 1.0)}  # a figure isn't shown where it is nothing else
@@ -43,20 +49,17 @@ def preview_words(found: SweepPreview) -> str:
 def sweep_view(result: SweepResult, figures: Sequence[Path]) -> RenderableType:
     """What varied with the main figures, how many points ended how and why, and the paths of table and figures."""
     keys = telling_keys(result)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for key in keys:
-        table.add_column(key.removeprefix("cluster.").removeprefix("training."))
     told = _told_figures(result.rows)
-    for name in told:
-        table.add_column(FIGURES[name].title, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    headings = [Heading(key.removeprefix("cluster.").removeprefix("training.")) for key in keys]
+    headings += [Heading(FIGURES[name].title, RANKS.get(name, 2), right=True) for name in told]
+    rows, styles = [], []
     for row in result.rows[:MOST_ROWS]:
-        style = "" if row["status"] == "done" else "dim"
-        remark = "" if row["status"] == "done" else str(row["status"])
+        done = row["status"] == "done"
         cells = [_word(row.get(key)) for key in keys]
         cells += [_figure(row.get(name), name) for name in told]
-        table.add_row(*cells, remark, style=style)
-    parts: list[RenderableType] = [table]
+        rows.append([*cells, "" if done else str(row["status"])])
+        styles.append("" if done else "dim")
+    parts: list[RenderableType] = [FittingTable([*headings, Heading("")], rows, styles)]
     if len(result.rows) > MOST_ROWS:
         parts.append(Text(f"... and {len(result.rows) - MOST_ROWS:,} more points in the table below"))
         parts.append(Text(""))
