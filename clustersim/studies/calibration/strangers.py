@@ -12,12 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clustersim.engines.graph import Floats
 from clustersim.simulation.intervals import traits
 from clustersim.studies.calibration.held_out import LeftOut
-
-Floats = NDArray[np.float64]
 
 LEVELS = {"80": 0.80, "95": 0.95}
 FARTHEST = 0.4  # of log(measured / predicted): what lies farther counts as this far for a variance

@@ -14,6 +14,7 @@ from typing import Any
 from clustersim.answer import Answer
 from clustersim.errors import ClustersimError, InputError
 from clustersim.inputs.load import load_scenario
+from clustersim.inputs.units import GIB
 from clustersim.simulation.memory.error import LEVELS, evidence_name, peak_interval
 from clustersim.simulation.results import MemoryReport, StagePeak
 from clustersim.simulation.step.step import simulate_step
@@ -21,7 +22,6 @@ from clustersim.studies.measured.csv_cells import CsvRow, read_rows, text
 from clustersim.studies.measured.memory_runs import REQUIRED, MemoryRun, memory_run
 from clustersim.studies.progress import Progress
 
-GIB = 2.0**30
 CLOSE = 0.12  # error of a row that plans can rest on
 LIKELY = 0.5
 FEWEST = 3  # peaks of a software that tell its spread
