@@ -35,8 +35,17 @@ BELIEVABLE = ("supported", "plausible", "untestable")  # verdicts that fail noth
 @click.option(
     "--report", type=click.Path(), callback=checked(folder=False), metavar="FILE.html", help="Write one page."
 )
+@click.option("--all", "everything", is_flag=True, help="Print long lists whole.")
 @json_option
-def command(claim: str, seed: int, workers: int | None, output: str | None, report: str | None, as_json: bool) -> int:
+def command(
+    claim: str,
+    seed: int,
+    workers: int | None,
+    output: str | None,
+    report: str | None,
+    everything: bool,
+    as_json: bool,
+) -> int:
     """Judge CLAIM: a file, or a name in configs/claims. Exit code 1 if a figure is implausible or worse.
 
     Ctrl-C ends it with the verdict on what was searched so far.
@@ -53,7 +62,7 @@ def command(claim: str, seed: int, workers: int | None, output: str | None, repo
         else:
             from clustersim.views.console import print_page
 
-            print_page(claim_view(judged))
+            print_page(claim_view(judged, everything=everything))
     if not judged.complete:
         raise KeyboardInterrupt
     return DONE if judged.verdict in BELIEVABLE else FAILED
@@ -64,7 +73,7 @@ def _write(judged: ClaimReport, output: str | None, report: str | None, command_
         from clustersim.views.claim_table import claim_view
         from clustersim.views.reports import write_report
 
-        write_report("claim", claim_view(judged), judged.to_dict(), Path(output))
+        write_report("claim", claim_view(judged, everything=True), judged.to_dict(), Path(output))
     if report is not None:
         from clustersim.views.claim_report import write_claim_report
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from clustersim.inputs.amounts import amount
+from clustersim.inputs.amounts import amount, counted
 from clustersim.simulation.results import RunResult
 from clustersim.studies.claims.draws import DRAWS
 from clustersim.studies.claims.insights import Insight
 from clustersim.studies.claims.judge import AssertionRow, ClaimReport, Equation
 from clustersim.studies.claims.requirements import Requirement
+from clustersim.views.claim_answer import answer
 from clustersim.views.claim_words import best_words, probability_words, variant_lines
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, layout_words, percent, significant
@@ -29,35 +31,42 @@ COLOURS = {
 HEADINGS = ("meaning", "base", "claimed", "best attainable (80 %)", "P(attainable)", "verdict")
 OTHERS = " of "  # in a base: what follows names the other system
 MOST_UNKNOWNS = 4
+MOST_LINES = 6  # of a list, unless all are asked for
 LONGEST_NAME = 60  # characters
 RIGHT = {"claimed", "P(attainable)"}
+FIRST_TO_GO = ("P(attainable)", "claimed", "base")  # where the page is narrow
+GAP, INDENT = 2, 2  # columns between cells, and before them
 
 
-def claim_view(report: ClaimReport) -> RenderableType:
-    """The claim and its verdict, each figure with its readings, contradictions as equations, assumptions."""
+def claim_view(report: ClaimReport, *, everything: bool = False) -> RenderableType:
+    """The answer in sentences, each figure with its readings, contradictions as equations, assumptions.
+
+    Lists that go on for longer are cut, and say how many lines more there are, unless `everything` is asked for.
+    """
+    most = None if everything else MOST_LINES
+
+    def listed(title: str, lines: Iterable[RenderableType]) -> list[RenderableType]:
+        """A heading with its lines; nothing where there is none."""
+        told = list(lines)
+        cut = told[:most]
+        if len(told) > len(cut):
+            cut.append(_indented(Text(f"... and {len(told) - len(cut):,} more: --all", style="dim")))
+        return [Text(title, style="bold"), *cut, Text("")] if told else []
+
     parts: list[RenderableType] = [*_answer(report), Text("")]
     for name in dict.fromkeys(row.id for row in report.assertions):
-        parts += [*_figure(name, [row for row in report.assertions if row.id == name]), Text("")]
-    if report.contradictions:
-        parts += [Text("the claim's own numbers", style="bold"), *_equations(report.contradictions), Text("")]
+        rows = [row for row in report.assertions if row.id == name]
+        parts += [FigureRows(name, rows, everything), Text("")]
     needs = [need for insight in report.insights for need in insight.requirements]
-    if needs:
-        parts += [Text("what would have to be true", style="bold"), *map(_need, needs), Text("")]
     moved = [insight for insight in report.insights if insight.swings]
-    if moved:
-        parts += [Text("what moves it most", style="bold"), *map(_moved, moved), Text("")]
-    if report.variants:
-        parts += [
-            Text("what else its model may be", style="bold"),
-            *map(_indented, variant_lines(report.variants)),
-            Text(""),
-        ]
-    parts += [Text("what was tried", style="bold"), *_tried(report.points)]
-    parts += [_indented(f"no layout: {reason}") for reason in report.infeasible]
-    if report.assumptions:
-        parts += [Text(""), Text("assumed", style="bold")]
-        parts += [_indented(f"- {assumption}") for assumption in report.assumptions]
-    return Group(*parts)
+    parts += listed("the claim's own numbers", _equations(report.contradictions))
+    parts += listed("what would have to be true", map(_need, needs))
+    parts += listed("what moves it most", map(_moved, moved))
+    parts += listed("what else its model may be", map(_indented, variant_lines(report.variants)))
+    nowhere = (_indented(f"no layout: {reason}") for reason in report.infeasible)
+    parts += listed("what was tried", chain(_tried(report.points), nowhere))
+    parts += listed("assumed", (_indented(f"- {assumption}") for assumption in report.assumptions))
+    return Group(*parts[:-1])
 
 
 def _answer(report: ClaimReport) -> Iterator[RenderableType]:
@@ -72,6 +81,9 @@ def _answer(report: ClaimReport) -> Iterator[RenderableType]:
         Text.assemble(" · " if number else "", f"{name} ", verdict_word(verdict))
         for number, (name, verdict) in enumerate(report.figures.items())
     ]
+    for number, sentence in enumerate(answer(report)):
+        yield Text(sentence, style="bold" if number == 0 else "")
+    yield Text("")
     yield Text.assemble(("verdict: ", "bold"), verdict_word(report.verdict), "  (", *figures, ")")
     if not report.complete:
         yield Text("interrupted: this is the verdict on what was searched; more may be attainable than is shown")
@@ -86,20 +98,47 @@ def _indented(content: str | Text, by: int = 2) -> RenderableType:
     return Padding(content, (0, 0, 0, by))
 
 
-def _figure(name: str, rows: Sequence[AssertionRow]) -> Iterator[RenderableType]:
-    """One figure of the claim under each of its meanings, each with its reason; dim ones don't count."""
-    cells = [HEADINGS, *map(_cells, rows)]
-    shown = [at for at, heading in enumerate(HEADINGS) if heading != "base" or any(row.base for row in rows)]
-    widths = {at: max(len(line[at]) for line in cells) for at in shown}
-    remark = "" if all(row.counts for row in rows) else "  (dim rows are other meanings, shown and not counted)"
-    yield Text.assemble((name, "bold"), (remark, "dim"))
-    yield _indented(Text(_line(HEADINGS, widths), style="dim"))
-    for row, line in zip(rows, cells[1:], strict=True):
-        text = Text(_line(line[:-1], widths), style="" if row.counts else "dim")
-        yield _indented(Text.assemble(text, verdict_word(row.verdict)))
-        yield _indented(Text(_whose(row) + row.reason, style="dim"), by=6)
-    for record in dict.fromkeys(row.record for row in rows if row.record):
-        yield _indented(Text(f"published: {record}", style="dim"))
+class FigureRows:
+    """One figure of the claim under each of its meanings, each with its reason; dim ones don't count.
+
+    Where the page is narrow the least important columns go, and that is said; without `everything` so do readings past
+    the first few, the kindest kept.
+    """
+
+    def __init__(self, name: str, rows: Sequence[AssertionRow], everything: bool) -> None:
+        self.name, self.rows, self.everything = name, rows, everything
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = self.rows if self.everything else _readings(self.rows)
+        cells = [HEADINGS, *map(_cells, rows)]
+        widths = {at: max(len(line[at]) for line in cells) for at in range(len(HEADINGS))}
+        if not any(row.base for row in rows):
+            del widths[HEADINGS.index("base")]
+        gone: list[str] = []
+        while sum(widths.values()) + GAP * len(widths) + INDENT > options.max_width and len(gone) < len(FIRST_TO_GO):
+            gone.append(FIRST_TO_GO[len(gone)])
+            widths.pop(HEADINGS.index(gone[-1]), None)
+        remark = "" if all(row.counts for row in rows) else "  (dim rows are other meanings, shown and not counted)"
+        yield Text.assemble((self.name, "bold"), (remark, "dim"))
+        yield _indented(Text(_line(HEADINGS, widths), style="dim"))
+        for row, line in zip(rows, cells[1:], strict=True):
+            text = Text(_line(line[:-1], widths), style="" if row.counts else "dim")
+            yield _indented(Text.assemble(text, verdict_word(row.verdict)))
+            yield _indented(Text(_whose(row) + row.reason, style="dim"), by=6)
+        for record in dict.fromkeys(row.record for row in rows if row.record):
+            yield _indented(Text(f"published: {record}", style="dim"))
+        if len(rows) < len(self.rows):
+            more = counted(len(self.rows) - len(rows), "reading")
+            yield _indented(Text(f"... and {more} more: --all", style="dim"))
+        if gone:
+            yield _indented(Text(f"left out at {options.max_width} columns: {', '.join(gone)}", style="dim"))
+
+
+def _readings(rows: Sequence[AssertionRow]) -> list[AssertionRow]:
+    """The first base of every meaning, and the kindest reading that counts, in their order."""
+    first = {row.definition: row for row in reversed(rows)}
+    kindest = max(rows, key=lambda row: (row.counts, row.probability or 0.0))
+    return [row for row in rows if row is kindest or row is first[row.definition]]
 
 
 def _cells(row: AssertionRow) -> tuple[str, ...]:

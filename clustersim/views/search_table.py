@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs.amounts import counted
@@ -12,29 +10,39 @@ from clustersim.simulation.results import StepResult
 from clustersim.studies.layouts.alike import Equals
 from clustersim.studies.layouts.search import SearchResult
 from clustersim.studies.measured.above_published import above_published
+from clustersim.views.fitting_table import FittingTable, Heading
 from clustersim.views.run_table import headline
 from clustersim.views.words import between, gib, layout_words, percent, significant
+
+HEADINGS = (
+    Heading("", right=True),
+    Heading("step time", right=True),
+    Heading("80 %", 2, right=True),
+    Heading("MFU full", right=True),
+    Heading("causal", 3, right=True),
+    Heading("memory", 1, right=True),
+    Heading("layout", breaks=True),
+)
 
 
 def search_view(found: SearchResult) -> RenderableType:
     """Layouts by step time, and how many were looked at."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", justify="right", no_wrap=True)
-    for name in ("step time", "80 %", "MFU full", "causal", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("layout")
+    rows = []
     for place, result in enumerate(found.best, 1):
         step = result.step
         low, high = step.intervals["step_time_s"]["80"]
-        table.add_row(
-            str(place),
-            f"{significant(step.step_time_s)} s",
-            between(significant(low), significant(high)),
-            percent(step.mfu),
-            percent(step.mfu_causal),
-            gib(step.memory_bytes),
-            layout_words(step.scenario.resolved_layout),
+        rows.append(
+            (
+                str(place),
+                f"{significant(step.step_time_s)} s",
+                between(significant(low), significant(high)),
+                percent(step.mfu),
+                percent(step.mfu_causal),
+                gib(step.memory_bytes),
+                layout_words(step.scenario.resolved_layout),
+            )
         )
+    table = FittingTable(HEADINGS, rows)
     counts = (
         f"{counted(found.candidates, 'layout')} divide model, batch and devices; {found.feasible:,} fit in memory; "
     )

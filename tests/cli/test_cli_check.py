@@ -37,12 +37,17 @@ def invoke(*arguments: str) -> Result:
 
 
 def test_a_modest_claim_holds(here: Path) -> None:
-    result = invoke("modest.yaml", "--output", "out", "--seed", "5")
+    result = invoke("modest.yaml", "--output", "out", "--seed", "5", "--all")
     assert result.exit_code == 0
     assert "verdict: supported" in result.stdout
     assert "seed 5" in result.stdout
     assert {path.name for path in (here / "out").iterdir()} == {"claim.json", "claim.txt"}
-    assert (here / "out" / "claim.txt").read_text() == result.stdout
+    assert (here / "out" / "claim.txt").read_text() == result.stdout, "the file holds everything"
+    short = invoke("modest.yaml", "--seed", "5").stdout
+    assert set(short.splitlines()) <= {
+        *result.stdout.splitlines(),
+        *(line for line in short.splitlines() if "--all" in line),
+    }
 
 
 def test_a_boast_fails() -> None:
