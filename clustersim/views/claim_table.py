@@ -62,7 +62,8 @@ def claim_view(report: ClaimReport, *, everything: bool = False) -> RenderableTy
     parts += listed("the claim's own numbers", _equations(report.contradictions))
     parts += listed("what would have to be true", map(_need, needs))
     parts += listed("what moves it most", map(_moved, moved))
-    parts += listed("what else its model may be", map(_indented, variant_lines(report.variants)))
+    variants = [*map(_indented, variant_lines(report.variants))]
+    parts += [Text("what else its model may be", style="bold"), *variants, Text("")] if variants else []
     nowhere = (_indented(f"no layout: {reason}") for reason in report.infeasible)
     parts += listed("what was tried", chain(_tried(report.points), nowhere))
     parts += listed("assumed", (_indented(f"- {assumption}") for assumption in report.assumptions))
