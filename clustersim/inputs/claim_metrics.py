@@ -24,10 +24,10 @@ def long_name(name: Any) -> Any:
 
 def _known_metric(name: Any) -> str:
     metric = long_name(name)
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         hint = did_you_mean(name, [*METRICS, *ALIASES]) if isinstance(name, str) else ""
         raise refusal(f"expected {', '.join(METRICS)}; got {shown(name)}{hint}")
-    return str(metric)
+    return metric
 
 
 Metric = Annotated[

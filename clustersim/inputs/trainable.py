@@ -31,7 +31,8 @@ def _our_names(targets: Any) -> Any:
         targets = (targets,)
     if not isinstance(targets, list | tuple):
         return targets
-    return tuple(dict.fromkeys(name for target in targets for name in OTHER_NAMES.get(target, (target,))))
+    names = [name for one in targets for name in (OTHER_NAMES.get(one, (one,)) if isinstance(one, str) else (one,))]
+    return tuple(name for place, name in enumerate(names) if name not in names[:place])
 
 
 class Lora(Description):

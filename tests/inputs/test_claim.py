@@ -11,7 +11,7 @@ from clustersim.errors import InputError
 from clustersim.inputs.claim import Assertion, Claim
 from clustersim.inputs.claim_metrics import METRICS, STATED, read_figure
 from clustersim.inputs.claim_open import LogNormal, Range
-from clustersim.inputs.load import config_names, load_claim
+from clustersim.inputs.load import config_names, load_claim, load_scenario
 
 CLAIM: dict[str, Any] = {
     "name": "a claim",
@@ -244,3 +244,16 @@ def test_shipped_claims_are_claims(name: str) -> None:
     claim = load_claim(name)
     assert isinstance(claim, Claim)
     assert claim.source.links or claim.source.reliability == "invented"
+
+
+@pytest.mark.parametrize("metric", [[], {}, ["mfu"], {"mfu": 1}, 3, None])
+def test_a_metric_that_is_no_word_is_refused(metric: Any) -> None:
+    assert list(problems(CLAIM | {"assert": [{"id": "x", "metric": metric, "value": 0.5}]})) == ["assert[0].metric"]
+
+
+@pytest.mark.parametrize("target", [{}, [], {"query": 1}, 3])
+def test_adapters_beside_what_is_no_word_are_refused(target: Any) -> None:
+    training = {"trainable": {"lora": {"rank": 8, "targets": ["q_proj", target]}}, "global_batch": 8}
+    with pytest.raises(InputError) as caught:
+        load_scenario({"model": "llama-3.1-8b", "cluster": "dgx-h100", "training": training})
+    assert "training.trainable" in str(caught.value)

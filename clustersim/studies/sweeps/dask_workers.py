@@ -12,7 +12,10 @@ from typing import Any
 from clustersim.errors import ClustersimError, MissingExtraError
 
 CONNECT_SECONDS = 10
-LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.comm", "distributed.utils", "tornado")
+LOGGERS = (
+    *("distributed", "distributed.client", "distributed.core", "distributed.comm", "distributed.utils"),
+    *("tornado", "tornado.application", "tornado.general", "asyncio"),  # Dask gives some of them levels of their own
+)
 
 
 @contextmanager
@@ -42,8 +45,6 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    yield  # where it raises they stay quiet: threads of a client whose scheduler is lost complain for some time
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
