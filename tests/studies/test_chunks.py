@@ -279,3 +279,17 @@ def test_without_a_step_intervals_stay_those_of_a_new_source(
 def test_every_kind_of_chunk_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "calibration.md").read_text(encoding="utf-8")
     assert all(f"`{chunk}`" in page for chunk in CHUNKS)
+
+
+@pytest.mark.parametrize("elements", [10**400, -5, True, "8", None], ids=["huge", "negative", "flag", "word", "none"])
+def test_a_message_of_impossible_size_is_none(elements: Any, scenario: Scenario, tmp_path: Path) -> None:
+    """What no float holds is skipped as other odd events are; the kernels of the trace are read."""
+    about = {"Collective name": "allreduce", "In msg nelems": elements, "dtype": "BFloat16", "Group size": 8}
+    events = [
+        {"ph": "X", "name": "ProfilerStep#1", "cat": "user_annotation", "ts": 0, "dur": 100},
+        {"ph": "X", "name": "ampere_bf16_gemm", "cat": "kernel", "ts": 1, "dur": 10},
+        {"ph": "X", "name": "ncclDevKernel_AllReduce", "cat": "kernel", "ts": 20, "dur": 10, "args": about},
+    ]
+    (tmp_path / "trace.json").write_text(json.dumps({"traceEvents": events}))
+    read = read_trace(tmp_path / "trace.json", scenario)
+    assert (read.kernels, len(read.chunks)) == (2, 1)

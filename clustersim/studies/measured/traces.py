@@ -28,6 +28,7 @@ MAX_BYTES = 200_000_000  # of the trace, decompressed too
 MOST_EVENTS = 4_000_000
 SHORTEST = 0.1  # quantile of a message's durations
 LONGEST_US = 1e9
+MOST_ELEMENTS = 10**15  # of a message; more is no message
 FEWEST_BYTES = 1 << 16  # of a message, to be a bandwidth's
 BLANKS = " \t\n\r"
 # Words in kernels' names, in the order in which they decide; what none of them names is memory-bound.
@@ -123,7 +124,8 @@ class _Reading:
         words = str(about.get("Collective name", "")).lower().replace("_", "")
         kind = next((known for word, known in MESSAGE_WORDS if word in words), None)
         sizes = [about.get(key) for key in ("In msg nelems", "Out msg nelems")]
-        counts = [float(size) for size in sizes if isinstance(size, int) and not isinstance(size, bool)]
+        whole = (size for size in sizes if isinstance(size, int) and not isinstance(size, bool))
+        counts = [float(size) for size in whole if 0 <= size <= MOST_ELEMENTS]
         width = BYTES.get(str(about.get("dtype", "")).lower())
         ranks = about.get("Group size")
         if kind is None or not counts or width is None or not isinstance(ranks, int):
