@@ -19,9 +19,6 @@ from clustersim.inputs.stack import Stack
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Attention, Collective, Gemm, Operation, Pointwise, Scan
 
-# Of the rate of fp8 products with one scale a tensor. Assumed: that of 16 bits, for PyTorch's products with scales by
-# row are kernels of CUTLASS, where those by tensor are cuBLAS's (recalled; torchao, float8 training).
-ROWWISE = 0.5
 AWAITED = 10e-6  # seconds until a host that waits for the device knows of a kernel's end: assumed
 
 
@@ -62,7 +59,7 @@ class Machine:
         kernels = self.accelerator.kernels
         level = kernels.sustained * self.stack.sustained * (1.0 - self.stack.reserved_cores)
         if gemm.precision not in WIDE:
-            level = level * self.stack.low_precision_share * (ROWWISE if gemm.rowwise else 1.0)
+            level = level * self.stack.low_precision_share
         if gemm.precision == "nvfp4":
             level = level * kernels.four_bit
         apart = gemm.part == "gemm" and not self.stack.grouped_products

@@ -46,10 +46,9 @@ class Training(Description):
         Field(description="of the gradient reduction; the stack's default if absent"),
     ] = None
     fp8_recipe: Annotated[
-        Literal["per-tensor", "rowwise", "blockwise"],
+        Literal["per-tensor", "blockwise"],
         Field(
-            description="of fp8: one scale a tensor; one a row (and column), by slower kernels; or one for 128 "
-            "elements of activations and 128 x 128 of weights"
+            description="of fp8: one scale a tensor; or one for 128 elements of activations and 128 x 128 of weights"
         ),
     ] = "per-tensor"
     moment_precision: Annotated[

@@ -45,7 +45,6 @@ class Gemm:
     part: str = "gemm"
     summed_bytes: Array = 0.0
     blockwise: bool = False  # fp8 with a scale for every 128 elements
-    rowwise: bool = False  # fp8 with a scale for every row
 
     @property
     def flops(self) -> Array:

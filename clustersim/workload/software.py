@@ -15,7 +15,7 @@ NORMS, FEED_FORWARD = "norms", "feed_forward"
 SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION, NORMS, FEED_FORWARD)
 USUALLY_SELECTED = SELECTED[:3]
 SHARDED = ("zero3", "fsdp", "hybrid")
-BLOCKWISE_RECIPES = {"per-tensor": False, "rowwise": False, "blockwise": True}
+BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class Software:
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
-    rowwise: bool = False  # fp8 with a scale for every row
     transposes_apart: bool = False  # experts' fp8 operands are transposed by kernels of their own
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
     loss_chunks: float = 1.0  # pieces of the sequence that head and loss work on, one after the other
@@ -60,7 +59,6 @@ def software_of(stack: Stack, training: Training, sharding: str = "none", *, cut
         padded_routing=stack.padded_routing,
         blockwise=blockwise,
         transposes_apart=stack.transposes_apart,
-        rowwise=training.precision == "fp8" and training.fp8_recipe == "rowwise",
         narrow_expert_inputs=stack.low_precision_activations,
         loss_chunks=float(stack.loss_chunks),
         eager_kernels=stack.eager_kernels,

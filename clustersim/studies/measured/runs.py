@@ -14,7 +14,6 @@ from clustersim.inputs.catalog import load
 from clustersim.studies.measured.csv_cells import CsvRow, given, number, one_of, problem, text, whole
 from clustersim.studies.measured.layout import layout_of
 from clustersim.studies.measured.model import model_of
-from clustersim.studies.measured.readings import as_read
 from clustersim.studies.measured.router import router_of
 from clustersim.studies.measured.software import stack_as_run, stack_of
 
@@ -24,7 +23,7 @@ FP8_RECIPES = {
     "tensorwise": "per-tensor",
     "delayed": "per-tensor",
     "current": "per-tensor",
-    "rowwise": "rowwise",
+    "rowwise": "per-tensor",
 }
 
 
@@ -47,7 +46,6 @@ class MeasuredRun:
 def measured_run(row: CsvRow) -> MeasuredRun:
     """The scenario of a row. Raises InputError where the row can't be read."""
     notes: list[str] = []
-    row = as_read(row, notes)
     stack = stack_of(row, notes)
     model = model_of(row, notes, tied=load("stacks", stack).defaults.tied_embeddings)
     router = {"router": router_of(row, stack, notes)} if "moe" in model else {}
@@ -122,16 +120,18 @@ def _training(row: CsvRow, stack: str, notes: list[str]) -> dict[str, Any]:
         "sequence_length": whole(row, "seq_len"),
         "global_batch": whole(row, "global_batch_seqs"),
         "precision": precision or None,
-        "fp8_recipe": _fp8_recipe(row),
+        "fp8_recipe": _fp8_recipe(row, notes),
         "grad_reduce_precision": text(row, "grad_reduce_precision") or None,
         "document_length": whole(row, "document_len"),
     }
     return given(columns)
 
 
-def _fp8_recipe(row: CsvRow) -> str | None:
+def _fp8_recipe(row: CsvRow, notes: list[str]) -> str | None:
     """How fp8 is scaled, in our words; None where the row doesn't say. Raises InputError for an unknown word."""
     word = text(row, "fp8_recipe").lower()
     if not word or word == text(row, "precision"):
         return None  # MXFP8 and NVFP4 are precisions of their own
+    if word == "rowwise":
+        notes.append("scales by row are taken as one a tensor")
     return FP8_RECIPES[one_of(row, "fp8_recipe", tuple(FP8_RECIPES), word)]

@@ -291,8 +291,7 @@ class Linear(Element):
 
     def _gemm(self, name: str, m: Array, n: Array, k: Array) -> Gemm:
         precision = self.precision or self.shape.precision
-        software = self.shape.software
-        return Gemm(name, m, n, k, self.count, precision, blockwise=software.blockwise, rowwise=software.rowwise)
+        return Gemm(name, m, n, k, self.count, precision, blockwise=self.shape.software.blockwise)
 
     def _collective(self, kind: str) -> Collective:
         return Collective(f"{self.name} {kind}", kind, "tensor", self.group_bytes)  # type: ignore[arg-type]
