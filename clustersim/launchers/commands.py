@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clustersim.launchers.notes import Draft
+from clustersim.launchers.script import Command, Script
 from clustersim.launchers.settings import Setting, Settings, flags_of, overrides_of
-from clustersim.launchers.shell import Command, Script
-from clustersim.launchers.shell_expansion import Word
+from clustersim.launchers.shell_text import Word
 
 MEGATRON_WORDS = frozenset(
     {"num_layers", "encoder_num_layers", "tensor_model_parallel_size", "micro_batch_size", "seq_length", "hidden_size"}

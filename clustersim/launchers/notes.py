@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clustersim.launchers.settings import Setting
-from clustersim.launchers.shell_expansion import MARK
+from clustersim.launchers.shell_text import MARK
 
 Status = Literal["taken", "assumed", "no counterpart"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clustersim.launchers.shell_expansion import Word, unknown_in
+from clustersim.launchers.shell_text import Word, unknown_in
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 _NUMBER = re.compile(r"-?[\d_.]+([eE][-+]?\d+)?")

@@ -6,57 +6,35 @@ loops are followed as far as their conditions are known from the file; every loo
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from clustersim.inputs.files import UnreadableError, read_utf8
 from clustersim.launchers.arithmetic import UnknownValueError, reckon
-from clustersim.launchers.shell_expansion import (
-    Array,
-    Expansion,
-    Piece,
-    Text,
-    Word,
-    mark,
-    plain,
-    unknown_in,
-    without_unset,
+from clustersim.launchers.script import Command, Script
+from clustersim.launchers.shell_conditions import holds, matches
+from clustersim.launchers.shell_expansion import Expansion
+from clustersim.launchers.shell_statements import (
+    FUNCTION,
+    closes,
+    opens,
+    opens_function,
+    redirected,
+    split,
+    statement_end,
 )
+from clustersim.launchers.shell_text import Array, Piece, Text, Word, mark, plain, unknown_in, unquoted, without_unset
 from clustersim.launchers.shell_words import ShellError, Token, tokens
 
 MOST_BYTES = 500_000
 MOST_COMMANDS = 50_000
 MOST_FILES = 20
 DEEPEST = 12  # functions, sourced files and scripts inside scripts
-OPENS = {"if": "fi", "case": "esac", "for": "done", "while": "done", "until": "done", "select": "done", "{": "}"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?=)")
-_FUNCTION = re.compile(r"[A-Za-z_][\w.-]*")
 _DECLARES = ("export", "local", "declare", "readonly", "typeset")
 _SHELLS = ("sh", "bash", "zsh")
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command as it would be started: its words, and the variables that stand before it."""
-
-    words: tuple[Word, ...]
-    environment: Mapping[str, str]
-
-
-@dataclass
-class Script:
-    """What a script would start, and what it says on the way."""
-
-    commands: list[Command] = field(default_factory=list)
-    files: dict[str, tuple[str, int]] = field(default_factory=dict)  # those that it writes itself
-    variables: dict[str, str] = field(default_factory=dict)
-    arrays: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # entries, with their lines
-    remarks: list[tuple[int, str]] = field(default_factory=list)  # branches that can't be decided, and the like
-    sourced: list[str] = field(default_factory=list)
 
 
 def interpret(text: str, folder: Path, name: str = "script.sh", environment: Mapping[str, str] | None = None) -> Script:
@@ -116,7 +94,7 @@ class _Shell:
             self.steps += 1
             if self.steps > MOST_COMMANDS:
                 raise ShellError(f"more than {MOST_COMMANDS:,} commands")
-            end = _statement_end(block, at)
+            end = statement_end(block, at)
             runs = joint == ";" or status is (joint == "&&")
             if runs:
                 status = self._statement(block[at:end])
@@ -145,7 +123,7 @@ class _Shell:
             return self._while(statement)
         if word == "{":
             return self._block(statement[1:-1])
-        if word == "function" or _opens_function(statement):
+        if word == "function" or opens_function(statement):
             self._define(statement)
             return True
         return self._simple(statement)
@@ -158,7 +136,7 @@ class _Shell:
 
     def _if(self, statement: list[Token]) -> bool | None:
         """Follow the branch whose condition holds; where none can be decided, none, and that is remarked."""
-        parts = _split(statement[1:-1], ("then", "elif", "else"))
+        parts = split(statement[1:-1], ("then", "elif", "else"))
         condition: list[Token] = []
         word = "if"
         for keyword, part in parts:
@@ -198,9 +176,9 @@ class _Shell:
             while at < end and not (
                 depth == 0 and statement[at].kind == "operator" and statement[at].text in (";;", ";&", ";;&")
             ):
-                depth += _opens(statement, at) - _closes(statement, at)
+                depth += opens(statement, at) - closes(statement, at)
                 at += 1
-            if any(_matches(subject, pattern) for pattern in patterns):
+            if any(matches(subject, pattern) for pattern in patterns):
                 if unknown:
                     self._remark(
                         words[0].line, f"case {words[1].text}: {unknown} isn't set; its {patterns[0]} is taken"
@@ -216,7 +194,7 @@ class _Shell:
         name = statement[1].text
         listed = [token for token in statement[3:start] if token.kind == "word"]
         values = [word for token in listed for word in self.expansion.words(token.text, token.line)]
-        if values and _FUNCTION.fullmatch(name):
+        if values and FUNCTION.fullmatch(name):
             self.expansion.variables[name] = [Piece(values[0].text, values[0].line)]
             if len(values) > 1:
                 self._remark(
@@ -235,7 +213,7 @@ class _Shell:
 
     def _simple(self, statement: list[Token]) -> bool | None:
         """An assignment, a test, or a command that is written down."""
-        written, heredoc, target = _redirected(statement)
+        written, heredoc, target = redirected(statement)
         environment: dict[str, Text | Array] = {}
         at = 0
         while at < len(written) and (match := _ASSIGNMENT.match(written[at].text)):
@@ -377,7 +355,7 @@ class _Shell:
                 words.append(self.expansion.text(token.text, token.line))
             else:
                 words += [word.text for word in self.expansion.words(token.text, token.line)]
-        return _holds(words, self._reckoned)
+        return holds(words, self._reckoned)
 
     def _reckoned(self, text: str) -> int | None:
         try:
@@ -393,7 +371,7 @@ class _Shell:
             stripped = "echo " + re.split(r"\s*(?:>|&&|;)", stripped[2:].strip())[0]
         if stripped == "pwd":
             return str(self.folder)
-        if re.search(r"[|;&<>]", _unquoted(stripped)):
+        if re.search(r"[|;&<>]", unquoted(stripped)):
             return self._piped(stripped, line, unknown)
         words = [word.text for token in tokens(stripped, line) for word in self.expansion.words(token.text, token.line)]
         if not words:
@@ -420,154 +398,3 @@ class _Shell:
             return self.expansion.arithmetic(expression.split(";")[-1], line)
         except ShellError:
             return unknown
-
-
-def _unquoted(text: str) -> str:
-    return re.sub(r"'[^']*'|\"[^\"]*\"", "", text)
-
-
-def _opens(block: list[Token], at: int) -> int:
-    token = block[at]
-    return int(token.kind == "word" and token.text in OPENS and _begins(block, at))
-
-
-def _closes(block: list[Token], at: int) -> int:
-    token = block[at]
-    return int(token.kind == "word" and token.text in ("fi", "esac", "done", "}") and _begins(block, at))
-
-
-def _begins(block: list[Token], at: int) -> bool:
-    """Whether a command may begin here, so that a word of the shell is one."""
-    if at == 0:
-        return True
-    before = block[at - 1]
-    if before.kind in ("newline", "heredoc"):
-        return True
-    if before.kind == "operator":
-        return before.text in (";", "&&", "||", "|", "&", "(", ")", ";;")
-    return before.text in ("then", "do", "else", "elif", "if", "while", "until", "!", "{", "fi", "done", "esac", "}")
-
-
-def _statement_end(block: list[Token], at: int) -> int:
-    """Where the command that begins at `at` ends: a whole `if`, loop or function, or one line."""
-    start, depth, brackets = at, 0, 0
-    compound = False
-    while at < len(block):
-        token = block[at]
-        if token.kind == "word":
-            opened, closed = _opens(block, at), _closes(block, at)
-            depth += opened - closed
-            compound = compound or bool(opened)
-        elif token.kind == "operator" and token.text == "(" and depth == 0:
-            brackets += 1
-        elif token.kind == "operator" and token.text == ")" and depth == 0:
-            brackets = max(brackets - 1, 0)
-        elif depth <= 0 and brackets == 0:
-            ends = token.kind == "newline" or (
-                token.kind == "operator" and token.text in (";", "&&", "||", "|", "|&", "&", ";;")
-            )
-            if ends and token.kind == "newline" and _opens_function(block[start:at]) and not compound:
-                at += 1  # the body's { stands on the next line
-                continue
-            if ends:
-                if block[at - 1].text == "[[" or _open_test(block[start:at]):
-                    at += 1
-                    continue
-                break
-        at += 1
-    return at
-
-
-def _open_test(statement: list[Token]) -> bool:
-    """Whether `[[` is open, in which && and || are part of the condition."""
-    if statement[0].text not in ("[[", "if", "while", "elif", "!"):
-        return False
-    texts = [token.text for token in statement]
-    return "[[" in texts and "]]" not in texts
-
-
-def _opens_function(statement: list[Token]) -> bool:
-    if statement and statement[0].text == "function" and statement[0].kind == "word":
-        return True
-    return (
-        len(statement) >= 3
-        and statement[0].kind == "word"
-        and _FUNCTION.fullmatch(statement[0].text) is not None
-        and [token.text for token in statement[1:3]] == ["(", ")"]
-    )
-
-
-def _split(block: list[Token], keywords: tuple[str, ...]) -> list[tuple[str, list[Token]]]:
-    """The parts of an `if` between its own keywords, each after its keyword."""
-    parts: list[tuple[str, list[Token]]] = [("", [])]
-    depth = 0
-    for at, token in enumerate(block):
-        if token.kind == "word":
-            depth += _opens(block, at) - _closes(block, at)
-            if depth == 0 and token.text in keywords and _begins(block, at):
-                parts.append((token.text, []))
-                continue
-        parts[-1][1].append(token)
-    return parts
-
-
-def _redirected(statement: list[Token]) -> tuple[list[Token], Token | None, str]:
-    """The words of a command without its redirections, the text that is handed to it, and where it writes."""
-    words: list[Token] = []
-    heredoc, target, skip = None, "", ""
-    for token in statement:
-        if token.kind == "heredoc":
-            heredoc = token
-        elif token.kind == "operator":
-            skip = token.text
-            if words and words[-1].text in ("1", "2") and token.text in (">", ">>", ">&"):
-                words.pop()
-            continue
-        elif token.kind == "word" and skip in (">", ">>", ">&", "<", "<&", "&>", "&>>", ">|", "<<<"):
-            target = token.text.strip("\"'") if skip in (">", ">>", ">|") else target
-        elif token.kind == "word":
-            words.append(token)
-        skip = ""
-    return words, heredoc, target
-
-
-def _matches(subject: str, pattern: str) -> bool:
-    return pattern.count("*") <= 5 and len(subject) < 5000 and fnmatch.fnmatchcase(subject, pattern)
-
-
-def _holds(words: list[str], number: object) -> bool | None:
-    """Whether a condition of words holds; `||` and `-o` bind less than `&&` and `-a`."""
-    for operators, combine in ((("||", "-o"), any), (("&&", "-a"), all)):
-        for at, word in enumerate(words):
-            if word in operators and 0 < at < len(words) - 1:
-                sides = [_holds(words[:at], number), _holds(words[at + 1 :], number)]
-                decisive = combine is any
-                if decisive in sides:
-                    return decisive
-                return None if None in sides else combine(sides)
-    if words[:1] == ["!"] and len(words) > 1:
-        inner = _holds(words[1:], number)
-        return None if inner is None else not inner
-    if words and words[0] == "(" and words[-1] == ")":
-        return _holds(words[1:-1], number)
-    if any("$(" in unknown_in(word) for word in words):
-        return None
-    return _relation([without_unset(word) for word in words], number)
-
-
-def _relation(words: list[str], number: object) -> bool | None:
-    """One comparison: of texts, of numbers, or whether a text is empty."""
-    if len(words) <= 1:
-        return bool(words and words[0])
-    if len(words) == 2:
-        return {"-z": words[1] == "", "-n": words[1] != ""}.get(words[0])
-    left, operator, right = words[0], words[1], " ".join(words[2:])
-    if operator in ("=", "=="):
-        return left == right or _matches(left, right)
-    if operator == "!=":
-        return not (left == right or _matches(left, right))
-    comparisons = {"-eq": "==", "-ne": "!=", "-lt": "<", "-le": "<=", "-gt": ">", "-ge": ">="}
-    if operator in comparisons and callable(number):
-        value = number(f"({left or 0}) {comparisons[operator]} ({right or 0})")
-        return None if value is None else bool(value)
-    return None

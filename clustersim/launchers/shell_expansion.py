@@ -8,56 +8,29 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from clustersim.launchers.arithmetic import UnknownValueError, reckon
+from clustersim.launchers.shell_text import (
+    BREAK,
+    Array,
+    Piece,
+    Text,
+    Word,
+    by_line,
+    in_one,
+    joined,
+    mark,
+    plain,
+    together,
+    unknown_in,
+    with_quotes,
+    without_unset,
+)
 from clustersim.launchers.shell_words import DEEPEST, ShellError, Token, closing, quote_end, tokens
 
-OPENS_MARK, CLOSES_MARK = "\ue000", "\ue001"
-MARK = re.compile(f"{OPENS_MARK}([^{CLOSES_MARK}]*){CLOSES_MARK}")
 MOST_TEXT = 2_000_000  # characters that a script may grow to
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*|\d+|[@*#?$!-])(\[[^\]]*\])?")
-
-
-class Piece(NamedTuple):
-    """A stretch of text from one line; quoted text isn't split into words."""
-
-    text: str
-    line: int
-    quoted: bool = False
-
-
-class Word(NamedTuple):
-    """One word of a command as it would be handed over, and the line that it comes from."""
-
-    text: str
-    line: int
-
-
-BREAK = Piece("", -1)  # the end of a word, between the entries of an array
-Text = list[Piece]
-Array = dict[str, Text]
-
-
-def plain(text: Iterable[Piece]) -> str:
-    """The characters of a text."""
-    return "".join(piece.text for piece in text)
-
-
-def mark(what: str) -> str:
-    """What stands for a value that isn't known."""
-    return f"{OPENS_MARK}{what}{CLOSES_MARK}"
-
-
-def unknown_in(text: str) -> str:
-    """What isn't known of a text: names of variables or commands; nothing where all is."""
-    return ", ".join(dict.fromkeys(MARK.findall(text)))
-
-
-def without_unset(text: str) -> str:
-    """A text in which unset variables are empty, as in a shell; what commands print stays marked."""
-    return MARK.sub(lambda match: match[0] if match[1].startswith("$(") else "", text)
 
 
 class Expansion:
@@ -108,7 +81,7 @@ class Expansion:
         if self.depth > DEEPEST:
             raise ShellError(f"expansions nested more than {DEEPEST} deep")
         try:
-            found = _together(self._pieces(raw, line, inside_quotes))
+            found = together(self._pieces(raw, line, inside_quotes))
         finally:
             self.depth -= 1
         self.grown += sum(len(piece.text) for piece in found)
@@ -166,7 +139,7 @@ class Expansion:
         char, after = raw[at], raw[at + 1 : at + 2]
         if char == "'":
             end = _found(raw, "'", at + 1)
-            return end + 1, [*_by_line(raw[at + 1 : end], line), Piece("", line, True)]
+            return end + 1, [*by_line(raw[at + 1 : end], line), Piece("", line, True)]
         if char == '"':
             end = quote_end(raw, at)
             body = raw[at + 1 : end - 1]
@@ -226,7 +199,7 @@ class Expansion:
     def _value(self, name: str, index: str, line: int, inside: bool) -> Text:
         """The value of a variable; unset ones as marks."""
         if name in "@*":
-            return _in_one(self.positional) if inside and name == "*" else _joined(self.positional, inside)
+            return in_one(self.positional) if inside and name == "*" else joined(self.positional, inside)
         if name == "#":
             return [Piece(str(len(self.positional)), line, inside)]
         if name in "?$!-":
@@ -235,7 +208,7 @@ class Expansion:
             if name == "0":
                 return [Piece("$0", line, inside)]
             if self.is_set(name):
-                return _as(self.positional[int(name[:6]) - 1], inside)
+                return with_quotes(self.positional[int(name[:6]) - 1], inside)
             return [Piece(mark(f"${name}"), line, inside)]
         value = self.variables.get(name)
         if value is None:
@@ -243,9 +216,9 @@ class Expansion:
         if isinstance(value, dict):
             if index in ("@", "*"):
                 entries = list(value.values())
-                return _in_one(entries) if inside and index == "*" else _joined(entries, inside)
-            return _as(value.get(self._key(value, index or "0", line), []), inside)
-        return _as(value, inside) if index in ("", "0", "@", "*") else []
+                return in_one(entries) if inside and index == "*" else joined(entries, inside)
+            return with_quotes(value.get(self._key(value, index or "0", line), []), inside)
+        return with_quotes(value, inside) if index in ("", "0", "@", "*") else []
 
     def _key(self, array: Array, index: str, line: int) -> str:
         key = without_unset(self.text(index, line)).strip("\"'")
@@ -269,7 +242,7 @@ class Expansion:
         if indirect:
             array = self.variables.get(name)
             if index and isinstance(array, dict):
-                return _joined([[Piece(key, line)] for key in array], inside)
+                return joined([[Piece(key, line)] for key in array], inside)
             name = without_unset(plain(self._value(name, index, line, True)))
             if not _NAME.fullmatch(name):
                 return [Piece(mark(f"${{{body[:40]}}}"), line, inside)]
@@ -353,47 +326,6 @@ class Expansion:
 
     def _flat(self, token: Token, raw: str) -> Text:
         return [piece for piece in self.pieces(raw, token.line) if piece is not BREAK]
-
-
-def _together(pieces: Iterable[Piece]) -> Text:
-    """Neighbours of one line as one piece, so that text which doubles stays few pieces."""
-    found: Text = []
-    for piece in pieces:
-        last = found[-1] if found else None
-        if last is not None and piece is not BREAK and last is not BREAK and last[1:] == piece[1:]:
-            found[-1] = Piece(last.text + piece.text, piece.line, piece.quoted)
-        else:
-            found.append(piece)
-    return found
-
-
-def _by_line(text: str, line: int) -> Text:
-    lines = text.split("\n")
-    return [
-        Piece(part + ("\n" if number + 1 < len(lines) else ""), line + number, True)
-        for number, part in enumerate(lines)
-    ]
-
-
-def _as(text: Text, quoted: bool) -> Text:
-    return [Piece(piece.text, piece.line, quoted) for piece in text if piece is not BREAK]
-
-
-def _joined(texts: list[Text], quoted: bool) -> Text:
-    """Entries one behind another, each a word of its own."""
-    found: Text = []
-    for text in texts:
-        found += [Piece("", text[0].line if text else 0, True)] * quoted + _as(text, quoted) + [BREAK]
-    return found
-
-
-def _in_one(texts: list[Text]) -> Text:
-    """Entries with blanks between them, one word: what `"${A[*]}"` is."""
-    found: Text = []
-    for text in texts:
-        blank = [Piece(" ", text[0].line if text else 0, True)] if found else []
-        found += [*blank, *_as(text, True)]
-    return found
 
 
 def _cut(text: str, pattern: str, *, front: bool, greedy: bool) -> str:

@@ -15,7 +15,8 @@ from clustersim.inputs.files import UnreadableError, read_utf8
 from clustersim.inputs.table import Table, as_table
 from clustersim.inputs.yaml import read_yaml
 from clustersim.launchers.megatron_files import is_log
-from clustersim.launchers.shell import Script, interpret
+from clustersim.launchers.script import Script
+from clustersim.launchers.shell import interpret
 from clustersim.launchers.shell_words import ShellError
 
 MOST_BYTES = 2_000_000

@@ -59,7 +59,7 @@ HONEST = """## Where clustersim is weak, and why
   assumed. Losses over 256,000 words take longer than their bytes say (Gemma 2B: 11 % too fast).
 - **Memory nearly full** (8 rows of llm-foundry): the allocator's retries are not simulated; these rows are 10
   to 30 % slower.
-- **fp8 without a stated recipe**: four of torchtitan's fp8 rows come out about 30 % too fast (the others of the same
+- **fp8 without a stated recipe**: four of torchtitan's fp8 rows come out a quarter too fast (the others of the same
   table don't); no column says how their scales are cut, and slower products by row would be a guess. One row of
   DeepSeek-V3 at EP 32 on B200 comes out half too slow, as if experts' traffic were hidden, which its columns deny.
 - **4-bit training on GB300**: no 4-bit kernel of that chip was published; its share is fitted to seven runs.
