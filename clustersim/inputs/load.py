@@ -255,7 +255,10 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
 def _with_usual_stack(resolved: Table, resolver: Resolver) -> Table:
     """The scenario with the software that most people train with on the chip's vendor's chips, where it names none."""
     cluster = _quietly(Cluster, resolved.get("cluster"))
-    vendor = "" if cluster is None else cluster.accelerator.vendor
+    if cluster is None:
+        resolver.bad.append(("stack",))  # which is usual isn't known until the cluster is right
+        return resolved
+    vendor = cluster.accelerator.vendor
     if vendor not in USUAL_STACKS:
         return resolved
     name = USUAL_STACKS[vendor]
