@@ -227,7 +227,7 @@ def test_endless_mappings_and_empty_ones(catalog: Path) -> None:
     endless["model"] = endless
     with pytest.raises(InputError, match="nested more than 50 deep"):
         load_scenario(endless)
-    with pytest.raises(InputError, match="scenario: 4 problems"):
+    with pytest.raises(InputError, match="scenario: 3 problems"):
         load_scenario({})
 
 
