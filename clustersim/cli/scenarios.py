@@ -12,13 +12,12 @@ import click
 from clustersim.cli.options import progress_bar
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import catalog
-from clustersim.inputs.assumptions import SEQUENCE_LENGTH, TOKENS_A_STEP, USUAL_STACKS, usual_stack_note
-from clustersim.inputs.hardware import Cluster
-from clustersim.inputs.load import config_names, load_config, load_scenario, readable_parts
+from clustersim.inputs.from_model import scenario_of_model
+from clustersim.inputs.load import config_names, load_scenario
 from clustersim.inputs.problems import did_you_mean
 from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
-from clustersim.inputs.search_path import catalog_folders, find, hub_model, known_words, read_json, slug
+from clustersim.inputs.search_path import hub_model, known_words, read_json, slug
 from clustersim.inputs.units import shown
 from clustersim.launchers.importing import is_importable
 
@@ -52,7 +51,7 @@ def scenario_from(source: str | None, changes: Sequence[str], flags: Mapping[str
     if not any(key.split(".")[0] == "cluster" for key in given):
         some = ", ".join(["8xh100", "32xdgx-h100", *catalog.names("clusters")[:3]])
         raise click.UsageError(f"A model needs a --cluster, such as {some}. `clustersim show clusters` lists them.")
-    return load_scenario(_from_model(model, given, overrides), overrides)
+    return load_scenario(scenario_of_model(model, given, overrides), overrides)
 
 
 def _imported(source: str, cluster: str | None, model: str | None) -> dict[str, Any]:
@@ -105,61 +104,7 @@ def _is_model(source: str) -> bool:
     raise InputError(source, [Problem(f"no scenario or model {shown(source)}{hint}", "SCENARIO")])
 
 
-def _batch(length: str, cluster: Cluster | None) -> int:
-    """Sequences of 4 M tokens, as many on every device where there are at least as many of them."""
-    batch = max(1, TOKENS_A_STEP // (int(length) if length.isdigit() and int(length) else SEQUENCE_LENGTH))
-    devices = 1 if cluster is None else cluster.devices
-    return max(batch // devices * devices, 1) if devices <= batch else batch
-
-
 def _is_scenario(file: Path) -> bool:
     """Whether a JSON file holds a scenario, or a result with its scenario, and no Hugging Face config."""
     document = read_json(file, []) or {}
     return "model_type" not in document and bool(SCENARIO_KEYS & document.keys())
-
-
-def _from_model(model: str, given: Mapping[str, str], overrides: Sequence[str]) -> dict[str, Any]:
-    """A scenario of a model with what nobody said filled in; each guess is a note."""
-    training: dict[str, Any] = {}
-    notes = []
-    if "training.sequence_length" not in given:
-        training["sequence_length"] = SEQUENCE_LENGTH
-        notes.append(f"assumed: sequences of {SEQUENCE_LENGTH:,} tokens (--sequence-length)")
-    scenario: dict[str, Any] = {"name": model, "model": model, "training": training, "notes": notes}
-    _, cluster = readable_parts(scenario, overrides)
-    if "training.global_batch" not in given:
-        training["global_batch"] = _batch(given.get("training.sequence_length", ""), cluster)
-        notes.append(f"assumed: {training['global_batch']:,} sequences a step, 4 M tokens (--global-batch)")
-    if cluster is None:  # what is wrong with it is said when the scenario is read, and which stack goes with it isn't
-        return scenario | {"stack": next(iter(USUAL_STACKS.values()))}
-    chip = cluster.accelerator
-    if "training.precision" not in given:
-        training["precision"] = "bf16" if "bf16" in chip.peak else "fp16"
-        notes.append(f"assumed: {training['precision']} (--precision)")
-    if "stack" not in given and chip.vendor in USUAL_STACKS:
-        scenario["stack"] = USUAL_STACKS[chip.vendor]
-        notes.append(f"{usual_stack_note(scenario['stack'], chip.vendor)} (--stack)")
-    if not any(key == "training.precision" or key.split(".")[0] == "layout" for key in given):
-        notes += [
-            f"a run of this model with precision and layout of its own: clustersim run {name}"
-            for name in scenarios_of(model)
-        ]
-    return scenario
-
-
-def scenarios_of(model: str) -> list[str]:
-    """The scenarios by name that train this model of the catalog, such as one as its authors trained it."""
-    wanted = _catalog_file(model)
-    found = []
-    for name in config_names("scenarios"):
-        try:
-            trained = load_config("scenarios", name).get("model")
-        except InputError:  # a file of the user's own, which is complained of where it is asked for
-            continue
-        if wanted is not None and isinstance(trained, str) and _catalog_file(trained) == wanted:
-            found.append(name)
-    return found
-
-
-def _catalog_file(model: str) -> Path | None:
-    return hub_model(model) or find(catalog_folders(), "models", model)

@@ -65,7 +65,8 @@ def test_a_model_of_the_hub_runs_and_one_with_a_known_run_names_it() -> None:
     ("model", "known"), [("deepseek-ai/DeepSeek-V3", "deepseek_v3_h800_2048"), ("gpt-3-175b", "gpt3_175b_a100")]
 )
 def test_scenarios_that_train_a_model_are_known_by_any_of_its_names(model: str, known: str) -> None:
-    from clustersim.cli.scenarios import scenario_from, scenarios_of
+    from clustersim.cli.scenarios import scenario_from
+    from clustersim.inputs.from_model import scenarios_of
 
     assert known in scenarios_of(model)
     flags = {"cluster": "64xdgx-a100-80gb"}
