@@ -155,7 +155,7 @@ class Companions:
         field = _field(self.kind, key)
         value = field.default if value is None and field is not None else value
         try:
-            return parse_quantity(value, (field is not None and dimension_of(field)) or "ratio")
+            return parse_quantity(value, _dimension(self.kind, key) or "ratio")
         except ValueError:
             return None
 
@@ -213,6 +213,13 @@ def _field(kind: type[Description], key: str) -> FieldInfo | None:
     if rest and isinstance(inner, type) and issubclass(inner, Description):
         return _field(inner, rest)
     return field
+
+
+@cache
+def _dimension(kind: type[Description], key: str) -> str:
+    """That of the same field; "" where it is no quantity."""
+    field = _field(kind, key)
+    return "" if field is None else dimension_of(field)
 
 
 def _listed(words: Sequence[str] | dict[str, None]) -> str:

@@ -7,8 +7,8 @@ assert, their words and their intervals all come from this list. A new figure is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from clustersim.inputs.kinds import chosen
@@ -118,6 +118,7 @@ def figure(name: str) -> Figure:
     return chosen("figure", name, {each.name: each for each in FIGURES})
 
 
-def shown(place: Place, of: Iterable[Of] = ("step", "run")) -> tuple[Figure, ...]:
+@cache
+def shown(place: Place, of: tuple[Of, ...] = ("step", "run")) -> tuple[Figure, ...]:
     """The figures of a step or a run that a place shows, in order."""
     return tuple(each for each in FIGURES if place in each.shown_in and each.of in of)

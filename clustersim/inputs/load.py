@@ -15,12 +15,13 @@ from clustersim.inputs.bare_numbers import missing_in, missing_units
 from clustersim.inputs.base import Description
 from clustersim.inputs.documents import Source, config_file, config_names, find_document, labelled_config, load_config
 from clustersim.inputs.hardware import Cluster
+from clustersim.inputs.known_parts import KnownParts
 from clustersim.inputs.layout import Layout
 from clustersim.inputs.merging import REFERENCES, merge
 from clustersim.inputs.model import Model
 from clustersim.inputs.plausible import implausible
 from clustersim.inputs.problems import described, in_file
-from clustersim.inputs.references import Resolver, is_path
+from clustersim.inputs.references import KnownEntries, Resolver, is_path
 from clustersim.inputs.renaming import Renaming
 from clustersim.inputs.resolve import (
     notes_of,
@@ -63,16 +64,32 @@ def load_scenario(source: Source, overrides: Overrides = ()) -> Scenario:
     `overrides` are dotted keys laid over it, `{"layout.pipeline": 8}` or `["layout.pipeline=8"]`. A given layout comes
     out resolved; `layout: search`, or none, stays open. Raises InputError with every problem, each with its line.
     """
-    problems: list[Problem] = []
-    notes: list[str] = []
-    label, document = _scenario_document(source, Renaming(problems, notes))
-    if document is not None:
-        for override in as_overrides(overrides, "scenarios", Renaming(problems, notes)):
-            document = merge(document, override, "scenarios", notes)
-        scenario = _read_scenario(document, problems, notes)
-        if scenario is not None and not problems:
-            return scenario
-    raise InputError(label, in_file(problems, label))
+    return ScenarioBase(source).scenario(overrides)
+
+
+class ScenarioBase:
+    """A scenario's document, to be read with one set of overrides after the other: what none of them touches, once.
+
+    Files are taken not to change meanwhile.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._problems: list[Problem] = []
+        self._notes: list[str] = []
+        self._label, self._document = _scenario_document(source, Renaming(self._problems, self._notes))
+        self._entries: KnownEntries = {}
+        self._parts = KnownParts()
+
+    def scenario(self, overrides: Overrides = ()) -> Scenario:
+        """As `load_scenario` gives it, and raises."""
+        problems, notes, document = [*self._problems], [*self._notes], self._document
+        if document is not None:
+            for override in as_overrides(overrides, "scenarios", Renaming(problems, notes)):
+                document = merge(document, override, "scenarios", notes)
+            scenario = _read_scenario(document, Resolver(problems, notes, self._entries), self._parts)
+            if scenario is not None and not problems:
+                return scenario
+        raise InputError(self._label, in_file(problems, self._label))
 
 
 def load_claim(source: Source) -> Claim:
@@ -225,8 +242,8 @@ def _without_origins(value: Any) -> Any:
     return Items([_without_origins(item) for item in value]) if isinstance(value, list) else value
 
 
-def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -> Scenario | None:
-    resolver = Resolver(problems, notes)
+def _read_scenario(document: Table, resolver: Resolver, parts: KnownParts) -> Scenario | None:
+    problems, notes = resolver.problems, resolver.notes
     resolved = document
     for key, section in REFERENCES["scenarios"].items():
         if key in document and (document[key] is not None or Scenario.model_fields[key].is_required()):
@@ -234,12 +251,15 @@ def _read_scenario(document: Table, problems: list[Problem], notes: list[str]) -
             resolved = resolved.without(key) if part is None else resolved.with_entry(key, part)
     if "stack" not in document:
         resolved = _with_usual_stack(resolved, resolver)
-    scenario = described(Scenario, resolved, problems, known_bad=resolver.bad, extra_keys=("extends",))
+    scenario = described(Scenario, parts.put_into(resolved), [])
+    if scenario is None:  # said of the document as it was written
+        scenario = described(Scenario, resolved, problems, known_bad=resolver.bad, extra_keys=("extends",))
     if scenario is None:
         found = _problems_between_readable_parts(resolved)
     else:
         given = scenario.layout if isinstance(scenario.layout, Layout) else None
         found = scenario_problems(given, scenario.model, scenario.cluster, scenario.training, scenario.stack)
+        parts.keep(resolved, scenario)
     problems += [place(problem, document) for problem in found]
     if scenario is None or problems:
         return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clustersim.errors import InputError, Problem
 from clustersim.inputs import search_path
@@ -31,15 +32,29 @@ COUNTED = re.compile(r"(?P<many>[1-9][\d,_]{0,12})\s*[x\N{MULTIPLICATION SIGN}*]
 BOTH = "give node or accelerator, not both; `node: {extends: NODE, accelerator: NAME}` puts another one into a node"
 
 
+class Entry(NamedTuple):
+    """What a name was found to refer to, without a mistake in it."""
+
+    table: Table
+    notes: tuple[str, ...]  # what a reader should know of it
+
+
+KnownEntries = dict[Hashable, Entry]  # by all that finding one depends on, the files aside
+
+
 class Resolver:
     """Resolves the references of one document; what is wrong is added to `problems`, and where to `bad`.
 
-    What a reader should know of the entries that were read is added to `notes`.
+    What a reader should know of the entries that were read is added to `notes`. What is found is added to `known`, and
+    not looked up again: for documents that are read one after the other while no file changes.
     """
 
-    def __init__(self, problems: list[Problem], notes: list[str] | None = None) -> None:
+    def __init__(
+        self, problems: list[Problem], notes: list[str] | None = None, known: KnownEntries | None = None
+    ) -> None:
         self.problems = problems
         self.notes = [] if notes is None else notes
+        self.known = {} if known is None else known
         self.bad: list[KeyPath] = []
 
     def resolve(self, section: str, value: Any, path: KeyPath, origin: Origin) -> Table | None:
@@ -104,6 +119,18 @@ class Resolver:
 
     def _named(self, section: str, name: str, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
         """The entry that a name or a path refers to."""
+        asked = (section, name, path, origin, chain)
+        known = self.known.get(asked)
+        if known is not None:
+            self.notes += known.notes
+            return known.table
+        before = len(self.problems), len(self.bad), len(self.notes)
+        table = self._found(section, name, path, origin, chain)
+        if table is not None and before[:2] == (len(self.problems), len(self.bad)):
+            self.known[asked] = Entry(table, tuple(self.notes[before[2] :]))
+        return table
+
+    def _found(self, section: str, name: str, path: KeyPath, origin: Origin, chain: tuple[str, ...]) -> Table | None:
         known = search_path.hub_model(name) if section == "models" and not _is_file(file_of(origin, name)) else None
         if known is not None:
             file = known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clustersim.inputs.figures import shown
 from clustersim.inputs.layout import ResolvedLayout
 from clustersim.inputs.model import Model
+from clustersim.inputs.per_object import PerObject
 from clustersim.inputs.scenario import Scenario
 from clustersim.workload.parameters import total_parameters
 
@@ -46,10 +47,13 @@ def system_cells(scenario: Scenario) -> ResultRow:
         "accelerator": scenario.cluster.accelerator.name,
         "model": scenario.model.name,
         "model_kind": kind_of(scenario.model),
-        "parameters": total_parameters(scenario.model),
+        "parameters": _parameters_of(scenario.model),
         "precision": scenario.training.precision,
         "stack": scenario.stack.name,
     }
+
+
+_parameters_of = PerObject(total_parameters)
 
 
 def kind_of(model: Model) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from clustersim.inputs.base import Description
+from clustersim.inputs.per_object import PerObject
 from clustersim.inputs.scenario import Scenario
 from clustersim.schedules.registry import traits_of
 from clustersim.simulation.step.unfolded import is_uneven
@@ -30,7 +31,7 @@ SAID = frozenset(  # to people, or beyond the step
 )
 
 
-def structure_of(scenario: Scenario) -> Hashable:
+def structure_of(scenario: Scenario) -> tuple[Hashable, ...]:
     """What points have in common that can be played side by side."""
     layout, training = scenario.resolved_layout, scenario.training
     return (
@@ -41,8 +42,8 @@ def structure_of(scenario: Scenario) -> Hashable:
         layout.data * layout.context == 1,
         *(size == 1 for size in (layout.tensor, layout.context, layout.expert, layout.expert_tensor)),
         scenario.model.moe is not None and busiest_rank(scenario.model, training, float(layout.expert)) == 1.0,
-        _words(scenario.cluster.node),
-        _words(scenario.stack),
+        _words_of(scenario.cluster.node),
+        _words_of(scenario.stack),
         id(scenario) if is_alone(scenario) else None,
     )
 
@@ -77,6 +78,9 @@ def side_by_side(scenarios: Sequence[Scenario]) -> Columns:
 def _words(part: Description) -> Hashable:
     """All of a description that isn't a float, with a place for each that is."""
     return tuple((name, _word(value)) for name, value in vars(part).items() if name not in SAID)
+
+
+_words_of = PerObject[Description, Hashable](_words)
 
 
 def _word(value: Any) -> Hashable:

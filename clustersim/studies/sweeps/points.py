@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pickle
 from array import array
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from clustersim.errors import ClustersimError, InfeasibleError, InputError, Problem
-from clustersim.inputs.load import load_scenario
+from clustersim.inputs.base import Description
+from clustersim.inputs.load import ScenarioBase
+from clustersim.inputs.per_object import PerObject
 from clustersim.inputs.renaming import KeyNote
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.sweep import Sweep
@@ -25,6 +28,7 @@ from clustersim.studies.sweeps.result_columns import COLUMNS, refused_row, resul
 
 MOST_PROBLEMS = 20  # shown of a sweep's points
 BATCH = 250  # points that one worker plays side by side
+MOST_WAITING = 2000  # points in memory until there are enough of their structure to be kept together
 NO_EFFECT = {"name", "notes"}  # parts of a scenario that no figure depends on
 
 
@@ -47,10 +51,25 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class PointBatch:
-    """Scenarios that are played side by side, pickled, with the keys of their results."""
+    """Scenarios that are played side by side, pickled block by block, with the keys of their results."""
 
     keys: tuple[str, ...]
-    scenarios: tuple[bytes, ...]
+    blocks: tuple[tuple[bytes, tuple[int, ...]], ...]  # pickled scenarios, and the places of those that are wanted
+
+    def scenarios(self) -> list[Scenario]:
+        """Those that are wanted, in the order of their keys. What those of a block share, they still share."""
+        return [some[place] for some, places in self._read() for place in places]
+
+    def _read(self) -> Iterator[tuple[Sequence[Scenario], tuple[int, ...]]]:
+        return ((pickle.loads(block), places) for block, places in self.blocks)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Scenarios of one structure that are kept together."""
+
+    number: int  # of their record
+    keys: tuple[str, ...]
 
 
 class SweepPoints:
@@ -58,9 +77,11 @@ class SweepPoints:
 
     def __init__(self) -> None:
         self.points: Records[SweepPoint] = Records()
-        self._scenarios: Records[Scenario] = Records()
-        self._numbers: dict[str, int] = {}  # key -> number of its scenario
-        self._structures: dict[bytes, array[int]] = {}  # structure -> scenarios that have it
+        self._keys: dict[str, None] = {}
+        self._scenarios: Records[list[Scenario]] = Records()  # a block each
+        self._structures: dict[bytes, list[_Block]] = {}  # structure -> scenarios that have it
+        self._open: dict[bytes, list[tuple[str, Scenario]]] = {}  # key and scenario of those that are in no block yet
+        self._waiting = 0  # scenarios in no block yet
         self.searches = 0  # scenarios whose layout is to be searched
         self.key_notes: dict[KeyNote, None] = {}  # on keys under other words
 
@@ -72,17 +93,31 @@ class SweepPoints:
         """One more point with its scenario."""
         self.points.append(SweepPoint(values, key))
         self.key_notes |= dict.fromkeys(note for note in scenario.notes if isinstance(note, KeyNote))
-        if key in self._numbers:
+        if key in self._keys:
             return
-        number = self._numbers[key] = len(self._scenarios)
-        self._scenarios.append(scenario)
+        self._keys[key] = None
         self.searches += scenario.layout == "search"
-        self._structures.setdefault(_structure(scenario, key), array("l")).append(number)
+        structure = _structure(scenario, key)
+        self._structures.setdefault(structure, [])
+        self._open.setdefault(structure, []).append((key, scenario))
+        self._waiting += 1
+        if len(self._open[structure]) == BATCH:
+            self._close(structure)
+        elif self._waiting == MOST_WAITING:
+            self._close(*self._open)
+
+    def _close(self, *structures: bytes) -> None:
+        """Keep what waits of some structures as a block each."""
+        for structure in structures:
+            keys, scenarios = zip(*self._open.pop(structure), strict=True)
+            self._structures[structure].append(_Block(len(self._scenarios), keys))
+            self._scenarios.append(list(scenarios))
+            self._waiting -= len(keys)
 
     @property
     def keys(self) -> Collection[str]:
         """Of the results that are wanted."""
-        return self._numbers.keys()
+        return self._keys.keys()
 
     @property
     def structures(self) -> int:
@@ -91,20 +126,43 @@ class SweepPoints:
 
     def batches(self, wanted: Callable[[str], bool]) -> Sequence[PointBatch]:
         """Scenarios whose keys are wanted, those of one structure together, as structures first come."""
-        left = {number: key for key, number in self._numbers.items() if wanted(key)}
-        chosen = [[n for n in numbers if n in left] for numbers in self._structures.values()]
-        cut = [array("l", some[low : low + BATCH]) for some in chosen for low in range(0, len(some), BATCH)]
-        return _Batches(self._scenarios, left, cut)
+        self._close(*self._open)
+        parts = ([_part(block, wanted) for block in blocks] for blocks in self._structures.values())
+        return _Batches(self._scenarios, [batch for some in parts for batch in _joined(some)])
+
+
+class _Part(NamedTuple):
+    """The scenarios of a block that are wanted."""
+
+    block: _Block
+    places: array[int]
+
+
+def _part(block: _Block, wanted: Callable[[str], bool]) -> _Part:
+    return _Part(block, array("H", (place for place, key in enumerate(block.keys) if wanted(key))))
+
+
+def _joined(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Parts of one structure as batches."""
+    batch: list[_Part] = []
+    for part in parts:
+        if batch and sum(len(each.places) for each in (*batch, part)) > BATCH:
+            yield batch
+            batch = []
+        if part.places:
+            batch.append(part)
+    if batch:
+        yield batch
 
 
 class _Batches(Sequence[PointBatch]):
     """Batches that are read when they are asked for."""
 
-    def __init__(self, scenarios: Records[Scenario], keys: Mapping[int, str], numbers: Sequence[array[int]]) -> None:
-        self._scenarios, self._keys, self._numbers = scenarios, keys, numbers
+    def __init__(self, scenarios: Records[list[Scenario]], batches: Sequence[Sequence[_Part]]) -> None:
+        self._scenarios, self._batches = scenarios, batches
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._batches)
 
     @overload
     def __getitem__(self, place: int) -> PointBatch: ...
@@ -115,15 +173,25 @@ class _Batches(Sequence[PointBatch]):
     def __getitem__(self, place: int | slice) -> PointBatch | list[PointBatch]:
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
-        numbers = self._numbers[place]
-        return PointBatch(tuple(self._keys[n] for n in numbers), tuple(self._scenarios.pickled(n) for n in numbers))
+        parts = self._batches[place]
+        return PointBatch(
+            tuple(block.keys[each] for block, places in parts for each in places),
+            tuple((self._scenarios.pickled(block.number), tuple(places)) for block, places in parts),
+        )
 
 
 def _structure(scenario: Scenario, key: str) -> bytes:
     """What scenarios that can be played side by side have in common, in 16 bytes; of one that is alone, its key."""
     alone = scenario.layout == "search" or is_alone(scenario)
-    described = key if alone else repr(structure_of(scenario))
+    described = key if alone else "".join(map(_said, structure_of(scenario)))
     return blake2b(described.encode(), digest_size=16).digest()
+
+
+def _said(part: Hashable) -> str:
+    return _repr_of(part) if isinstance(part, Description) else repr(part)
+
+
+_repr_of = PerObject[Description, str](repr)
 
 
 def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySettings) -> SweepPoints:
@@ -132,12 +200,13 @@ def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySe
     A point whose parts don't fit each other is infeasible. Raises InputError with every mistake in keys and values
     themselves, before anything is simulated.
     """
-    seed = load_scenario(base, next(iter(sweep.expand()))).seed if sweep.seeds > 1 else 0
+    source = ScenarioBase(base)
+    seed = source.scenario(next(iter(sweep.expand()))).seed if sweep.seeds > 1 else 0
     points = SweepPoints()
     mistakes: dict[Problem, None] = {}
     for values in sweep.expand(seed):
         try:
-            scenario = load_scenario(base, values)
+            scenario = source.scenario(values)
         except InputError as error:
             mistakes |= dict.fromkeys(problem for problem in error.problems if not problem.misfit)
             points.refuse(values, "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems))
@@ -152,8 +221,20 @@ def resolve_points(sweep: Sweep, base: Mapping[str, Any] | str, settings: PlaySe
 
 def point_key(scenario: Scenario, settings: PlaySettings) -> str:
     """The hash of everything that a point's row depends on: scenario, settings, the code, the columns."""
-    described = scenario.model_dump(mode="json", exclude=NO_EFFECT)
-    return key_of({"scenario": described, "code": code_digest(), "columns": COLUMNS} | vars(settings))
+    parts = {
+        name: _digest_of(part) if isinstance(part, Description) else part
+        for name, part in scenario
+        if name not in NO_EFFECT
+    }
+    return key_of({"scenario": parts, "code": code_digest(), "columns": _digest_of_words(COLUMNS)} | vars(settings))
+
+
+_digest_of = PerObject[Description, str](lambda part: key_of(part.model_dump(mode="json")))
+
+
+@cache
+def _digest_of_words(words: tuple[str, ...]) -> str:
+    return key_of({"words": words})
 
 
 def play_batches(batches: list[PointBatch], settings: PlaySettings, code: str) -> list[list[ResultRow]]:
@@ -163,7 +244,7 @@ def play_batches(batches: list[PointBatch], settings: PlaySettings, code: str) -
             "a worker has another clustersim than the sweep that it is asked to play: its files differ. Install the "
             "same everywhere, and leave it alone while a sweep runs"
         )
-    return [simulate_points([pickle.loads(each) for each in batch.scenarios], settings) for batch in batches]
+    return [simulate_points(batch.scenarios(), settings) for batch in batches]
 
 
 def simulate_points(scenarios: Sequence[Scenario], settings: PlaySettings) -> list[ResultRow]:
