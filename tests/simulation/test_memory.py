@@ -70,15 +70,19 @@ def test_graph_mode_keeps_no_whole_gradients_in_a_step_of_one_micro_batch() -> N
     assert one["gradient_buffers"] > 0.0 == two["gradient_buffers"]
 
 
-def test_a_state_counts_the_chunks_of_its_own_device_alone() -> None:
-    """Of all virtual stages, states of a pipeline of hundreds of them took gigabytes."""
-    program = step_program(scenario(pipeline=8, virtual_stages=2), 16)
-    states = states_of(program)
-    assert states.alive.shape == (states.bounds[-1], 2, 4)
-    assert states.virtual.shape == (states.bounds[-1], 2)
-    first, last = states.virtual[0], states.virtual[-1]
-    assert (first.tolist(), last.tolist()) == ([0, 8], [7, 15])
-    assert (
-        states.alive[: states.bounds[1]].sum(axis=(1, 2)).max()
-        > states.alive[states.bounds[7] :].sum(axis=(1, 2)).max()
-    )
+@pytest.mark.parametrize("virtual_stages", [1, 2, 4])
+def test_chunks_that_hold_the_same_are_counted_together(virtual_stages: int) -> None:
+    """Of each chunk apart, states grew as the square of the chunks a device."""
+    program = step_program(scenario(pipeline=4, virtual_stages=virtual_stages), 16)
+    stages = 4 * virtual_stages
+    contents = (0, *[1] * (stages - 2), 2)
+    states = states_of(program, contents)
+    assert states.alive.shape == (3, 4, states.bounds[-1], 1)
+    assert len(states.bounds) == 5
+    first, second = states.alive[..., : states.bounds[1], 0], states.alive[..., states.bounds[3] :, 0]
+    assert first[:, 0].sum(axis=0).max() > second[:, 0].sum(axis=0).max(), "the first device holds most"
+    assert not second[0].any(), "the last one has no chunk of the first one's contents"
+    assert not first[2].any()
+    apart = states_of(program, tuple(range(stages)))
+    most = [each.alive[:, 0, : each.bounds[1], 0].sum(axis=0).max() for each in (states, apart)]
+    assert most[0] == most[1], "together and apart, as many are alive"

@@ -46,17 +46,19 @@ class States(NamedTuple):
     """The states of all devices that may be a peak, device by device, each in the order of time."""
 
     bounds: Ints  # [stages + 1] where each device's states start
-    alive: Ints  # [states, chunks, 4] how many micro-batches of each chunk of the device are in each way alive
-    virtual: Ints  # [states, chunks] the virtual stage that a chunk of the device is
+    alive: Floats  # [contents, 4, states, 1] how many micro-batches are in each way alive on chunks that hold the same
 
 
 def memory_reports(
     program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
 ) -> list[MemoryReport]:
     """What every pipeline stage holds when it holds most, for every point; `sizes` may differ from point to point."""
-    bounds = states_of(program).bounds
-    held = _resident(program, stages, scenario, sizes, points)  # {part: [stages, points]}
-    moving = _moving(program, stages, scenario, points)  # {part: [states, points]}
+    distinct = list({id(stage): stage for stage in stages}.values())  # virtual stages that hold the same are one object
+    place = {id(stage): row for row, stage in enumerate(distinct)}
+    contents = tuple(place[id(stage)] for stage in stages)
+    bounds, alive = states_of(program, contents)
+    held = _resident(program, distinct, contents, scenario, sizes, points)  # {part: [stages, points]}
+    moving = _moving(distinct, alive, scenario, points)  # {part: [states, points]}
     states_a_stage = np.diff(bounds)
     total = sum(moving.values(), np.repeat(sum(held.values()), states_a_stage, axis=0))
     peaks = np.array(
@@ -83,25 +85,25 @@ def _after_passes(
 
 
 def _resident(
-    program: Program, stages: Sequence[Stage], scenario: Scenario, sizes: Sizes, points: int
+    program: Program,
+    distinct: Sequence[Stage],
+    contents: Sequence[int],
+    scenario: Scenario,
+    sizes: Sizes,
+    points: int,
 ) -> dict[str, Floats]:
     """Bytes [stages, points] that stay all step, by part."""
-    each = {id(stage): holdings(stage) for stage in stages}  # virtual stages that hold the same are one object
-    place = {key: row for row, key in enumerate(each)}
-    rows = np.array([place[id(stage)] for stage in stages])[program.placement.virtual]  # [chunks, stages]
-    held = held_by(np.array(list(each.values()))[rows])
+    each = np.array([holdings(stage) for stage in distinct])
+    held = held_by(each[np.array(contents)[program.placement.virtual]])  # of [chunks, stages]
     sharding = sharding_of(scenario, sizes, program.micro_batches, program.placement.copies)
     nothing = np.zeros((program.stages, points))
     return {part: nothing + bytes_ for part, bytes_ in kept_all_step(held, sharding, scenario.stack).items()}
 
 
-def _moving(program: Program, stages: Sequence[Stage], scenario: Scenario, points: int) -> dict[str, Floats]:
+def _moving(distinct: Sequence[Stage], alive: Floats, scenario: Scenario, points: int) -> dict[str, Floats]:
     """Bytes [states, points] that passes have taken, by part."""
-    each = {id(stage): stage for stage in stages}
-    place = {key: row for row, key in enumerate(each)}
-    counts = _alive_together(program, tuple(place[id(stage)] for stage in stages))
-    activations, embedding, working, logits, later = np.zeros((5, counts.shape[2], points))
-    for stage, count in zip(each.values(), counts, strict=True):
+    activations, embedding, working, logits, later = np.zeros((5, alive.shape[2], points))
+    for stage, count in zip(distinct, alive, strict=True):
         kept = offloaded_activations(stage, scenario.resolved_layout.offload)
         activations += count[FLYING] * kept.staying + (count[FORWARD] + count[BACKWARD]) * kept.passing
         embedding += count[FLYING] * stage.embedding_bytes
@@ -114,32 +116,25 @@ def _moving(program: Program, stages: Sequence[Stage], scenario: Scenario, point
 
 
 @lru_cache(maxsize=64)
-def _alive_together(program: Program, held: tuple[int, ...]) -> Floats:
-    """[what is held, 4, states, 1] how many micro-batches are in each way alive on virtual stages that hold the same.
+def states_of(program: Program, contents: tuple[int, ...]) -> States:
+    """The states of a program's devices that may be a peak, counted once.
 
-    `held`: a number for what each virtual stage holds.
+    `contents`: a number for what each virtual stage holds. Chunks that hold the same are counted together, for their
+    bytes are: of many chunks few are distinct.
     """
-    states = states_of(program)
-    numbers = np.array(held)[states.virtual][..., np.newaxis]  # [states, chunks, 1]
-    alike = [np.where(numbers == number, states.alive, 0).sum(axis=1).T for number in range(max(held) + 1)]
-    return np.array(alike, dtype=np.float64)[..., np.newaxis]
-
-
-@lru_cache(maxsize=64)
-def states_of(program: Program) -> States:
-    """The states of a program's devices that may be a peak, counted once."""
-    graph, placement = program.graph, program.placement
-    changes = np.zeros((graph.kinds, 2, placement.chunks, 4), dtype=np.int64)  # at start and end of each kind
+    graph, cells, each = program.graph, program.placement.cells, max(contents) + 1
+    changes = np.zeros((graph.kinds, 2, each, 4), dtype=np.int64)  # at start and end of each kind
     for row, kind in enumerate(program.kinds):
-        changes[row, 0, kind.chunk] = STARTS.get(kind.operation, NOTHING)
-        changes[row, 1, kind.chunk] = ENDS.get(kind.operation, NOTHING)
+        held = contents[cells[kind.chunk][kind.stage]]
+        changes[row, 0, held] = STARTS.get(kind.operation, NOTHING)
+        changes[row, 1, held] = ENDS.get(kind.operation, NOTHING)
     by_device = []
     for device in device_tasks(program):
         kinds = graph.kind[device.compute]
         counts = np.cumsum(changes[kinds].reshape(2 * len(kinds), -1), axis=0)[::2]  # after starts, which take only
-        by_device.append(_largest(counts).reshape(-1, placement.chunks, 4))
-    number = [len(alive) for alive in by_device]
-    return States(np.cumsum([0, *number]), np.concatenate(by_device), np.repeat(placement.virtual.T, number, axis=0))
+        by_device.append(_largest(counts).reshape(-1, each, 4))
+    alive = np.concatenate(by_device).transpose(1, 2, 0)[..., np.newaxis]
+    return States(np.cumsum([0, *map(len, by_device)]), alive.astype(np.float64))
 
 
 def _largest(counts: Ints) -> Ints:
