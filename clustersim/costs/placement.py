@@ -40,7 +40,9 @@ def place_groups(
     The group `data` holds all ranks with the same parameters, so context-parallel ranks belong to it; `data_shard` is
     `shard` neighbours of it, or its part inside a domain, and `data_replica` the ranks that hold the same shard.
     Experts have a grouping of their own over the ranks of tensor, context and data together: expert-tensor, expert,
-    expert-data (Liu et al. 2025, MoE Parallel Folding, arXiv 2504.14960, section 3).
+    expert-data (Liu et al. 2025, MoE Parallel Folding, arXiv 2504.14960, section 3). A `shard` of their own cuts the
+    ranks with the same experts in as many groups as those with the same dense parameters; else all of them share.
+    Source: Megatron-LM, core/parallel_state.py (`num_distributed_optimizer_instances`, intra partial expert groups).
     """
     strides: dict[str, Array] = {}
     stride: Array = 1.0
@@ -52,6 +54,7 @@ def place_groups(
     replicas = sizes["context"] * sizes["data"]
     stride = np.minimum(strides["context"], strides["data"])
     data = place(replicas, stride, domain)
+    instances = 1.0 if shard is None else replicas / shard  # groups that hold whole states
     shard = data.inside if shard is None else shard
     expert_tensor, expert = sizes["expert_tensor"], sizes["expert"]
     expert_data = sizes["tensor"] * replicas / (expert_tensor * expert)
@@ -62,6 +65,8 @@ def place_groups(
         "expert_tensor": place(expert_tensor, 1.0, domain),
         "expert": place(expert, expert_tensor, domain),
         "expert_data": place(expert_data, expert_tensor * expert, domain),
+        "expert_data_shard": place(expert_data / instances, expert_tensor * expert, domain),
+        "expert_data_replica": place(instances, expert_tensor * expert * expert_data / instances, domain),
     }
 
 
@@ -71,7 +76,7 @@ def mirrored(groups: Mapping[str, RankPlacement], copies: int) -> dict[str, Rank
     Assumes that the copies of a stage sit in different scale-up domains, as stages far from each other do.
     """
     widened = {}
-    for name in ("data", "data_replica", "expert_data"):
+    for name in ("data", "data_replica", "expert_data", "expert_data_replica"):
         group = groups[name]
         widened[name] = RankPlacement(group.ranks * copies, group.inside, group.across * copies)
     return {**groups, **widened}

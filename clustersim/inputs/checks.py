@@ -172,9 +172,14 @@ def _zero_group(layout: Layout, data: int, *, experts: bool) -> Iterator[Problem
     elif ranks % group:
         near = divisors_near(group, ranks)
         yield Problem(f"{group} does not divide data x context = {ranks}. {near}", "layout.zero_group")
-    elif experts:
-        message = f"groups of {group} can't be priced with experts yet. Leave it out, or give data x context = {ranks}"
-        yield Problem(message, "layout.zero_group")
+    elif experts and (layout.tensor * ranks) % (
+        ranks // group * layout.expert * expert_tensor_of(layout, experts=True)
+    ):
+        yield Problem(
+            f"{ranks // group} groups of {group} do not divide the ranks that hold the same experts: tensor x context "
+            f"x data / (expert x expert_tensor). Leave it out, or give data x context = {ranks}",
+            "layout.zero_group",
+        )
 
 
 def _wrong_size(layout: Layout, cluster: Cluster) -> Problem:

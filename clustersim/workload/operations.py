@@ -12,7 +12,17 @@ CollectiveKind = Literal[
     "all-reduce", "all-gather", "reduce-scatter", "reduce", "broadcast", "all-to-all", "pass-on", "dispatch", "combine"
 ]
 Group = Literal[
-    "tensor", "context", "expert", "expert_tensor", "data", "data_shard", "data_replica", "expert_data", "pipeline"
+    "tensor",
+    "context",
+    "expert",
+    "expert_tensor",
+    "data",
+    "data_shard",
+    "data_replica",
+    "expert_data",
+    "expert_data_shard",
+    "expert_data_replica",
+    "pipeline",
 ]
 
 GROUP_PART = {
@@ -24,6 +34,8 @@ GROUP_PART = {
     "data_shard": "data_comm",
     "data_replica": "data_comm",
     "expert_data": "data_comm",
+    "expert_data_shard": "data_comm",
+    "expert_data_replica": "data_comm",
     "pipeline": "pipeline_comm",
 }
 

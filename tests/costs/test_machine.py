@@ -160,4 +160,4 @@ def test_cores_set_aside_and_slow_low_precision_take_their_share_of_the_rate() -
 
 
 def test_groups_of_one_rank_are_alone() -> None:
-    assert machine().lone_groups == {"context", "expert_tensor", "data_shard"}
+    assert machine().lone_groups == {"context", "expert_tensor", "data_shard", "expert_data_replica"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import gpt, scenario, stack
+from builders import cluster, gpt, moe, scenario, stack
 
 from clustersim.costs.placement import RankPlacement, place_groups
+from clustersim.inputs.checks import layout_problems
+from clustersim.inputs.layout import Layout
 from clustersim.inputs.load import load_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.results import StepResult
@@ -75,6 +77,33 @@ def test_sharded_parameters_in_groups_are_hybrid() -> None:
     hybrid, grouped = played(sharding="hybrid"), played(sharding="fsdp", zero_group=8)
     assert grouped.step_time_s == pytest.approx(hybrid.step_time_s)
     assert grouped.memory.parts == pytest.approx(hybrid.memory.parts)
+
+
+EXPERTS = {"model": moe(), "expert": 8, "data": 64, "tensor": 1, "sharding": "zero1"}
+
+
+def test_experts_are_sharded_in_as_many_groups() -> None:
+    """64 ranks, 8 of which have the same experts: in 4 groups of 16 dense ranks, 2 that share an expert's states."""
+    whole, grouped = (simulate_step(scenario(**EXPERTS, zero_group=group)) for group in (None, 16))
+    groups = place_groups(SIZES | {"tensor": 1.0, "data": 64.0, "expert": 8.0, "expert_tensor": 1.0}, ORDER, 8.0, 16.0)
+    assert [groups[f"expert_data{part}"].ranks for part in ("", "_shard", "_replica")] == [8.0, 2.0, 4.0]
+    assert grouped.memory.parts["optimizer"] == pytest.approx(4 * whole.memory.parts["optimizer"])
+    assert grouped.breakdown["optimizer"] > whole.breakdown["optimizer"]
+    alone = simulate_step(scenario(**EXPERTS, zero_group=64))
+    assert alone.step_time_s == pytest.approx(whole.step_time_s)
+
+
+def test_groups_that_do_not_divide_the_experts_replicas_are_refused() -> None:
+    layout = Layout(expert=8, data=64, sharding="zero1", zero_group=4)
+    (wrong,) = layout_problems(layout, moe(), cluster(nodes=8), None)
+    assert "16 groups of 4 do not divide the ranks that hold the same experts" in str(wrong)
+    assert not layout_problems(layout.model_copy(update={"zero_group": 8}), moe(), cluster(nodes=8), None)
+
+
+def test_without_a_stated_group_all_that_hold_an_expert_share_it() -> None:
+    groups = place_groups(SIZES | {"expert": 8.0, "expert_tensor": 1.0}, ORDER, 8.0)
+    assert groups["expert_data_shard"] == groups["expert_data"]
+    assert groups["expert_data_replica"].ranks == 1.0
 
 
 def test_whole_tensors_of_many_owners_wait_for_every_hop() -> None:

@@ -46,7 +46,8 @@ def sharding_of(scenario: Scenario, sizes: Sizes, micro_batches: int, copies: in
     replicas = sizes.data * sizes.context * copies
     expert_replicas = replicas * sizes.tensor / (sizes.expert * sizes.expert_tensor)
     if layout.zero_group is not None:
-        replicas = replicas / (sizes.data * sizes.context * copies) * layout.zero_group
+        instances = sizes.data * sizes.context * copies / layout.zero_group
+        replicas, expert_replicas = replicas / instances, expert_replicas / instances
     elif layout.sharding == "hybrid":
         replicas = np.minimum(replicas, np.maximum(1.0, scenario.cluster.node.domain // sizes.tensor))
     each = state_bytes_of(scenario.training, "fp32")

@@ -34,6 +34,14 @@ SLICE = 15e-6  # seconds of the host for a slice of a list: 5 to 25 us from Pyth
 
 Messages = Callable[[LayerRun], tuple[list[Collective], list[Collective]]]  # that a layer gathers and reduces with
 
+# Ranks with the same experts, beside those with the same dense parameters.
+OF_EXPERTS: Mapping[str, Group] = {
+    "data": "expert_data",
+    "data_shard": "expert_data_shard",
+    "data_replica": "expert_data_replica",
+}
+EXPERT_GROUPS = frozenset(OF_EXPERTS.values())
+
 COMPUTE, DATA = 0, 1
 COMPUTE_TASKS = slice(2, None, 3)  # of the graph below: first gather, then gather, compute, reduce of each layer
 
@@ -223,8 +231,8 @@ def reductions_of(unit: LayerRun, machine: Machine, layout: ResolvedLayout, grad
         sums = _both(unit, "reduce-scatter", group, gradient_bytes, _listed(unit, layout, machine))
     if group == "data":
         return sums
-    shards = machine.groups["data_shard"].ranks
-    return sums + _both(unit, "all-reduce", "data_replica", gradient_bytes / shards)
+    parts = [gradient_bytes / machine.groups[shard].ranks for shard in (group, OF_EXPERTS[group])]
+    return sums + _both(unit, "all-reduce", "data_replica", parts[0], expert_bytes=parts[1])
 
 
 def _tensors(unit: LayerRun, ranks: Array) -> Array:
@@ -253,15 +261,17 @@ def _both(
     cut: Mapping[str, Any] | None = None,
     *,
     trained: bool = True,
+    expert_bytes: Array | None = None,
 ) -> list[Collective]:
     """Dense parameters over the data group, experts over theirs, one after the other: those that are trained, or all,
-    as few bytes as they are kept in.
+    as few bytes as they are kept in. `expert_bytes`: of an element of experts, where it isn't that of the others.
     """
+    expert_bytes = element_bytes if expert_bytes is None else expert_bytes
     held = (unit.dense_parameters - unit.spared, unit.expert_parameters - unit.spared_experts)
     few, many = (unit.trained_dense, unit.trained_experts) if trained else held
     sent: Callable[..., Collective] = partial(Collective, **(cut or {}))
     dense = sent(f"parameters {kind}", kind, group, element_bytes * few)
-    experts = sent(f"experts {kind}", kind, "expert_data", element_bytes * many)
+    experts = sent(f"experts {kind}", kind, OF_EXPERTS[group], expert_bytes * many)
     return [message for message in (dense, experts) if np.any(message.bytes)]
 
 
@@ -281,10 +291,10 @@ def _seconds(messages: Sequence[Collective], machine: Machine) -> Array:
     """
     costs = [(message.group, machine.collective(message)) for message in messages]
     dense, experts = (
-        sum(cost.seconds for group, cost in costs if (group == "expert_data") == of_experts)
+        sum(cost.seconds for group, cost in costs if (group in EXPERT_GROUPS) == of_experts)
         for of_experts in (False, True)
     )
-    if len({group == "expert_data" for group, _ in costs}) < 2:
+    if len({group in EXPERT_GROUPS for group, _ in costs}) < 2:
         return dense + experts
     wire = sum(np.maximum(cost.near / machine.up.bandwidth, cost.far / machine.out.bandwidth) for _, cost in costs)
     return np.maximum(np.maximum(dense, experts), wire)

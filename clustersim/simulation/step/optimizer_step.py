@@ -10,7 +10,7 @@ from clustersim.costs.machine import Machine
 from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.segment.stages import Stage
-from clustersim.simulation.step.data_parallel import gather_time, reduce_time, shard_group
+from clustersim.simulation.step.data_parallel import OF_EXPERTS, gather_time, reduce_time, shard_group
 from clustersim.workload.arrays import Array
 from clustersim.workload.operations import Collective, Pointwise
 from clustersim.workload.states import StateBytes, shard_sizes, state_bytes_of
@@ -76,10 +76,9 @@ def optimizer_time(scenario: Scenario, machine: Machine, chunks: Sequence[Stage]
     """
     dense = sum(chunk.trained_dense for chunk in chunks)
     experts = sum(chunk.trained_experts for chunk in chunks)
-    sharding, groups = scenario.resolved_layout.sharding, machine.groups
-    replicas = groups[shard_group(scenario.resolved_layout)].ranks
-    cut = shard_sizes(sharding, replicas).optimizer
-    expert_cut = shard_sizes(sharding, groups["expert_data"].ranks).optimizer
+    sharding, shard = scenario.resolved_layout.sharding, shard_group(scenario.resolved_layout)
+    ranks = [machine.groups[group].ranks for group in (shard, OF_EXPERTS[shard])]
+    cut, expert_cut = (shard_sizes(sharding, replicas).optimizer for replicas in ranks)
     updated = dense / cut + experts / expert_cut
     each = state_bytes_of(scenario.training, "fp32")
     if scenario.resolved_layout.offload == "optimizer":

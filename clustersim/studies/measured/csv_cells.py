@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ CsvRow = Mapping[str, str]
 
 MAX_BYTES, MAX_CELLS = 20_000_000, 2_000_000  # some ten thousand rows
 LONGEST_NUMBER = 18  # digits of a whole number
+NOT_STATED = ("-", "\N{EN DASH}", "\N{EM DASH}", "?", "n/a", "na", "null", "unknown", "not stated")
+FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 
 REQUIRED = ("id", "accelerator", "seq_len", "global_batch_seqs", "n_devices")
 
@@ -36,8 +40,9 @@ def read_rows(path: str | Path, required: Collection[str] = REQUIRED) -> list[Cs
 
 
 def text(row: CsvRow, column: str) -> str:
-    """A cell without the blanks around it; empty where the row or the file lacks it."""
-    return (row.get(column) or "").strip()
+    """A cell without the blanks around it; empty where the row or the file lacks it, or says that it doesn't know."""
+    cell = (row.get(column) or "").strip()
+    return "" if cell.lower() in NOT_STATED else cell
 
 
 def number(row: CsvRow, column: str) -> float | None:
@@ -46,7 +51,7 @@ def number(row: CsvRow, column: str) -> float | None:
     if not cell:
         return None
     try:
-        value = float(cell)
+        value = float(cell.replace(",", "") if THOUSANDS.fullmatch(cell) else cell)
     except ValueError:
         raise problem(row, column, f"{shown(cell)} is not a number") from None
     if not (math.isfinite(value) and value >= 0):
@@ -65,11 +70,16 @@ def whole(row: CsvRow, column: str) -> int | None:
 
 
 def flag(row: CsvRow, column: str) -> bool | None:
-    """A cell's 0 or 1, None if it is empty. Raises InputError for anything else."""
+    """A cell's 0 or 1 (or yes and no), None if it is empty. Raises InputError for anything else."""
+    cell = text(row, column).lower()
+    if not cell:
+        return None
+    if cell in FLAGS:
+        return FLAGS[cell]
     value = whole(row, column)
-    if value not in (None, 0, 1):
+    if value not in (0, 1):
         raise problem(row, column, f"{shown(text(row, column))} is neither 0 nor 1")
-    return None if value is None else bool(value)
+    return bool(value)
 
 
 def whole_list(row: CsvRow, column: str) -> list[int]:
@@ -83,22 +93,6 @@ def whole_list(row: CsvRow, column: str) -> list[int]:
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """What isn't None."""
     return {key: value for key, value in values.items() if value is not None}
-
-
-def known_words(row: CsvRow, column: str, known: Collection[str], notes: list[str]) -> list[str]:
-    """A cell's words between bars as far as they are known; of the others it is said that they are ignored."""
-    words = [word.strip() for word in text(row, column).split("|") if word.strip() not in ("", "none")]
-    ignored = [word for word in words if word not in known]
-    if ignored:
-        notes.append(f"{column} {', '.join(ignored)} is not known and ignored")
-    return [word for word in words if word in known]
-
-
-def one_of(row: CsvRow, column: str, known: Collection[str], word: str) -> str:
-    """A cell's word, in the spelling of `known`. Raises InputError for a word that isn't among them."""
-    if word not in known:
-        raise problem(row, column, f"{shown(text(row, column))} is not known. Known: {', '.join(known)}")
-    return word
 
 
 def problem(row: CsvRow, column: str, message: str) -> InputError:

@@ -9,9 +9,9 @@ from clustersim.inputs import search_path
 from clustersim.inputs.catalog import load
 from clustersim.inputs.model import Model
 from clustersim.studies.measured.csv_cells import CsvRow, flag, given, text, whole
+from clustersim.studies.measured.words import position_word
 
 COLUMNS = ("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "vocab", "head_dim", "mtp_layers")
-POSITIONS = {"alibi": "alibi", "learned": "learned", "rotary": "rotary", "rope": "rotary", "none": "none"}
 MEGATRON_VOCAB = 51_200  # GPT-2's 50,257 tokens padded, what GPT benchmarks without a stated vocabulary use
 # Without biases and dropout: llm-foundry, scripts/train/yamls/pretrain/mpt-*.yaml (recalled). Others keep GPT's habits.
 PLAIN_FAMILIES = ("mpt-",)
@@ -27,9 +27,9 @@ def model_of(row: CsvRow, notes: list[str], *, tied: bool = True) -> dict[str, A
     """
     stated: dict[str, Any] = {"name": text(row, "model") or text(row, "id")}
     stated |= {column: whole(row, column) for column in COLUMNS}
-    stated |= {"gated": flag(row, "gated_mlp"), "position": POSITIONS.get(text(row, "position").lower())}
-    stated = given(stated | {"moe": _experts(row), "latent": _latent(row)})
+    stated |= {"gated": flag(row, "gated_mlp"), "position": position_word(row, notes)}
     known = _catalog_model(text(row, "model"))
+    stated = given(stated | {"moe": _experts(row, known), "latent": _latent(row)})
     if known is None:
         return _filled(stated, notes, tied)
     base = known.model_dump(mode="json", exclude_none=True)
@@ -75,13 +75,17 @@ def _filled(stated: dict[str, Any], notes: list[str], tied: bool) -> dict[str, A
     return given(stated)
 
 
-def _experts(row: CsvRow) -> dict[str, Any] | None:
+def _experts(row: CsvRow, known: Model | None) -> dict[str, Any] | None:
+    """The experts. Their width, where it isn't stated, is a known model's, else that of the feed-forward."""
     experts = whole(row, "n_experts")
     if not experts or experts < 2:
         return None
+    width = whole(row, "moe_ffn_hidden")
+    if width is None and (known is None or known.moe is None):
+        width = whole(row, "ffn_hidden")
     columns = {
         "top_k": whole(row, "experts_per_token"),
-        "ffn_hidden": whole(row, "moe_ffn_hidden") or whole(row, "ffn_hidden"),
+        "ffn_hidden": width or None,
         "shared": whole(row, "shared_experts"),
         "leading_dense": whole(row, "dense_layers"),
     }

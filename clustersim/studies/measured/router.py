@@ -11,10 +11,13 @@ from clustersim.studies.measured.csv_cells import CsvRow, number, text
 
 # Words of a row's notes that say that every expert got the same number of tokens.
 BALANCED = re.compile(r"(?<!not )force-balanced|\(balanced\)|capacity[- ]factor[- ]1\b", re.IGNORECASE)
+FORCED = re.compile(r"(force[- _]?)?balanced?|forced", re.IGNORECASE)  # in place of a loss
 
 
 def router_of(row: CsvRow, stack: str, notes: list[str]) -> Any:
     """`training.router` of a row whose model has experts. Raises InputError where a cell can't be read."""
+    if FORCED.fullmatch(text(row, "balance_loss")):
+        return "balanced"
     loss = number(row, "balance_loss")
     if loss is not None:
         return {"imbalance": imbalance_of(loss)}

@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clustersim.inputs.catalog import load
-from clustersim.studies.measured.csv_cells import CsvRow, given, number, one_of, problem, text, whole
+from clustersim.studies.measured.csv_cells import CsvRow, given, number, problem, text, whole
 from clustersim.studies.measured.layout import layout_of
 from clustersim.studies.measured.model import model_of
 from clustersim.studies.measured.router import router_of
 from clustersim.studies.measured.software import stack_as_run, stack_of
-
-FP8_RECIPES = {
-    "blockwise": "blockwise",
-    "per-tensor": "per-tensor",
-    "tensorwise": "per-tensor",
-    "delayed": "per-tensor",
-    "current": "per-tensor",
-    "rowwise": "per-tensor",
-}
+from clustersim.studies.measured.words import GRADIENTS, known_word, precision_words
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ def _largest_divisor(devices: int, most: int) -> int:
 
 
 def _training(row: CsvRow, stack: str, notes: list[str]) -> dict[str, Any]:
-    precision = text(row, "precision")
+    precision, recipe = precision_words(row, notes)
     if not precision and "bf16" not in load("accelerators", text(row, "accelerator")).peak:
         precision = "fp16"
         notes.append("precision not stated: fp16 assumed, for the chip has no bf16")
@@ -119,19 +111,9 @@ def _training(row: CsvRow, stack: str, notes: list[str]) -> dict[str, Any]:
     columns = {
         "sequence_length": whole(row, "seq_len"),
         "global_batch": whole(row, "global_batch_seqs"),
-        "precision": precision or None,
-        "fp8_recipe": _fp8_recipe(row, notes),
-        "grad_reduce_precision": text(row, "grad_reduce_precision") or None,
+        "precision": precision,
+        "fp8_recipe": recipe,
+        "grad_reduce_precision": known_word(row, "grad_reduce_precision", GRADIENTS),
         "document_length": whole(row, "document_len"),
     }
     return given(columns)
-
-
-def _fp8_recipe(row: CsvRow, notes: list[str]) -> str | None:
-    """How fp8 is scaled, in our words; None where the row doesn't say. Raises InputError for an unknown word."""
-    word = text(row, "fp8_recipe").lower()
-    if not word or word == text(row, "precision"):
-        return None  # MXFP8 and NVFP4 are precisions of their own
-    if word == "rowwise":
-        notes.append("scales by row are taken as one a tensor")
-    return FP8_RECIPES[one_of(row, "fp8_recipe", tuple(FP8_RECIPES), word)]

@@ -16,6 +16,9 @@ from clustersim.inputs.stack import Stack
 from clustersim.simulation.evidence import evidence
 from clustersim.studies.measured.csv_cells import CsvRow, flag, problem, text, whole
 from clustersim.studies.measured.script_flags import script_flags
+from clustersim.studies.measured.words import recompute_words
+
+COMMON_WORDS = ("", "llm", "moe", "dev", "v0", "training")  # that say nothing of whose software it is
 
 
 def stack_of(row: CsvRow, notes: list[str]) -> str:
@@ -47,6 +50,9 @@ def stack_as_run(row: CsvRow, slug: str, notes: list[str]) -> str | dict[str, An
     if script_flags(row).get("moe-grouped-gemm") == "True" and not stack.grouped_products:
         notes.append("its script multiplies the tokens of all experts in one kernel (--moe-grouped-gemm)")
         changes["grouped_products"] = True
+    _, modules = recompute_words(row, [])
+    if modules:
+        changes["selective_recompute"] = list(modules)
     return {"extends": slug} | changes if changes else slug
 
 
@@ -55,7 +61,8 @@ def _by_framework(row: CsvRow, slug: str) -> str | None:
     framework, notes, known = text(row, "framework"), text(row, "notes"), names("stacks")
     for entry in _entries():
         said = entry.get("said", ())
-        fits = (slug in entry["of"] or slug not in known) and _occurs(entry["framework"], framework)
+        words = framework if slug in known else f"{slug} {framework}"
+        fits = (slug in entry["of"] or slug not in known) and _occurs(entry["framework"], words)
         if fits and (not said or any(_occurs(words, notes) for words in said)):
             return None if entry["stack"] == slug else str(entry["stack"])
     return None
@@ -72,23 +79,30 @@ def _occurs(words: str, prose: str) -> bool:
 
 
 def _nearest(row: CsvRow, wanted: str, notes: list[str]) -> str:
-    """The nearest known stack of the accelerator's vendor: by shared name, then by year, then by its measured runs."""
+    """The nearest known stack of the accelerator's vendor: by the slug's words, then by those of the framework's name,
+    then by year, then by its measured runs.
+    """
     stacks = {slug: load("stacks", slug) for slug in names("stacks")}
     vendor = load("accelerators", text(row, "accelerator")).vendor
     fitting = {slug: stack for slug, stack in stacks.items() if vendor in stack.vendors and stack.release is None}
     if not fitting:
         raise problem(row, "stack", f"no stack for chips of {vendor} in the catalog")
     year = whole(row, "year") or _year_in(wanted) or max(stack.year for stack in fitting.values())
-    words = set(wanted.split("-"))
+    slug_words, framework = _words(wanted), _words(text(row, "framework"))
 
-    def likeness(slug: str) -> tuple[int, int, int, str]:
-        known = evidence().stacks.get(fitting[slug].name)
-        shared = len(words & set(slug.split("-")))
-        return shared, -abs(fitting[slug].year - year), 0 if known is None else known.rows, slug
+    def likeness(slug: str) -> tuple[int, int, int, int, str]:
+        known, words = evidence().stacks.get(fitting[slug].name), _words(slug)
+        shared, said = len(slug_words & words), len(framework & words)
+        return shared, said, -abs(fitting[slug].year - year), 0 if known is None else known.rows, slug
 
     nearest = max(fitting, key=likeness)
     notes.append(f"stack {wanted or '(not stated)'} is not in the catalog: {nearest} stands in")
     return nearest
+
+
+def _words(name: str) -> set[str]:
+    words = (word for word in re.split(r"[^a-z0-9.]+", name.lower()) if not word.isdecimal())
+    return {word for word in words if word not in COMMON_WORDS}
 
 
 def _year_in(slug: str) -> int | None:

@@ -7,7 +7,7 @@ from clustersim.inputs.units import GIB
 from clustersim.simulation.results import MemoryReport
 from clustersim.studies.layouts.remedies import Remedy, remedies
 from clustersim.studies.measured.csv_cells import CsvRow, flag, text
-from clustersim.studies.measured.layout import BETWEEN
+from clustersim.studies.measured.words import BETWEEN
 
 WITHIN_ERROR = 0.03  # of usable memory: what the prediction of a peak is good for
 
