@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from clustersim.costs.machine import Machine
+from clustersim.costs.placement import RankPlacement
 from clustersim.engines.graph import Floats
 from clustersim.inputs.layout import PartialRecompute, Recompute
 from clustersim.inputs.model import BlockKind, Model, layer_kinds
@@ -74,7 +75,7 @@ class PricedLayer:
         return self.passes[TaskType.BACKWARD]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PricedLayers:
     """Every kind of layer under every recomputation that is asked for, and the model's ends."""
 
@@ -115,8 +116,43 @@ def price_layers(
     layers = tuple((kind, mode) for kind in sorted(set(layer_kinds(model))) for mode in modes)
     write = _recipes if shape.is_plain else _recipes.__wrapped__
     recipes, works = write(model, shape, layers, operations, machine.stack.checkpoint_early_stop, machine.lone_groups)
-    played = iter(works.segments(machine, points))
-    together, zero = TaskType.FORWARD_BESIDE in operations, np.zeros(points)
+    asked = _Asked(model, shape, layers, operations, recipes, works, machine, points)
+    return _priced_before(asked) if shape.is_plain and points == 1 else _priced(asked)
+
+
+class _Asked:
+    """Layers to be priced on a machine, equal to others whose passes and what these meet on it are the same objects."""
+
+    def __init__(
+        self,
+        model: Model,
+        shape: Shape,
+        layers: tuple[tuple[BlockKind, Recomputation], ...],
+        operations: frozenset[TaskType],
+        recipes: Sequence[LayerWork],
+        works: PassBatch,
+        machine: Machine,
+        points: int,
+    ) -> None:
+        self.model, self.shape, self.layers, self.operations = model, shape, layers, operations
+        self.recipes, self.works, self.machine, self.points = recipes, works, machine, points
+        placed = tuple(_numbers(machine.groups[group]) for group in works.groups)
+        self._key = (id(works), id(machine.accelerator), id(machine.stack), machine.up, machine.out, placed)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and self._key == other._key
+
+
+def _numbers(group: RankPlacement) -> tuple[float, ...]:
+    return tuple(np.concatenate([group.ranks, group.inside, group.across], axis=None).tolist())
+
+
+def _priced(asked: _Asked) -> PricedLayers:
+    played = iter(asked.works.segments(asked.machine, asked.points))
+    together, zero = TaskType.FORWARD_BESIDE in asked.operations, np.zeros(asked.points)
     pieces = [
         PricedLayer(
             passes=_passes(played, tuple(_alone(recipe)), together),
@@ -127,12 +163,15 @@ def price_layers(
             name=recipe.name,
             work=recipe.work,
         )
-        for recipe in recipes
+        for recipe in asked.recipes
     ]
+    layers = asked.layers
     embedding, head, *prediction = pieces[len(layers) :]
-    return PricedLayers(
-        model, shape, points, dict(zip(layers, pieces, strict=False)), embedding, head, next(iter(prediction), None)
-    )
+    priced = dict(zip(layers, pieces, strict=False))
+    return PricedLayers(asked.model, asked.shape, asked.points, priced, embedding, head, next(iter(prediction), None))
+
+
+_priced_before = lru_cache(maxsize=256)(_priced)  # of single points: 30 to 70 KB each
 
 
 @lru_cache(maxsize=128)

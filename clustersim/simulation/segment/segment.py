@@ -17,7 +17,7 @@ from clustersim.engines.graph import NO_BARRIER, Floats, TaskGraph, Timeline
 from clustersim.simulation.segment.coupling import play_coupled
 from clustersim.simulation.segment.demands import pass_demands, sharing_of
 from clustersim.workload.arrays import Array
-from clustersim.workload.operations import Gemm, Pass
+from clustersim.workload.operations import Collective, Gemm, Pass
 
 COMPUTE = "compute"
 
@@ -78,6 +78,12 @@ class PassBatch:
     def bundles(self) -> list[OperationGroup]:
         """All their operations, those that are alike together."""
         return bundles([operation for work in self.passes for operation in work.operations])
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of ranks that their collectives are among."""
+        found = {each.group for work in self.passes for each in work.operations if isinstance(each, Collective)}
+        return tuple(sorted(found))
 
     @cached_property
     def graph(self) -> TaskGraph:

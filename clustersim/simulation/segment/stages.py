@@ -183,9 +183,17 @@ class Contents(NamedTuple):
 
 def assemble_stages(pieces: PricedLayers, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
     """Every virtual stage in pipeline order; stages that hold the same are built once."""
-    contents, place = _contents(pieces.model, tuple(stage_layers), recompute)
+    assemble = _assembled_before if pieces.points == 1 else _assembled
+    return assemble(pieces, tuple(stage_layers), recompute)
+
+
+def _assembled(pieces: PricedLayers, stage_layers: tuple[int, ...], recompute: Recompute) -> list[Stage]:
+    contents, place = _contents(pieces.model, stage_layers, recompute)
     built = [_build(pieces, held, alone=len(stage_layers) == 1) for held in contents]
     return [built[number] for number in place]
+
+
+_assembled_before = lru_cache(maxsize=256)(_assembled)  # of single points: the pieces know which they are of
 
 
 @lru_cache(maxsize=512)
