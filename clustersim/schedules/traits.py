@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from clustersim.engines.graph import Ints
 from clustersim.schedules.program import TaskType
 
 WHOLE = frozenset({TaskType.FORWARD, TaskType.BACKWARD})
@@ -73,3 +74,7 @@ class Traits:
     stages: Multiples = ANY
     micro_batches: Callable[[int], Multiples] = any_number  # by the number of stages
     runs_beside: Callable[[int, int], bool] = never  # stages, chunks -> forward passes can run beside backward ones
+    # Of a fixed order with one chunk a stage: (stage, stages) -> forward passes before a stage's first gradient, and
+    # weight gradients after its last input gradient, if there are as many micro-batches. None: as many as memory holds.
+    warm_up: Callable[[Ints, int], Ints] | None = None
+    put_off: Callable[[Ints, int], Ints] | None = None

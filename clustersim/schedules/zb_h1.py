@@ -16,7 +16,18 @@ from clustersim.schedules.traits import APART, WHOLE, Traits
 
 __all__ = ["bubble_lower_bound", "in_flight", "order", "placement", "traits"]
 
-traits = Traits(WHOLE | APART, post_validates=True)
+
+def as_in_1f1b(stage: Ints, stages: int) -> Ints:
+    """Forward passes before a stage's first gradient."""
+    return stages - stage
+
+
+def by_the_stage(stage: Ints, stages: int) -> Ints:
+    """Weight gradients after a stage's last input gradient."""
+    return stage + 1
+
+
+traits = Traits(WHOLE | APART, post_validates=True, warm_up=as_in_1f1b, put_off=by_the_stage)
 
 
 def order(stages: int, micro_batches: int, virtual_stages: int) -> list[Order]:

@@ -7,6 +7,7 @@ from itertools import product
 from statistics import median
 
 import builders
+import numpy as np
 import pytest
 
 from clustersim.errors import InfeasibleError, InputError
@@ -25,6 +26,7 @@ from clustersim.studies.layouts.candidates import (
     candidate_families,
 )
 from clustersim.studies.layouts.search import search_layouts
+from clustersim.studies.layouts.shares import Passes, longest_shares, turns_of
 
 
 def open_scenario(model: Model, nodes: int = 1, memory_gib: float = 64.0, batch: int = 32, **stack: object) -> Scenario:
@@ -159,6 +161,50 @@ def test_no_step_beats_its_bounds(model: str, blocking: bool, meets: bool, overl
         assert bound_bytes <= step.memory_bytes, layout
         ratios.append(bound_s / step.step_time_s)
     assert median(ratios) > (0.8 if blocking and meets else 0.2)
+
+
+ORDERS = ("1f1b", "gpipe", "zb-h1", "zb-1p", "zb-2p", "zb-v", "dualpipe")
+
+
+@pytest.mark.parametrize("model", ["gpt", "moe"])
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("meets", [True, False])
+def test_no_order_beats_its_bounds(model: str, blocking: bool, meets: bool) -> None:
+    """Orders that are fixed or planned, with gradients apart, passes beside one another, and from both ends."""
+    overlap = frozenset({"grad_reduce", "param_gather", "expert"} if blocking else ())
+    stack = {"blocking_transfers": blocking, "synchronous_optimizer": meets, "defaults": {"overlap": overlap}}
+    scenario = open_scenario(MODELS[model], nodes=2, batch=32, **stack)
+    space = Space((1,), (1,), ("zero1", "zero3"), ORDERS, where="pipeline > 1 and tensor <= 2 and virtual_stages <= 2")
+    by_order: dict[str | None, list[tuple[float, float, Layout]]] = {}
+    for candidate in bounded(candidate_families(scenario, space)):
+        by_order.setdefault(candidate[2].schedule, []).append(candidate)
+    assert by_order.keys() == {*ORDERS, "interleaved-1f1b"}
+    close = {}
+    for name, candidates in by_order.items():
+        for bound_s, bound_bytes, layout in candidates[:: len(candidates) // 4]:
+            step = simulate_step(resolve_scenario(scenario, layout), intervals=False)
+            assert bound_s <= step.step_time_s, layout
+            assert bound_bytes <= step.memory_bytes, layout
+            close.setdefault(name, []).append(bound_s / step.step_time_s)
+    assert median(close["zb-h1"]) > 0.6
+
+
+@pytest.mark.parametrize(("micro_batches", "stages"), [(4, 4), (12, 4), (8, 8)])
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+@pytest.mark.parametrize("schedule", ["1f1b", "zb-h1"])
+def test_the_share_of_a_stage_is_what_papers_say(
+    micro_batches: int, stages: int, weight: float, schedule: str
+) -> None:
+    """Of equal stages over free links, from p micro-batches on: Qi et al. 2023, table 2."""
+    count, (forward, gradient) = np.full(1, float(micro_batches)), (1.0, 1.25)
+    turns, idle = turns_of(schedule, stages, count), (stages - 1) * (forward + gradient - weight)
+    if schedule == "1f1b":  # whose gradients are one pass
+        gradient, weight = gradient + weight, 0.0
+        idle = (stages - 1) * (forward + gradient)
+    ones, free = np.ones((stages, 1)), np.zeros((stages, 1))
+    busy, later = micro_batches * (forward + gradient + weight) * ones, weight * ones
+    passes = Passes(busy, forward * ones, gradient * ones, later, later, free, free, turns.before * ones)
+    assert longest_shares(passes, turns)[0, 0] == pytest.approx(busy[0, 0] + idle)
 
 
 def test_results_are_sorted_counted_and_fit() -> None:

@@ -157,8 +157,12 @@ def bytes_after_passes(chunks: Sequence[Stage], sharding: ShardedStates, stack: 
     """
     if not may_peak_after_passes(sharding, stack):
         return 0.0
-    held = held_by(np.array([holdings(chunk) for chunk in chunks]))
-    joined = FP32_BYTES * (held.trained + held.trained_experts) / len(chunks) * sharding.whole_stages
+    return bytes_beside_states(held_by(np.array([holdings(chunk) for chunk in chunks])), len(chunks), sharding, stack)
+
+
+def bytes_beside_states(held: Held, chunks: Array, sharding: ShardedStates, stack: Stack) -> Array:
+    """The same of devices that hold so many `chunks`."""
+    joined = FP32_BYTES * (held.trained + held.trained_experts) / chunks * sharding.whole_stages
     cut, expert_cut = (
         shard_sizes(sharding.kind, ranks).optimizer for ranks in (sharding.replicas, sharding.expert_replicas)
     )

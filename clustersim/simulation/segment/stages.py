@@ -181,16 +181,33 @@ class Contents(NamedTuple):
     last: bool  # the head too
 
 
-def assemble_stages(pieces: PricedLayers, stage_layers: Sequence[int], recompute: Recompute) -> list[Stage]:
-    """Every virtual stage in pipeline order; stages that hold the same are built once."""
-    assemble = _assembled_before if pieces.points == 1 else _assembled
-    return assemble(pieces, tuple(stage_layers), recompute)
+def assemble_stages(
+    pieces: PricedLayers,
+    stage_layers: Sequence[int],
+    recompute: Recompute,
+    known: dict[Contents, Stage] | None = None,
+) -> list[Stage]:
+    """Every virtual stage in pipeline order; stages that hold the same are built once.
+
+    `known`: the stages of other pipelines of the same pieces and recomputation, to which new ones are added.
+    """
+    if pieces.points == 1 and known is None:
+        return _assembled_before(pieces, tuple(stage_layers), recompute)
+    return _assembled(pieces, tuple(stage_layers), recompute, known)
 
 
-def _assembled(pieces: PricedLayers, stage_layers: tuple[int, ...], recompute: Recompute) -> list[Stage]:
+def _assembled(
+    pieces: PricedLayers,
+    stage_layers: tuple[int, ...],
+    recompute: Recompute,
+    known: dict[Contents, Stage] | None = None,
+) -> list[Stage]:
     contents, place = _contents(pieces.model, stage_layers, recompute)
-    built = [_build(pieces, held, alone=len(stage_layers) == 1) for held in contents]
-    return [built[number] for number in place]
+    built = {} if known is None else known
+    for held in contents:
+        if held not in built:
+            built[held] = _build(pieces, held, alone=len(stage_layers) == 1)
+    return [built[contents[number]] for number in place]
 
 
 _assembled_before = lru_cache(maxsize=256)(_assembled)  # of single points: the pieces know which they are of

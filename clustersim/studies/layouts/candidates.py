@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import product
 from typing import get_args
 
@@ -23,11 +23,12 @@ from clustersim.schedules.program import Program, TaskType
 from clustersim.schedules.registry import passes_of, traits_of, usual_schedule
 from clustersim.simulation.memory.error import largest_peak, memory_spread
 from clustersim.simulation.segment.layer_prices import PricedLayers, price_layers
-from clustersim.simulation.segment.stages import Stage, assemble_stages
+from clustersim.simulation.segment.stages import Contents, Stage, assemble_stages
 from clustersim.simulation.step.side_by_side import Columns
-from clustersim.simulation.step.step import step_machine
+from clustersim.simulation.step.step import passes_played, step_machine
 from clustersim.simulation.step.task_prices import TaskPrices
-from clustersim.studies.layouts.bounds import memory_bound, step_bound
+from clustersim.studies.layouts.bounds import step_bound
+from clustersim.studies.layouts.screening import Lane, Screening
 from clustersim.workload.imbalance import busiest_rank
 from clustersim.workload.layers.registry import layer_problems
 from clustersim.workload.passes import Recomputation
@@ -105,11 +106,24 @@ class Family:
     structure: Structure
     grid: Grid
     data: Floats  # [points]
-    bound_s: Floats  # [points] seconds that a step takes at least
+    least_s: Floats  # [points] seconds that the passes of a step take at least
     bound_bytes: Floats  # [points] bytes that the fullest device holds at least
+    bound: Callable[[], Floats]  # works out `bound_s`
     rejected: Counter[str] = field(default_factory=Counter)
     least_bytes: float = np.inf  # of the leanest layout that divides, on its fullest device
     experts: bool = False
+
+    @classmethod
+    def none(cls, grid: Grid, rejected: Counter[str], least_bytes: float = np.inf) -> Family:
+        """No candidates, and why."""
+        nothing = np.zeros(0)
+        structure = Structure(1, 1, "1f1b", "none", "none")
+        return cls(structure, grid[:0], nothing, nothing, nothing, lambda: nothing, rejected, least_bytes)
+
+    @cached_property
+    def bound_s(self) -> Floats:
+        """Seconds [points] that a step takes at least, all that is known of it counted."""
+        return np.maximum(self.least_s, self.bound())
 
     def layout(self, point: int) -> Layout:
         """The layout of one point."""
@@ -143,9 +157,7 @@ def candidate_families(scenario: Scenario, space: Space = USUAL) -> Iterator[Fam
     for grid in _grids(scenario, space, pairs):
         for mode, (passes, alike) in product(_modes(scenario), orders.items()):
             for pieces, some in _pieces(scenario, grid, mode, passes, shardings):
-                for pipeline, chunks, schedule in alike:
-                    structures = [Structure(pipeline, chunks, schedule, mode, sharding) for sharding in some]
-                    yield from _families(scenario, space, grid, pieces, structures)
+                yield from Pipelines(scenario, space, grid, pieces, mode, some, alike).families()
 
 
 def _by_passes(scenario: Scenario, space: Space) -> dict[frozenset[TaskType], list[tuple[int, int, Schedule]]]:
@@ -284,50 +296,97 @@ def _words(shape: Shape) -> list[object]:
     return [value for value in vars(shape).values() if not isinstance(value, np.ndarray)]
 
 
-def _families(
-    scenario: Scenario, space: Space, grid: Grid, pieces: PricedLayers, structures: Sequence[Structure]
-) -> Iterator[Family]:
-    """One family for every way of sharding a pipeline's states."""
-    first = structures[0]
-    data = scenario.cluster.devices / (grid.tensor * grid.context * first.pipeline)
-    micro_batches = scenario.training.global_batch / (data * grid.micro_batch)
-    rejected, possible = _dividing(grid, first, data, micro_batches)
-    yield Family(first, grid[:0], data[:0], data[:0], data[:0], rejected)
-    layers = _stage_layers(scenario.model, first)
-    for alone in (True, False):  # who has no replicas sends nothing
-        some = possible & ((data * grid.context == 1.0) == alone)
-        if some.any():
-            stages = assemble_stages(pieces, layers, first.mode)
-            yield from _bounded(scenario, space, grid, stages, structures, some, data, micro_batches)
+@dataclass(frozen=True, eq=False)
+class Pipelines:
+    """All pipelines of the same pieces, and all ways of sharding their states that pieces don't depend on."""
 
+    scenario: Scenario
+    space: Space
+    grid: Grid
+    pieces: PricedLayers
+    mode: Recomputation
+    shardings: Sequence[Sharding]
+    alike: Sequence[tuple[int, int, Schedule]]  # stages, chunks, schedule
 
-def _bounded(
-    scenario: Scenario,
-    space: Space,
-    grid: Grid,
-    stages: Sequence[Stage],
-    structures: Sequence[Structure],
-    some: NDArray[np.bool_],
-    data: Floats,
-    micro_batches: Floats,
-) -> Iterator[Family]:
-    """The families of `some` points, with their bounds; the other points have sizes that do no harm."""
-    first, alone = structures[0], bool((data * grid.context)[some][0] == 1.0)
-    data, micro_batches = np.where(some, data, 1.0 if alone else 2.0), np.where(some, micro_batches, 1.0)
-    sound = Grid(**{name: np.where(some, size, 1.0) if name in HARMFUL else size for name, size in vars(grid).items()})
-    program = _program(first.schedule, first.pipeline, first.chunks, scenario.stack.blocking_transfers)
-    place = int(np.flatnonzero(some)[0])
-    machine = step_machine(_columns(scenario, sound, first, data, place))
-    for structure in structures:
-        columns = _columns(scenario, sound, structure, data, place)
-        allowed = some & _meets(scenario, space, grid, structure, data)
-        held = memory_bound(columns, stages, program, micro_batches)
-        fits = allowed & (held <= budget_bytes(scenario, space))
-        bound = step_bound(TaskPrices(columns, machine, stages, program), micro_batches)
-        dropped = Counter({"condition not met": int((some & ~allowed).sum()), MEMORY: int((allowed & ~fits).sum())})
-        least = float(held[allowed].min(initial=np.inf))
-        experts = scenario.model.moe is not None
-        yield Family(structure, grid[fits], data[fits], bound[fits], held[fits], dropped, least, experts)
+    def families(self) -> Iterator[Family]:
+        """One for every pipeline and way of sharding; who has no replicas sends nothing, and is apart."""
+        rejected, possible, lanes = Counter[str](), list[NDArray[np.bool_]](), list[Lane]()
+        known: dict[Contents, Stage] = {}
+        for pipeline, chunks, schedule in self.alike:
+            structure = Structure(pipeline, chunks, schedule, self.mode, self.shardings[0])
+            data = self.scenario.cluster.devices / (self.grid.tensor * self.grid.context * pipeline)
+            micro_batches = self.scenario.training.global_batch / (data * self.grid.micro_batch)
+            dropped, some = _dividing(self.grid, structure, data, micro_batches)
+            rejected += dropped
+            if not some.any():
+                continue
+            data, micro_batches = np.where(some, data, 1.0), np.where(some, micro_batches, 1.0)
+            stages = assemble_stages(self.pieces, _stage_layers(self.scenario.model, structure), self.mode, known)
+            program = _program(schedule, pipeline, chunks, self.scenario.stack.blocking_transfers)
+            described = _columns(self.scenario, self.grid, structure, data).scenario
+            lanes.append(Lane(program, stages, data, micro_batches, described))
+            possible.append(some)
+        yield Family.none(self.grid, rejected)
+        if lanes:
+            sizes = Sizes(**vars(self.sound(np.any(possible, axis=0))), data=lanes[0].data)
+            screening = Screening(lanes, sizes, passes_played(lanes[0].scenario.resolved_layout))
+            least_s = screening.least_seconds()
+            for sharding in self.shardings:
+                yield from self._sharded(screening, sharding, possible, least_s)
+
+    def _sharded(
+        self, screening: Screening, sharding: Sharding, possible: Sequence[NDArray[np.bool_]], least_s: Floats
+    ) -> Iterator[Family]:
+        held, budget = self._held_bytes(screening, sharding), budget_bytes(self.scenario, self.space)
+        for lane, some, seconds, bytes_ in zip(screening.lanes, possible, least_s, held, strict=True):
+            layout = lane.scenario.resolved_layout
+            structure = Structure(layout.pipeline, layout.virtual_stages, layout.schedule, self.mode, sharding)
+            allowed = some & _meets(self.scenario, self.space, self.grid, structure, lane.data)
+            fits = allowed & (bytes_ <= budget)
+            rejected = Counter(
+                {"condition not met": int((some & ~allowed).sum()), MEMORY: int((allowed & ~fits).sum())}
+            )
+            least = float(bytes_[allowed].min(initial=np.inf))
+            yield Family.none(self.grid, rejected, least)
+            for alone in (True, False):
+                chosen = fits & ((lane.data * self.grid.context == 1.0) == alone)
+                if chosen.any():
+                    yield Family(
+                        structure,
+                        self.grid[chosen],
+                        lane.data[chosen],
+                        seconds[chosen],
+                        bytes_[chosen],
+                        partial(self._bound, structure, lane, chosen),
+                        experts=self.scenario.model.moe is not None,
+                    )
+
+    def _held_bytes(self, screening: Screening, sharding: Sharding) -> Floats:
+        """[lanes, points]: of lanes together whose states are cut by the same words."""
+        held = np.empty((len(screening.lanes), len(self.grid)))
+        words: dict[tuple[bool, int], list[int]] = {}
+        for number, lane in enumerate(screening.lanes):
+            words.setdefault((lane.program.stages > 1, lane.program.placement.copies), []).append(number)
+        for lanes in words.values():
+            described = screening.lanes[lanes[0]].scenario
+            layout = described.resolved_layout.model_copy(update={"sharding": sharding})
+            held[lanes] = screening.held_bytes(described.model_copy(update={"layout": layout}), lanes)
+        return held
+
+    def _bound(self, structure: Structure, lane: Lane, chosen: NDArray[np.bool_]) -> Floats:
+        """Seconds [chosen points] that a step takes at least; the other points have sizes that do no harm."""
+        alone = bool((lane.data * self.grid.context)[chosen][0] == 1.0)
+        data = np.where(chosen, lane.data, 1.0 if alone else 2.0)
+        micro_batches = np.where(chosen, lane.micro_batches, 1.0)
+        place = int(np.flatnonzero(chosen)[0])
+        columns = _columns(self.scenario, self.sound(chosen), structure, data, place)
+        prices = TaskPrices(columns, step_machine(columns), lane.stages, lane.program)
+        return step_bound(prices, micro_batches)[chosen]
+
+    def sound(self, some: NDArray[np.bool_]) -> Grid:
+        """The grid, with sizes of the other points that divide whatever they must."""
+        sizes = vars(self.grid).items()
+        return Grid(**{name: np.where(some, size, 1.0) if name in HARMFUL else size for name, size in sizes})
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """The search for the best layouts: exact, for every one that fits is bounded from below before any is played.
 
-All combinations are bounded in arrays (`candidates.py`, `bounds.py`). Layouts are then played in the order of their
-bounds, until the next bound is no better than what is found: none of the rest can be.
+All combinations are bounded in arrays by their passes alone (`screening.py`), and those whose turn comes by all that
+is known of their steps (`bounds.py`). Layouts are played in the order of their bounds, until the next bound is no
+better than what is found: none of the rest can be.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clustersim.answer import Answer
-from clustersim.engines.graph import Floats, Ints
+from clustersim.engines.graph import Floats
 from clustersim.errors import InfeasibleError, InputError
 from clustersim.inputs.amounts import counted
+from clustersim.inputs.layout import Layout
 from clustersim.inputs.resolve import resolve_scenario
 from clustersim.inputs.scenario import Scenario
 from clustersim.simulation.result_row import ResultRow, run_row
@@ -25,6 +28,7 @@ from clustersim.simulation.results import RunResult
 from clustersim.simulation.run import simulate_run
 from clustersim.studies.layouts.alike import Equals, equals, with_another
 from clustersim.studies.layouts.candidates import MEMORY, USUAL, Family, Space, budget_bytes, candidate_families
+from clustersim.studies.layouts.queue import Queue
 from clustersim.studies.progress import Progress
 
 TIME_METRICS = ("step_time", "mfu", "cost", "energy")  # on given devices all of them go with the step's time
@@ -71,36 +75,6 @@ class SearchResult(Answer):
         }
 
 
-@dataclass(frozen=True)
-class _Pool:
-    """All candidates that may fit, with their bounds, [candidates] each."""
-
-    families: Sequence[Family]
-    bound_s: Floats
-    bound_bytes: Floats
-    family: Ints
-    point: Ints
-
-    @classmethod
-    def of(cls, families: Sequence[Family]) -> _Pool:
-        counts = [len(family.data) for family in families]
-        return cls(
-            families,
-            np.concatenate([family.bound_s for family in families]),
-            np.concatenate([family.bound_bytes for family in families]),
-            np.repeat(np.arange(len(families)), counts),
-            np.concatenate([np.arange(count) for count in counts]),
-        )
-
-    def play(self, scenario: Scenario, number: int) -> RunResult | None:
-        """One candidate, played; None where it can't run."""
-        layout = self.families[self.family[number]].layout(int(self.point[number]))
-        try:
-            return simulate_run(resolve_scenario(scenario, layout))
-        except (InputError, InfeasibleError):
-            return None
-
-
 def search_layouts(
     scenario: Scenario,
     *,
@@ -119,41 +93,93 @@ def search_layouts(
         raise ValueError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
     families = list(candidate_families(scenario, space))
     rejected = sum((family.rejected for family in families), Counter[str]())
-    pool = _Pool.of(families)
-    feasible = len(pool.family)
+    feasible = sum(len(family.data) for family in families)
     candidates = feasible + rejected[MEMORY]
     if not feasible:
         raise InfeasibleError(_why_none(scenario, space, families, candidates))
-    found: list[RunResult] = []
-    budget = budget_bytes(scenario, space)
-    played, complete = 0, True
-    order = np.argsort(pool.bound_bytes if metric == "memory" else pool.bound_s, kind="stable").tolist()
+    hunt = Hunt(scenario, Queue(families, metric), top, metric, front, budget_bytes(scenario, space))
+    complete = True
     try:
-        for place, number in enumerate(order):
-            if _is_beaten(pool, number, found, top, metric):
-                if not front:
-                    break
-                if _is_dominated(pool, number, found):
-                    continue
-            result = pool.play(scenario, number)
-            played += 1
-            if result is None:
-                rejected["refused on resolution"] += 1
-            elif result.step.memory_bytes <= budget:
-                rejected[SAME] += not with_another(found, result)
-            else:
-                rejected[f"{MEMORY} when played"] += 1
-            if progress is not None:
-                progress(*_progress(pool, order, place, played, found, top, metric, front))
+        while hunt.goes_on():
+            if hunt.play_next() and progress is not None:
+                progress(*hunt.progress())
     except KeyboardInterrupt:
-        if not found:
+        if not hunt.found:
             raise
         complete = False
-    if not found:
-        raise InfeasibleError(f"none of the {played} most promising of {candidates:,} layouts can run")
-    best = sorted(found, key=lambda result: _value(result, metric))[:top]
-    reasons = dict(+rejected)
-    return SearchResult(tuple(best), candidates, feasible, played, reasons, _front(found) if front else (), complete)
+    if not hunt.found:
+        raise InfeasibleError(f"none of the {hunt.played} most promising of {candidates:,} layouts can run")
+    best = sorted(hunt.found, key=lambda result: _value(result, metric))[:top]
+    reasons = dict(+(rejected + hunt.rejected))
+    edge = _front(hunt.found) if front else ()
+    return SearchResult(tuple(best), candidates, feasible, hunt.played, reasons, edge, complete)
+
+
+@dataclass
+class Hunt:
+    """A search under way."""
+
+    scenario: Scenario
+    queue: Queue
+    top: int
+    metric: str
+    front: bool
+    budget: float  # bytes that a device may hold
+    found: list[RunResult] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    played: int = 0
+
+    def goes_on(self) -> bool:
+        """Whether a candidate may still be among the best, or on the front."""
+        bound = self.queue.best_bound()
+        return bound < math.inf and (self.front or bound < self._to_beat())
+
+    def play_next(self) -> bool:
+        """Take what is most promising; whether that was played."""
+        candidate = self.queue.pop(self._may_be_wanted)
+        if candidate is None or not self._may_be_wanted(*candidate.bounds()).all():
+            return False
+        result = self._play(candidate.layout)
+        self.played += 1
+        if result is None:
+            self.rejected["refused on resolution"] += 1
+        elif result.step.memory_bytes <= self.budget:
+            self.rejected[SAME] += not with_another(self.found, result)
+        else:
+            self.rejected[f"{MEMORY} when played"] += 1
+        return True
+
+    def _play(self, layout: Layout) -> RunResult | None:
+        """A layout, played; None where it can't run."""
+        try:
+            return simulate_run(resolve_scenario(self.scenario, layout))
+        except (InputError, InfeasibleError):
+            return None
+
+    def _to_beat(self) -> float:
+        """What the last of the best reaches; infinite while fewer are found than are asked for."""
+        if len(self.found) < self.top:
+            return math.inf
+        return sorted(_value(result, self.metric) for result in self.found)[self.top - 1]
+
+    def _may_be_wanted(self, seconds: Floats, bytes_: Floats) -> NDArray[np.bool_]:
+        """Which candidates may be among the best or on the front, by what they take at least."""
+        best = (bytes_ if self.metric == "memory" else seconds) < self._to_beat()
+        if not self.front or best.all():
+            return best
+        beaten = np.zeros(len(seconds), dtype=np.bool_)
+        for result in self.found:
+            beaten |= (result.step.step_time_s <= seconds) & (result.step.memory_bytes <= bytes_)
+        return best | ~beaten
+
+    def progress(self) -> tuple[int, int]:
+        """How many were played, and how many must be, as far as is known, if nothing better is found than there is.
+
+        While fewer than `top` are found, the last of them stands for the one that will be.
+        """
+        reached = sorted(_value(result, self.metric) for result in self.found)[: self.top]
+        needed = self.queue.promising(reached[-1]) if reached else 0
+        return self.played, self.played + max(needed, self.top - len(self.found))
 
 
 def leanest_bytes(scenario: Scenario) -> float:
@@ -166,51 +192,12 @@ def _value(result: RunResult, metric: str) -> float:
     return result.step.memory_bytes if metric == "memory" else result.step.step_time_s
 
 
-def _is_beaten(pool: _Pool, number: int, found: Sequence[RunResult], top: int, metric: str) -> bool:
-    """Whether no candidate from this one on, in the order of bounds, can be among the best."""
-    if len(found) < top:
-        return False
-    bound = (pool.bound_bytes if metric == "memory" else pool.bound_s)[number]
-    return bool(bound >= sorted(_value(result, metric) for result in found)[top - 1])
-
-
-def _is_dominated(pool: _Pool, number: int, found: Sequence[RunResult]) -> bool:
-    """Whether something found is both as fast and as lean as this candidate can be."""
-    return any(
-        result.step.step_time_s <= pool.bound_s[number] and result.step.memory_bytes <= pool.bound_bytes[number]
-        for result in found
-    )
-
-
 def _front(found: Sequence[RunResult]) -> tuple[RunResult, ...]:
     front: list[RunResult] = []
     for result in sorted(found, key=lambda result: (result.step.step_time_s, result.step.memory_bytes)):
         if not front or result.step.memory_bytes < front[-1].step.memory_bytes:
             front.append(result)
     return tuple(front)
-
-
-def _progress(
-    pool: _Pool,
-    order: Sequence[int],
-    place: int,
-    played: int,
-    found: Sequence[RunResult],
-    top: int,
-    metric: str,
-    front: bool,
-) -> tuple[int, int]:
-    """How many were played, and how many must be if nothing better is found than there is.
-
-    While fewer than `top` are found, the last of them stands for the one that will be: all candidates there are would
-    be a number that nothing seems to move towards.
-    """
-    if front:
-        return place + 1, len(order)
-    bounds = (pool.bound_bytes if metric == "memory" else pool.bound_s)[order]
-    reached = sorted(_value(result, metric) for result in found)[:top]
-    needed = int(np.searchsorted(bounds, reached[-1])) if reached else 0
-    return place + 1, max(place + 1, min(max(needed, top), len(order)))
 
 
 def _why_none(scenario: Scenario, space: Space, families: Sequence[Family], candidates: int) -> str:
