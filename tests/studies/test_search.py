@@ -26,7 +26,7 @@ from clustersim.studies.layouts.candidates import (
     candidate_families,
 )
 from clustersim.studies.layouts.search import search_layouts
-from clustersim.studies.layouts.shares import Passes, longest_shares, turns_of
+from clustersim.studies.layouts.shares import StageTimes, longest_shares, turns_of
 
 
 def open_scenario(model: Model, nodes: int = 1, memory_gib: float = 64.0, batch: int = 32, **stack: object) -> Scenario:
@@ -192,9 +192,7 @@ def test_no_order_beats_its_bounds(model: str, blocking: bool, meets: bool) -> N
 @pytest.mark.parametrize(("micro_batches", "stages"), [(4, 4), (12, 4), (8, 8)])
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 @pytest.mark.parametrize("schedule", ["1f1b", "zb-h1"])
-def test_the_share_of_a_stage_is_what_papers_say(
-    micro_batches: int, stages: int, weight: float, schedule: str
-) -> None:
+def test_the_share_of_a_stage_is_what_papers_say(micro_batches: int, stages: int, weight: float, schedule: str) -> None:
     """Of equal stages over free links, from p micro-batches on: Qi et al. 2023, table 2."""
     count, (forward, gradient) = np.full(1, float(micro_batches)), (1.0, 1.25)
     turns, idle = turns_of(schedule, stages, count), (stages - 1) * (forward + gradient - weight)
@@ -203,7 +201,7 @@ def test_the_share_of_a_stage_is_what_papers_say(
         idle = (stages - 1) * (forward + gradient)
     ones, free = np.ones((stages, 1)), np.zeros((stages, 1))
     busy, later = micro_batches * (forward + gradient + weight) * ones, weight * ones
-    passes = Passes(busy, forward * ones, gradient * ones, later, later, free, free, turns.before * ones)
+    passes = StageTimes(busy, forward * ones, gradient * ones, later, later, free, free, turns.before * ones)
     assert longest_shares(passes, turns)[0, 0] == pytest.approx(busy[0, 0] + idle)
 
 

@@ -19,7 +19,7 @@ from clustersim.schedules.registry import traits_of
 from clustersim.simulation.step.data_parallel import gathers, has_no_replicas
 from clustersim.simulation.step.step import passes_played
 from clustersim.simulation.step.task_prices import TaskPrices
-from clustersim.studies.layouts.shares import Passes, longest_shares, turns_of
+from clustersim.studies.layouts.shares import StageTimes, longest_shares, turns_of
 
 SLACK = 1e-9  # of a bound: sums in another order round otherwise
 BESIDE = {TaskType.FORWARD: TaskType.FORWARD_BESIDE, TaskType.BACKWARD: TaskType.BACKWARD_BESIDE}
@@ -115,7 +115,7 @@ class Chains:
             np.array([self.seconds(TaskType.FORWARD, stage, 0, at) for stage in stages])
             for at in (Position.STEADY, Position.FIRST)
         )
-        passes = Passes(
+        passes = StageTimes(
             busy=np.array(work),
             forward=np.minimum(steady, first),
             gradient=gradient,

@@ -28,10 +28,10 @@ from clustersim.simulation.memory.holdings import (
     offloaded_activations,
     sharding_of,
 )
-from clustersim.simulation.segment.layer_prices import Passes as StagePasses
+from clustersim.simulation.segment.layer_prices import Passes
 from clustersim.simulation.segment.stages import Stage
 from clustersim.studies.layouts.bounds import SLACK, is_one_way, meets, turns_apart
-from clustersim.studies.layouts.shares import Passes, longest_shares, turns_of
+from clustersim.studies.layouts.shares import StageTimes, longest_shares, turns_of
 from clustersim.workload.sizes import Sizes
 
 
@@ -72,7 +72,7 @@ class Screening:
         elif turns_apart(program, self.passes):
             turns = turns_of(lane.scenario.resolved_layout.schedule, program.stages, lane.micro_batches)
             weight, free = both[0] - gradient[0], np.zeros_like(busy)
-            passes = Passes(
+            passes = StageTimes(
                 busy, forward[0], gradient[0], weight, weight, free, free, filling=turns.before * forward[0]
             )
             busy = longest_shares(passes, turns)
@@ -97,7 +97,7 @@ class Screening:
             held[lane_of[some][starts]] = np.maximum.reduceat(bytes_, starts, axis=0)
         return held * (1.0 - SLACK)
 
-    def _held(self, scenario: Scenario, rows: Sequence[Row], lanes: Sequence[Lane]) -> Floats:
+    def _held(self, scenario: Scenario, rows: Sequence[DeviceRow], lanes: Sequence[Lane]) -> Floats:
         data, counts = (np.array([getattr(lane, name) for lane in lanes]) for name in ("data", "micro_batches"))
         sizes = Sizes(**{**vars(self.sizes), "data": data})
         copies = lanes[0].program.placement.copies
@@ -108,7 +108,7 @@ class Screening:
             return several
         return np.where(counts == 1.0, self._bytes(scenario, rows, once), several)
 
-    def _bytes(self, scenario: Scenario, rows: Sequence[Row], sharding: ShardedStates) -> Floats:
+    def _bytes(self, scenario: Scenario, rows: Sequence[DeviceRow], sharding: ShardedStates) -> Floats:
         """Bytes [rows, points] at the fullest moment of devices, all of one chunk or all of several."""
         stack = scenario.stack
         held = Held(*np.array([row.held for row in rows]).swapaxes(0, 1))  # [rows, points] each
@@ -136,25 +136,25 @@ class Screening:
             figures.append([kept.staying, kept.passing, stage.embedding_bytes, stage.working_bytes, stage.logit_bytes])
         return np.array(figures)[places].swapaxes(0, 1)
 
-    def _leanest(self, sharding: ShardedStates, rows: Sequence[Row]) -> Floats:
+    def _leanest(self, sharding: ShardedStates, rows: Sequence[DeviceRow]) -> Floats:
         """Bytes [rows, points] that a micro-batch leaves of the leanest chunk."""
         kept = np.array([offloaded_activations(stage, sharding.offload).staying for stage in self._distinct])
         return np.array([kept[row.held_by].min(axis=0) for row in rows])
 
     @cached_property
-    def _rows(self) -> list[list[Row]]:
+    def _rows(self) -> list[list[DeviceRow]]:
         """Of every lane its devices that hold different chunks: the first of each kind has most in flight."""
         figures = np.array([holdings(stage) for stage in self._distinct])
         return [list(self._devices(lane, figures)) for lane in self.lanes]
 
-    def _devices(self, lane: Lane, figures: Floats) -> Iterator[Row]:
+    def _devices(self, lane: Lane, figures: Floats) -> Iterator[DeviceRow]:
         program, place = lane.program, np.array(self._place(lane))
         firsts: dict[tuple[int, ...], int] = {}
         for stage, held in enumerate(place[program.placement.virtual].T.tolist()):
             firsts.setdefault(tuple(held), stage)
         flying = self._in_flight(lane, np.array(list(firsts.values())))
         for (chunks, _), alive in zip(firsts.items(), flying, strict=True):
-            yield Row(len(chunks), chunks[0], list(chunks), held_by(figures[list(chunks)]), alive)
+            yield DeviceRow(len(chunks), chunks[0], list(chunks), held_by(figures[list(chunks)]), alive)
 
     def _in_flight(self, lane: Lane, stages: Ints) -> Floats:
         """Chunk activations [stages, points] that are alive together at least once, with all that backward needs."""
@@ -191,7 +191,7 @@ class Screening:
         return np.array([_least_passes(stage.passes) for stage in self._distinct]).swapaxes(0, 1)
 
 
-def _least_passes(passes: StagePasses) -> tuple[Floats, Floats, Floats]:
+def _least_passes(passes: Passes) -> tuple[Floats, Floats, Floats]:
     """Of a stage, where the schedule may run passes in several ways the shortest."""
     forward, back = passes[TaskType.FORWARD].seconds, passes[TaskType.BACKWARD].seconds
     if TaskType.FORWARD_BESIDE in passes:
@@ -204,7 +204,7 @@ def _least_passes(passes: StagePasses) -> tuple[Floats, Floats, Floats]:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class DeviceRow:
     """A device of a lane."""
 
     chunks: int

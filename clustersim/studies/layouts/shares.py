@@ -11,14 +11,14 @@ from clustersim.schedules.registry import find_schedule
 
 
 class Turns(NamedTuple):
-    """Passes around a stage's turning points, [stages, points] each."""
+    """StageTimes around a stage's turning points, [stages, points] each."""
 
     before: Ints  # forward passes before its first gradient, at most
     behind: Ints  # weight gradients after its last input gradient, at most
     owed: Ints  # and at least
 
 
-class Passes(NamedTuple):
+class StageTimes(NamedTuple):
     """Seconds [stages, points] of what stages do."""
 
     busy: Floats  # all passes, and the messages that hold the compute stream but the last
@@ -46,7 +46,7 @@ def turns_of(schedule: str, stages: int, micro_batches: Floats) -> Turns:
     return Turns(before, behind, np.ones_like(behind) if late is None else behind)
 
 
-def longest_shares(passes: Passes, turns: Turns) -> Floats:
+def longest_shares(passes: StageTimes, turns: Turns) -> Floats:
     """Seconds [stages, points] from the start of a stage's first forward pass to the end of its passes, at least.
 
     The most of three chains. It runs all its passes. Or: a micro-batch goes forward through the stages behind it and
