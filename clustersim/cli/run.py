@@ -74,7 +74,6 @@ def command(
     from clustersim.cli.scenarios import laid_out, scenario_from
     from clustersim.simulation.run import simulate_run
     from clustersim.studies.measured.above_published import above_published
-    from clustersim.studies.seeds import SEEDS
 
     target = _target(target_goodput)
     described, searched = laid_out(scenario_from(scenario, changes, flags))
@@ -84,6 +83,8 @@ def command(
     result = simulate_run(described, engine=engine, intervals=intervals)
     wanted = 0
     if result.plan is not None and result.training_days is not None:
+        from clustersim.studies.seeds import SEEDS
+
         wanted = seeds or SEEDS
         result = _played(result, wanted)
     interrupted = result.runs is not None and len(result.runs.runs) < wanted
@@ -93,12 +94,13 @@ def command(
         beside = {"above_published": None if above is None else above.to_dict()}
         print_json(result.to_dict() | beside | ({} if advice is None else {"advice": advice.to_dict()}))
     else:
-        from clustersim.views.advice_table import advice_view
         from clustersim.views.console import print_page
         from clustersim.views.run_table import run_view
 
         print_page(run_view(result, searched, above))
         if advice is not None:
+            from clustersim.views.advice_table import advice_view
+
             print_page(advice_view(advice))
     if output is not None:
         _draw(result, Path(output))

@@ -19,7 +19,7 @@ from clustersim.inputs.references import is_path
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.search_path import hub_model, known_words, read_json, slug
 from clustersim.inputs.units import shown
-from clustersim.launchers.importing import is_importable
+from clustersim.launchers.importable import is_importable
 
 KEYS = {
     "model": "model",

@@ -16,14 +16,14 @@ from clustersim.inputs.units import Bytes, BytesPerSecond, Count, DollarsPerHour
 WeightPrecision = Literal["bf16", "fp16", "fp8", "int8"]
 
 
-class Measured(Description):
+class Measured(Description, defer_build=True):
     """What an exchange among so many ranks reaches."""
 
     ranks: Annotated[PositiveInt, Field(description="devices that exchange tokens")]
     bandwidth: Annotated[BytesPerSecond, Field(gt=0, description="bytes a second and device, as the kernel counts")]
 
 
-class ExchangeRates(Description):
+class ExchangeRates(Description, defer_build=True):
     """One direction of the all-to-all, measured."""
 
     message: Annotated[Bytes, Field(gt=0, description="bytes a device sent when it was measured, as the kernel counts")]
@@ -38,7 +38,7 @@ class ExchangeRates(Description):
         return measured
 
 
-class AllToAll(Description):
+class AllToAll(Description, defer_build=True):
     """The kernels that bring tokens to their experts and back."""
 
     counts: Annotated[
@@ -52,7 +52,7 @@ class AllToAll(Description):
     combine: ExchangeRates
 
 
-class PhaseKernels(Description):
+class PhaseKernels(Description, defer_build=True):
     """What single kernels of a phase reach on the chip; what is absent follows from the chip's own entry."""
 
     gemm: Annotated[
@@ -71,7 +71,7 @@ class PhaseKernels(Description):
     ] = None
 
 
-class ServingStack(Description):
+class ServingStack(Description, defer_build=True):
     """One generation of serving software."""
 
     name: Annotated[str, Field(min_length=1, description="as people write it")]
@@ -92,7 +92,7 @@ class ServingStack(Description):
     ] = None
 
 
-class Traffic(Description):
+class Traffic(Description, defer_build=True):
     """What users send and get."""
 
     prompt: Annotated[PositiveFloat, Field(description="mean tokens of a prompt, those found in the cache included")]
@@ -139,7 +139,7 @@ class Traffic(Description):
         return self.cache_length or self.prompt + self.output * (1.0 + self.variation**2) / 2.0
 
 
-class Unit(Description):
+class Unit(Description, defer_build=True):
     """Devices that serve one phase together. Experts are spread over all of them."""
 
     devices: Annotated[PositiveInt, Field(le=MOST_NODES, description="of one unit")]
@@ -178,7 +178,7 @@ class DecodeUnit(Unit):
     acceptance: Annotated[Fraction, Field(description="share of guessed tokens that stand")] = 0.0
 
 
-class PublishedRates(Description):
+class PublishedRates(Description, defer_build=True):
     """What somebody published of this deployment, to hold predictions against."""
 
     prefill: Annotated[float | None, Field(gt=0, description="prompt tokens a second and device, hits included")] = None
@@ -196,7 +196,7 @@ def _may_extend(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
 
 
-class Serving(Description):
+class Serving(Description, defer_build=True):
     """A model served by units of one kind of node, prompts and answers apart."""
 
     model_config = ConfigDict(json_schema_extra=_may_extend)

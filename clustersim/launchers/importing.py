@@ -64,12 +64,6 @@ def import_file(path: str | Path, environment: Mapping[str, str] | None = None, 
     return Imported(_ordered(draft.parts), tuple(notes), kind.name)
 
 
-def is_importable(path: str | Path) -> bool:
-    """Whether a path is a launcher's file by its name, so that `run` imports it."""
-    file = Path(path)
-    return file.suffix.lower() in (".sh", ".bash", ".sbatch", ".slurm", ".toml", ".log") and file.is_file()
-
-
 def kinds() -> tuple[Kind, ...]:
     """Every kind of file that is known, the most particular first."""
     return (
@@ -126,4 +120,4 @@ def _ordered(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: parts[key] for key in order if key in parts}
 
 
-__all__ = ["Imported", "Note", "World", "import_file", "is_importable"]
+__all__ = ["Imported", "Note", "World", "import_file"]

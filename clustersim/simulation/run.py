@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from clustersim.inputs.scenario import Scenario
 from clustersim.inputs.units import SECONDS_A_DAY, SECONDS_AN_HOUR
@@ -12,10 +13,12 @@ from clustersim.simulation.intervals import ModelError, model_error
 from clustersim.simulation.results import RunResult, StepResult
 from clustersim.simulation.run_clock.expected import ExpectedRun, expected_run
 from clustersim.simulation.run_clock.plan import plan_of
-from clustersim.simulation.run_clock.runs import PlayedRuns
 from clustersim.simulation.run_clock.slow_nodes import SlowNodes
 from clustersim.simulation.step.step import play_step, result_of, simulate_steps
 from clustersim.simulation.stragglers import slow_nodes_of
+
+if TYPE_CHECKING:
+    from clustersim.simulation.run_clock.runs import PlayedRuns
 
 FIGURES = ("training_days", "device_hours", "cost_usd", "energy_kwh")
 NO_HEADWAY = (

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from clustersim.inputs.units import format_quantity
-from clustersim.simulation.run_clock.runs import PlayedRuns
 from clustersim.views.words import bar, percent, significant
+
+if TYPE_CHECKING:
+    from clustersim.simulation.run_clock.runs import PlayedRuns
 
 LEAST_SHARE = 0.0005  # of the wall time: less isn't shown
 PHASES_SHOWN = 3

@@ -57,6 +57,20 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
     assert python(code).stderr.splitlines()[-1] == "[]"
 
 
+def test_a_run_without_failures_imports_neither_simpy_nor_launchers_readers_nor_worker_processes() -> None:
+    unused = ["simpy", "clustersim.launchers.importing", "multiprocessing", "matplotlib", "asyncio"]
+    code = f"""
+import sys
+from clustersim.cli import cli
+try:
+    cli.main(["run", "gpt3_175b_a100"])
+except SystemExit as ended:
+    assert not ended.code
+print([name for name in {unused} if name in sys.modules], file=sys.stderr)
+"""
+    assert python(code).stderr.splitlines()[-1] == "[]"
+
+
 def test_help_lists_every_command_with_a_line() -> None:
     result = invoke("--help")
     assert result.exit_code == 0
