@@ -58,6 +58,7 @@ def host_time(launches: Launches, machine: Machine) -> Array:
     collectives = sum(count for group, count in launches.collectives.items() if group not in alone)
     kernels = launches.kernels + launches.streaming * np.maximum(1.0, stack.memory_factor)
     if not stack.grouped_products:
-        kernels = kernels + BARE_LAUNCH * launches.apart  # in one loop of a library
+        each = 1.0 if stack.sequential_experts else BARE_LAUNCH  # modules of their own, or one loop of a library
+        kernels = kernels + each * launches.apart
     seconds: Array = stack.host_launch * (kernels + COLLECTIVE * collectives)
     return seconds

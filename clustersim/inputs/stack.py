@@ -14,6 +14,7 @@ from clustersim.inputs.training import Router
 from clustersim.inputs.units import Bytes, Seconds
 
 Selected = Literal["core_attention", "latent_up", "expert_activation", "norms", "feed_forward"]
+Permutes = Literal["fused", "indexed", "expanded"]
 DISPATCHERS: dict[str, Dispatcher] = {"pairwise": "alltoall", "two-stage": "deepep", "all-gather": "allgather"}
 
 
@@ -154,6 +155,21 @@ class Stack(Description):
     grouped_products: Annotated[
         bool, Field(description="one kernel multiplies the tokens of all local experts; else one an expert")
     ] = True
+    sequential_experts: Annotated[
+        bool,
+        Field(
+            description="experts are modules that run one after the other on slices of one buffer: in backward each "
+            "slice's gradient is a buffer of its whole length, and they are added up"
+        ),
+    ] = False
+    permutes: Annotated[
+        Permutes,
+        Field(
+            description="how tokens are brought into the order of experts and back: fused (a kernel that moves each "
+            "once), indexed (gathers and scatters by index, each into a new buffer), expanded (these, with a 64-bit "
+            "index for every element where all tokens were gathered)"
+        ),
+    ] = "fused"
     transposes_apart: Annotated[
         bool,
         Field(

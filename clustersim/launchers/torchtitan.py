@@ -180,7 +180,9 @@ class _Reader:
             self.draft.put("layout.sharding", "none", setting)
         elif replicate > 1:
             self.draft.put("layout.sharding", "hybrid", setting)
-            if not self.moe:
+            layout = self.draft.parts["layout"]
+            holding = layout.get("tensor", 1) * shard * context  # ranks of a group, over which experts are spread, too
+            if holding % (layout.get("expert", 1) * (layout.get("expert_tensor") or 1)) == 0:
                 self.draft.put("layout.zero_group", shard * context)
         else:
             self.draft.put("layout.sharding", "zero2" if never else "fsdp", setting)

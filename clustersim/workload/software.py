@@ -15,6 +15,7 @@ NORMS, FEED_FORWARD = "norms", "feed_forward"
 SELECTED = (CORE_ATTENTION, LATENT_UP, EXPERT_ACTIVATION, NORMS, FEED_FORWARD)
 USUALLY_SELECTED = SELECTED[:3]
 SHARDED = ("zero3", "fsdp", "hybrid")
+PERMUTES = {word: word for word in ("fused", "indexed", "expanded")}
 BLOCKWISE_RECIPES = {"per-tensor": False, "blockwise": True}
 
 
@@ -30,6 +31,8 @@ class Software:
     unfused_bias: bool = False  # added, and their gradients summed, by kernels of their own
     padded_routing: bool = False  # the router pads experts' tokens for low precision, so that no kernel does
     blockwise: bool = False  # fp8 with a scale for every 128 elements
+    sequential_experts: bool = False  # they run one after the other on slices of one buffer
+    permutes: str = "fused"  # how tokens come into the order of experts and back
     transposes_apart: bool = False  # experts' fp8 operands are transposed by kernels of their own
     narrow_expert_inputs: bool = False  # experts keep their activation's input in the products' precision
     loss_chunks: float = 1.0  # pieces of the sequence that head and loss work on, one after the other
@@ -58,6 +61,8 @@ def software_of(stack: Stack, training: Training, sharding: str = "none", *, cut
         unfused_bias=stack.unfused_bias,
         padded_routing=stack.padded_routing,
         blockwise=blockwise,
+        sequential_experts=stack.sequential_experts,
+        permutes=chosen("stack.permutes", stack.permutes, PERMUTES),
         transposes_apart=stack.transposes_apart,
         narrow_expert_inputs=stack.low_precision_activations,
         loss_chunks=float(stack.loss_chunks),

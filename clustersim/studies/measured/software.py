@@ -49,7 +49,7 @@ def stack_as_run(row: CsvRow, slug: str, notes: list[str]) -> str | dict[str, An
         changes["checkpoint_early_stop"] = False
     if script_flags(row).get("moe-grouped-gemm") == "True" and not stack.grouped_products:
         notes.append("its script multiplies the tokens of all experts in one kernel (--moe-grouped-gemm)")
-        changes["grouped_products"] = True
+        changes |= {"grouped_products": True, "sequential_experts": False}
     _, modules = recompute_words(row, [])
     if modules:
         changes["selective_recompute"] = list(modules)

@@ -75,7 +75,7 @@ class MemoryBound(Element):
     forward_bytes: Array
     backward_bytes: Array
     saved: Array = 0.0
-    kernels: float = 1.0
+    kernels: Array = 1.0
     recomputed_when_selective: bool = False
     gradients: Array = 0.0
     fused: bool = False

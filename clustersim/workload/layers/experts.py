@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from clustersim.inputs.model import Experts, Model
-from clustersim.inputs.precisions import FP32_BYTES, NARROW
+from clustersim.inputs.precisions import FP32_BYTES
 from clustersim.workload.arrays import Array
 from clustersim.workload.layers.elements import CoveredExchange, Element, Exchange, ExpertImbalance, MemoryBound
 from clustersim.workload.layers.feed_forward import activation, dense_elements, dense_matrices, up_width
 from clustersim.workload.layers.layer import Layer, Matrix
 from clustersim.workload.layers.linear import Linear
+from clustersim.workload.layers.permutes import permuted, sliced
 from clustersim.workload.layers.serving_batch import Batch, Forward
 from clustersim.workload.shape import Shape
 from clustersim.workload.software import EXPERT_ACTIVATION
@@ -64,28 +65,25 @@ class ExpertLayer(Layer):
         held = shape.resident_tokens
         routed = held * moe.top_k
         vector = shape.activation_bytes * _seen_width(model, moe)
-        message = vector * routed
-        busiest = message * shape.busiest_expert_rank
-        gathered = busiest * shape.expert_tensor
+        gathered = vector * routed * shape.busiest_expert_rank * shape.expert_tensor
+        copies = permuted(moe, shape, vector, held, routed, kept=not shape.software.weights_in_experts)
         dispatch, combine = _exchanges(model, moe, shape, routed)
-        returned = 0.0 if shape.software.weights_in_experts else message  # kept for the gradient of the routing weights
         shared = dense_elements(model, shape, _shared_width(moe), prefix="shared ") if moe.shared else []
         behind, after = (shared, []) if "shared_expert" in shape.overlap else ([], shared)
         narrowed, widened = _around_latent(model, moe, shape)
         return [
             _router(model, moe, shape),
             *narrowed,
-            MemoryBound("permute", 2 * busiest, 2 * busiest, gradients=busiest),
+            *copies.sent,
             CoveredExchange(dispatch, tuple(behind[:-1])),
             Exchange("expert gather", "expert_tensor", "all-gather", "reduce-scatter", gathered),
-            *_arranged(moe, shape, gathered),
+            *copies.arrived,
+            *sliced(moe, shape, gathered),
             *self._grouped(model, moe, shape, routed * shape.expert_tensor),
-            *_arranged(moe, shape, gathered),
+            *copies.leaving,
             Exchange("expert scatter", "expert_tensor", "reduce-scatter", "all-gather", gathered),
             CoveredExchange(combine, tuple(behind[-1:])),
-            MemoryBound(
-                "unpermute", busiest + vector * held, 2 * busiest + vector * held, saved=returned, gradients=busiest
-            ),
+            *copies.returned,
             *widened,
             *after,
         ]
@@ -193,23 +191,6 @@ def _exchanges(model: Model, moe: Experts, shape: Shape, routed: Array) -> tuple
         )
 
     return exchange("dispatch", "combine", sent, returned), exchange("combine", "dispatch", returned, sent)
-
-
-def _arranged(moe: Experts, shape: Shape, received: Array) -> list[Element]:
-    """Copies of all `received` bytes on either side of the experts: by local expert, and padded for low precision.
-
-    An all-to-all brings tokens by rank, so that those of several experts a rank are sorted once more (kernels of DeepEP
-    and HybridEP bring them in order); products in low precision take rows in multiples of 16 to 32, to which a kernel
-    pads them unless the router does. Source: Megatron-LM, moe/token_dispatcher.py (sort_chunks_by_idxs); Transformer
-    Engine, Fp8Padding and Fp8Unpadding.
-    """
-    copies: list[Element] = []
-    if shape.dispatcher == "alltoall":
-        several = np.where(moe.experts / shape.expert > 1.0, 2.0, 0.0)
-        copies.append(MemoryBound("expert sort", several * received, several * received, gradients=received))
-    if shape.precision in NARROW and not shape.software.padded_routing:
-        copies.append(MemoryBound("expert padding", 2.0 * received, 2.0 * received, gradients=received))
-    return copies
 
 
 def _router(model: Model, moe: Experts, shape: Shape) -> MemoryBound:
