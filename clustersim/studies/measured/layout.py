@@ -49,7 +49,7 @@ def layout_of(row: CsvRow, notes: list[str], stack: Stack) -> dict[str, Any]:
         "overlap": _overlap(row, stack, notes),
         "schedule": schedule_word(row, notes),
     }
-    if choices["schedule"] == "zb-v" and sizes["virtual_stages"] in (None, 1):
+    if choices["schedule"] == "zb-v" and sizes["virtual_stages"] is None:
         sizes["virtual_stages"] = 2  # there and back
     more = {
         "offload": _offload(row, notes),
